@@ -1,0 +1,1 @@
+"""Neural-network pruning and the lottery ticket hypothesis, as a library of small functions."""
