@@ -1,0 +1,83 @@
+"""Images on the device: normalised once, then indexed, cropped and mirrored a whole batch at a time."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from prunet.dataset import SPLITS
+
+CROP = 8 / 9  # share of the side that a crop keeps: LightCNN's 128 of 144 pixels (Wu et al. 2018, section 4.1)
+
+Split = tuple[Tensor, Tensor]  # images (N, C, H, W) float32 and labels (N,) int64
+
+
+def place(
+    data: dict[str, Any], input_size: int | None, augment: str, device: torch.device
+) -> dict[str, Split]:
+    """Put a dataset on the device, by split.
+
+    Images become float32 with mean 0 and standard deviation 1 over the training split. They are resized so
+    that the model sees `input_size` pixels a side (None: as stored): with `crop-flip` to 9/8 of it, which
+    leaves training its random crops and evaluation the centre.
+    """
+    images = torch.from_numpy(data["images"]).to(device).float()
+    labels = torch.from_numpy(data["labels"]).to(device)
+    side = images.shape[-1]
+    if input_size is not None:
+        side = round(input_size / CROP) if augment == "crop-flip" else input_size
+    if side != images.shape[-1]:
+        images = functional.interpolate(images, size=(side, side), mode="bilinear", antialias=True)
+    split = torch.from_numpy(data["split"]).to(device)
+    std, mean = torch.std_mean(images[split == SPLITS.index("train")])
+    images = (images - mean) / std
+    return {name: (images[split == side], labels[split == side]) for side, name in enumerate(SPLITS)}
+
+
+def input_shape(splits: dict[str, Split], augment: str) -> tuple[int, int, int]:
+    """Return the (C, H, W) that the model sees."""
+    _, channels, height, width = splits["train"][0].shape
+    keep = CROP if augment == "crop-flip" else 1
+    return channels, round(height * keep), round(width * keep)
+
+
+def order(count: int, batch_size: int, steps: int, generator: torch.Generator) -> Tensor:
+    """Return (steps, batch_size) int64 indices of images: one shuffled pass over the data after the other.
+
+    Every batch is full, a batch may end one pass and begin the next, and each pass holds every image once.
+    """
+    passes = -(-steps * batch_size // count)
+    drawn = torch.cat([torch.randperm(count, generator=generator) for _ in range(passes)])
+    return drawn[: steps * batch_size].view(steps, batch_size)
+
+
+def crop_flip(images: Tensor, chosen: Tensor, size: int, generator: torch.Generator) -> Tensor:
+    """Cut a random (size, size) piece from each chosen image and mirror every second one, at random.
+
+    Args:
+        images: (N, C, S, S), S >= size.
+        chosen: (B,) indices.
+        size: pixels a side of the result (B, C, size, size).
+        generator: on the CPU, so that a seed means the same crops on every device.
+    """
+    batch, slack = len(chosen), images.shape[-1] - size
+    top, left = torch.randint(0, slack + 1, (2, batch, 1), generator=generator)
+    mirrored = torch.randint(0, 2, (batch, 1), generator=generator, dtype=torch.bool)
+    along = torch.arange(size)
+    rows = (top + along).to(images.device)
+    columns = (left + torch.where(mirrored, size - 1 - along, along)).to(images.device)
+    pieces = images[chosen[:, None, None], :, rows[:, :, None], columns[:, None, :]]  # (B, size, size, C)
+    return pieces.permute(0, 3, 1, 2)
+
+
+def centre(images: Tensor, size: int) -> Tensor:
+    """Cut the middle (size, size) piece from images (N, C, H, W)."""
+    top, left = (images.shape[-2] - size) // 2, (images.shape[-1] - size) // 2
+    return images[..., top : top + size, left : left + size]
+
+
+def chunks(split: Split, size: int) -> Iterator[Split]:
+    """Yield all of a split in its order, at most `size` images at a time."""
+    yield from zip(split[0].split(size), split[1].split(size), strict=True)

@@ -1,0 +1,149 @@
+"""Figures for paper and README: one column wide, colour-blind-safe, told apart without colour as well."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator, PercentFormatter
+from numpy.typing import NDArray
+
+from prunet.files import replacing
+
+WIDTH, HEIGHT = 3.5, 2.6  # inches; a column of a two-column paper
+STYLE = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "lines.linewidth": 1.2}
+
+# Okabe & Ito (2008); line styles and markers tell the schemes apart in print without colour.
+LOOKS: dict[str, dict[str, Any]] = {
+    "original": {"color": "#0072B2", "linestyle": "-", "marker": "o"},
+    "trained": {"color": "#D55E00", "linestyle": "--", "marker": "s"},
+    "random": {"color": "#009E73", "linestyle": ":", "marker": "^"},
+}
+LABELS = {
+    "original": "original (ticket)",
+    "trained": "trained (keep)",
+    "random": "random (new)",
+}
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG at 200 dots an inch; equal figures give equal bytes."""
+    with replacing(path) as partial, rc_context(STYLE):
+        figure.savefig(partial, format="png", dpi=200, metadata={"Software": None})
+
+
+def curves(table: pd.DataFrame, title: str) -> Figure:
+    """Draw validation accuracy by epoch, a line for each scheme with a band of one standard deviation."""
+    figure, axes = _column(title)
+    for scheme in _schemes(table):
+        look = LOOKS[scheme] | {"markersize": 2.5}
+        _line(axes, table["epoch"], table[scheme], table[f"{scheme}_std"], look, LABELS[scheme])
+    axes.set(xlabel="epoch", ylabel="validation accuracy", xlim=(0, None))
+    return _legend(figure, axes)
+
+
+def accuracy_by_density(summary: pd.DataFrame, title: str) -> Figure:
+    """Draw test accuracy at the early stop by density, with one standard deviation, and the dense line."""
+    figure, axes = _density_axes(summary, title)
+    _draw_schemes(axes, summary, "accuracy")
+    dense = summary[summary["density"] == 1].set_index("scheme")["accuracy_mean"]
+    if "original" in dense:
+        axes.axhline(dense["original"], color="0.5", linewidth=0.8, zorder=0, label="dense")
+    axes.set(ylabel="test accuracy at early stop")
+    return _legend(figure, axes)
+
+
+def early_stop_by_density(summary: pd.DataFrame, title: str) -> Figure:
+    """Draw the step of the early stop by density, with one standard deviation."""
+    figure, axes = _density_axes(summary, title)
+    _draw_schemes(axes, summary, "early_stop_step")
+    axes.set(ylabel="early stop (training step)", ylim=(0, None))
+    return _legend(figure, axes)
+
+
+def layer_densities(table: pd.DataFrame, title: str) -> Figure:
+    """Draw the density of every layer by round, on a logarithmic axis."""
+    figure, axes = _column(title)
+    layers = [column for column in table.columns if column != "round"]
+    shades = np.linspace(0.1, 0.85, len(layers))
+    for layer, shade in zip(layers, shades, strict=True):
+        color = "#D55E00" if layer == layers[-1] else str(shade)
+        axes.plot(table["round"].astype(int), table[layer], color=color, marker=".", label=_short(layer))
+    axes.set(xlabel="round", ylabel="density of the layer", yscale="log")
+    axes.yaxis.set_major_locator(FixedLocator([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1]))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.yaxis.set_minor_locator(NullLocator())
+    return _legend(figure, axes)
+
+
+def strip(rows: Sequence[Sequence[NDArray[np.uint8]]], headings: Sequence[str], title: str) -> Figure:
+    """Draw a grid of images, (H, W, 3) or (H, W) uint8, one list a row, a heading over each column."""
+    columns = max(len(row) for row in rows)
+    with rc_context(STYLE):
+        figure = Figure(figsize=(2 * WIDTH, 2 * WIDTH * len(rows) / columns + 0.4), layout="constrained")
+        grid = figure.subplots(len(rows), columns, squeeze=False)
+        for axes in grid.flat:
+            axes.set_axis_off()
+        for line, images in zip(grid, rows, strict=True):
+            for axes, image in zip(line, images, strict=False):
+                axes.imshow(image, cmap="gray", vmin=0, vmax=255)
+        for axes, heading in zip(grid[0], headings, strict=False):
+            axes.set_title(heading)
+        figure.suptitle(title)
+    return figure
+
+
+def _column(title: str) -> tuple[Figure, Axes]:
+    with rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+        axes = figure.subplots()
+        axes.set_title(title)
+    return figure, axes
+
+
+def _density_axes(summary: pd.DataFrame, title: str) -> tuple[Figure, Axes]:
+    """Densities fall from left to right on a logarithmic axis, where the rounds lie evenly."""
+    figure, axes = _column(title)
+    densities = sorted(summary["density"].unique())
+    every = -(-len(densities) // 9)
+    axes.set(xscale="log", xlabel="weights that survive", xlim=(densities[-1] * 1.05, densities[0] / 1.05))
+    axes.xaxis.set_major_locator(FixedLocator(densities[::-1][::every]))
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0 if densities[0] > 0.1 else 1))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    return figure, axes
+
+
+def _draw_schemes(axes: Axes, summary: pd.DataFrame, measured: str) -> None:
+    for scheme, rows in summary.groupby("scheme", sort=False):
+        name = str(scheme)
+        look = LOOKS[name] | {"markersize": 3}
+        _line(axes, rows["density"], rows[f"{measured}_mean"], rows[f"{measured}_std"], look, LABELS[name])
+
+
+def _line(
+    axes: Axes, x: "pd.Series[float]", mean: "pd.Series[float]", std: "pd.Series[float]", look: Any, label: str
+) -> None:
+    axes.plot(x, mean, label=label, **look)
+    if std.notna().all():
+        axes.fill_between(x, mean - std, mean + std, color=look["color"], alpha=0.15, linewidth=0)
+
+
+def _legend(figure: Figure, axes: Axes) -> Figure:
+    with rc_context(STYLE):
+        count = len(axes.get_legend_handles_labels()[0])
+        figure.legend(loc="outside lower center", ncols=min(count, 4), frameon=False, columnspacing=1)
+    return figure
+
+
+def _schemes(table: pd.DataFrame) -> list[str]:
+    return [column for column in table.columns if f"{column}_std" in table.columns]
+
+
+def _short(layer: str) -> str:
+    """Name a layer as a reader knows it: `features.conv2a.conv.weight` is `conv2a`."""
+    return layer.removeprefix("features.").split(".")[0]

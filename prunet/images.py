@@ -1,0 +1,116 @@
+"""Decoding: is this an image, and what are its pixels in plain 8-bit RGB."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from prunet.errors import InputError
+
+# Pillow's limit is for the whole process and only warns at first: `verify` has a limit of its own.
+Image.MAX_IMAGE_PIXELS = None
+
+MIN_SIDE = 16
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg"}  # MPO: a JPEG with more pictures behind the first
+SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
+ORIENTATION = 0x0112
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class Rejection(Exception):
+    """Why a row gives no image: a status of `scraping.STATUSES`, and a short sentence for a person."""
+
+    def __init__(self, status: str, detail: str) -> None:
+        super().__init__(f"{status}: {detail}")
+        self.status = status
+        self.detail = detail
+
+
+def verify(data: bytes, max_pixels: int) -> str:
+    """Decode `data` in full, as `load_rgb` will, and return the file extension of its format.
+
+    Args:
+        data: the bytes of a file.
+        max_pixels: most pixels (width x height), read from the header before anything is decoded.
+
+    Returns:
+        jpg, png, webp, gif, bmp or tiff: what the bytes are, whatever the file was called.
+
+    Raises:
+        Rejection: `not-an-image`, `broken-image`, `too-small` (a side under 16 pixels) or `too-large`.
+    """
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except Exception as error:  # corrupt data makes decoders raise almost anything
+        raise _unidentified(data) from error
+    with image:
+        width, height = image.size
+        if width * height > max_pixels:
+            raise Rejection("too-large", f"{width} x {height} pixels: more than {max_pixels}")
+        if min(width, height) < MIN_SIDE:
+            raise Rejection("too-small", f"{width} x {height} pixels: a side is under {MIN_SIDE}")
+        name = str(image.format)
+        try:
+            _rgb(image)
+        except Exception as error:
+            raise Rejection("broken-image", f"does not decode ({error})") from error
+    return EXTENSIONS.get(name, name.lower())
+
+
+def _unidentified(data: bytes) -> Rejection:
+    if data.startswith(SIGNATURES) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP"):
+        return Rejection("broken-image", "starts like an image, but its header is broken or cut off")
+    start = data[:1000].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if not data:
+        return Rejection("not-an-image", "is empty")
+    if b"<svg" in start:
+        return Rejection("not-an-image", "is an SVG drawing")
+    if start.startswith((b"<!doctype html", b"<html", b"<head", b"<!--")):
+        return Rejection("not-an-image", "is an HTML page")
+    return Rejection("not-an-image", "is not a JPEG, PNG, WebP, GIF, BMP or TIFF image")
+
+
+def load_rgb(path: Path) -> npt.NDArray[np.uint8]:
+    """Load an image as RGB, uint8 of shape (height, width, 3), upright by its EXIF orientation.
+
+    Of 16-bit values the high byte is kept, transparent parts are laid on white, and of an
+    animation the first frame is taken. Colour profiles are not applied.
+
+    Raises:
+        InputError: the file is missing or does not decode.
+    """
+    try:
+        # Read at once, as in `verify`: Pillow decodes some turned TIFF files wrongly when it maps them.
+        with Image.open(io.BytesIO(path.read_bytes()), formats=FORMATS) as image:
+            return _rgb(image)
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: run the stage that writes it again.") from None
+    except Exception as error:
+        raise InputError(f"{path} is not an image that can be decoded: remove it.") from error
+
+
+def _rgb(image: Image.Image) -> npt.NDArray[np.uint8]:
+    image.load()  # before the orientation is read: loading already turns a TIFF
+    turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
+    if turn is not None:
+        image = image.transpose(turn)
+    if image.mode.startswith("I;16"):  # convert() would clip these to 255, not scale them
+        grey = (np.asarray(image) >> 8).astype(np.uint8)
+        return np.stack([grey] * 3, axis=-1)
+    if image.mode in ("I", "F"):
+        raise ValueError(f"32-bit values, mode {image.mode}, have no known range")
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    return np.array(image.convert("RGB"))

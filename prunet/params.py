@@ -1,0 +1,188 @@
+"""params.yaml, checked: what every knob may be."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from prunet.errors import InputError
+
+Percent = Annotated[int, Field(ge=1, le=98)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+Scheme = Literal["original", "trained", "random"]
+
+
+class Block(BaseModel):
+    """A block of params.yaml: no unknown names, no text where a number belongs."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Training(Block):
+    optimizer: Literal["adam", "sgd"]
+    lr: float = Field(gt=0)
+    momentum: float = Field(ge=0, lt=1)
+    weight_decay: float = Field(ge=0)
+    batch_size: Count
+    steps: Count
+    eval_every: Count
+    augment: Literal["none", "crop-flip"]
+    dtype: Literal["float32", "bfloat16"]
+    channels_last: bool
+
+
+class Study(Block):
+    dataset: Literal["optdigits", "mnist", "fashion-mnist", "kmnist", "faces"]
+    model: Literal["lenet-300-100", "light-cnn-9"]
+    input_size: Count | None
+    replicates: Count
+    training: Training
+
+
+class Round(Block):
+    n: str
+    from_: str = Field(alias="from")
+
+
+class Prune(Block):
+    rate: float = Field(gt=0, lt=1)
+    output_rate_factor: Share
+    scope: Literal["layer", "global"]
+    criterion: Literal["magnitude", "random"]
+    chain: Scheme
+    schemes: list[Scheme] = Field(min_length=1)
+    rounds: list[Round] = Field(min_length=1, max_length=100)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Prune":
+        if len(set(self.schemes)) < len(self.schemes):
+            raise ValueError(f"schemes names one twice: {', '.join(self.schemes)}")
+        if self.chain not in self.schemes:
+            raise ValueError(f"chain is {self.chain!r}, which is not among the schemes ({', '.join(self.schemes)})")
+        before = "../dense"
+        for number, entry in enumerate(self.rounds):
+            if (entry.n, entry.from_) != (f"{number:02}", before):
+                raise ValueError(
+                    f"rounds, entry {number}: is {{n: {entry.n!r}, from: {entry.from_!r}}}, "
+                    f"must be {{n: '{number:02}', from: {before!r}}}"
+                )
+            before = entry.n
+        return self
+
+
+class Report(Block):
+    scheme: Scheme
+    round: str
+
+
+class Digits(Block):
+    val: Count
+    test: Count
+    downloads: str
+
+
+class Sample(Block):
+    photos: Count
+
+
+class Ingest(Block):
+    source: str = Field(min_length=1)
+    concurrency: int = Field(ge=1, le=256)
+    timeout: float = Field(gt=0)
+    retries: int = Field(ge=0, le=20)
+    max_bytes: Count
+    max_pixels: Count
+    user_agent: str = Field(min_length=1)
+    store: str = Field(min_length=1)
+
+
+class Crop(Block):
+    min_confidence: Share
+    min_size: Count
+    keep: Literal["largest", "surest", "only"]
+    margin: float = Field(ge=0, le=5)
+    max_side: Count
+
+
+class Resize(Block):
+    size: Count
+    exclude: str
+
+
+class Split(Block):
+    train: Percent
+    val: Percent
+    test: Percent
+    near_duplicate_distance: int = Field(ge=0, le=64)
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Split":
+        total = self.train + self.val + self.test
+        if total != 100:
+            raise ValueError(f"train, val and test are percent and must sum to 100, not {total}")
+        return self
+
+
+class Params(Block):
+    seed: int = Field(ge=0)
+    studies: dict[Name, Study] = Field(min_length=1)
+    prune: Prune
+    report: Report
+    digits: Digits
+    sample: Sample
+    ingest: Ingest
+    crop: Crop
+    resize: Resize
+    split: Split
+
+    @model_validator(mode="after")
+    def _report_exists(self) -> "Params":
+        if self.report.scheme not in self.prune.schemes:
+            raise ValueError(f"report.scheme is {self.report.scheme!r}, which is not among prune.schemes")
+        if self.report.round not in [entry.n for entry in self.prune.rounds]:
+            raise ValueError(f"report.round is {self.report.round!r}, which is not the n of a round of prune.rounds")
+        return self
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read and check params.yaml; return its values as plain dicts.
+
+    Raises:
+        InputError: it is missing, is not YAML, or holds wrong values; every wrong value is named.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Params.model_validate(values).model_dump(by_alias=True)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}).") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not YAML: {error}") from None
+    except ValidationError as errors:
+        raise InputError("; ".join(_sentence(path, error) for error in errors.errors())) from None
+
+
+def study(values: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return the block of one study.
+
+    Raises:
+        InputError: there is no study of this name.
+    """
+    if name not in values["studies"]:
+        raise InputError(f"there is no study {name!r}: params.yaml has {', '.join(values['studies'])}.")
+    block: dict[str, Any] = values["studies"][name]
+    return block
+
+
+def _sentence(path: Path, error: Any) -> str:
+    where = ".".join(str(part) for part in error["loc"] if part != "[key]")
+    reason = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "missing":
+        return f"{path}: {where} is missing"
+    if error["type"] == "extra_forbidden":
+        return f"{path}: {where} is not a known name"
+    if error["type"] == "value_error":
+        return f"{path}: {where + ': ' if where else ''}{reason}"
+    return f"{path}: {where} is {error['input']!r}: {reason[0].lower()}{reason[1:]}"

@@ -1,0 +1,86 @@
+"""Stage faces: the dataset file of the face study."""
+
+from pathlib import Path
+
+import click
+import numpy as np
+from PIL import Image
+
+from prunet import dataset, detection, splitting
+from prunet.errors import InputError
+from prunet.files import read_rows, write_json
+
+
+@click.command(context_settings={"token_normalize_func": lambda name: name.replace("_", "-")})
+@click.option("--train", type=int, required=True, help="Share of the training images, in percent.")
+@click.option("--val", type=int, required=True, help="Share of the validation images, in percent.")
+@click.option("--test", type=int, required=True, help="Share of the test images, in percent.")
+@click.option(
+    "--near-duplicate-distance",
+    type=click.IntRange(0, 64),
+    required=True,
+    help="Photos or faces whose perceptual hashes differ in at most this many of 64 bits stay on one side.",
+)
+@click.option("--seed", type=click.IntRange(0), required=True, help="Another seed is another split.")
+@click.argument("gray", type=click.Path(path_type=Path))
+@click.argument("output", type=click.Path(path_type=Path))
+@click.argument("metrics", type=click.Path(path_type=Path))
+def main(
+    train: int,
+    val: int,
+    test: int,
+    near_duplicate_distance: int,
+    seed: int,
+    gray: Path,
+    output: Path,
+    metrics: Path,
+) -> None:
+    """Split the faces of the folder GRAY and write them as the dataset file OUTPUT.
+
+    The split goes by the place of a photo in the list: rows that are added, fail or are left out move
+    no other, near-duplicates aside. METRICS (JSON) counts images and classes.
+    """
+    block = splitting.block_of((train, val, test))
+    rows = read_rows(gray / "manifest.csv", ("row", "place", "label", "image", "status", "photo_hash"))
+    rows = sorted((row for row in rows if row["status"] == "ok"), key=lambda row: int(row["row"]))
+    if not rows:
+        raise InputError(f"{gray} has no image: see {gray / 'manifest.csv'} for the reason of each face.")
+    images = np.stack([load_gray(gray / row["image"]) for row in rows])  # (N, S, S) uint8
+    own = np.array(
+        [splitting.side_of(row["label"], int(row["place"]), block, seed) for row in rows], np.uint8
+    )
+    # The photo's hash survives new encodings and sizes, which shift the crop; the face's, another framing.
+    hashes = np.array(
+        [
+            (int(row["photo_hash"], 16), detection.perceptual_hash(image))
+            for row, image in zip(rows, images, strict=True)
+        ],
+        np.uint64,
+    )
+    split, joined = splitting.keep_together(hashes, own, near_duplicate_distance)
+
+    class_names = sorted({row["label"] for row in rows})
+    labels = np.array([class_names.index(row["label"]) for row in rows], np.int64)
+    kept = split != splitting.LEFT_OUT
+    dataset.save(output, images[kept, None], labels[kept], split[kept], class_names)
+    counts = {name: int(np.sum(split == side)) for side, name in enumerate(dataset.SPLITS)}
+    write_json(
+        metrics,
+        {
+            "images": int(kept.sum()),
+            "classes": len(class_names),
+            **counts,
+            "near_duplicates_following": int(joined.sum()),
+            "near_duplicates_left_out": int((~kept).sum()),
+        },
+    )
+
+
+def load_gray(path: Path) -> np.ndarray:
+    """Read a gray face: (S, S) uint8."""
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+if __name__ == "__main__":
+    main()

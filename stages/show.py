@@ -1,0 +1,37 @@
+"""Print the table that a run ends with (not a DVC stage: it only reads)."""
+
+from pathlib import Path
+
+import click
+import pandas as pd
+
+from prunet import params
+
+HEADER = f"{'study':<10}{'scheme':<10}{'density':>8}{'accuracy':>17}{'last step':>11}{'early stop':>12}"
+
+
+@click.command()
+@click.option("--params", "params_file", type=click.Path(path_type=Path), default="params.yaml", show_default=True)
+@click.argument("metrics", type=click.Path(path_type=Path), default="metrics")
+def main(params_file: Path, metrics: Path) -> None:
+    """Print the dense networks and every scheme at the reported round, from the summaries below METRICS.
+
+    accuracy: on the test split at the early stop, mean and standard deviation over replicates;
+    last step: the same at the end of training; early stop: the training step of the lowest validation loss.
+    """
+    values = params.load(params_file)
+    click.echo(HEADER)
+    for study in values["studies"]:
+        table = pd.read_csv(metrics / study / "summary.csv", dtype={"round": str})
+        dense = table[(table["scheme"] == "original") & (table["round"] == "00")].assign(scheme="dense")
+        for _, row in pd.concat([dense, table[table["round"] == values["report"]["round"]]]).iterrows():
+            spread = "" if pd.isna(row["accuracy_std"]) else f" ± {row['accuracy_std']:.1%}"
+            click.echo(
+                f"{study:<10}{row['scheme']:<10}{row['density']:>8.1%}{row['accuracy_mean']:>9.1%}{spread:<8}"
+                f"{row['final_accuracy_mean']:>11.1%}{row['early_stop_step_mean']:>12.0f}"
+            )
+    click.echo("Figures: plots/*/figures/*.png, plots/gallery/*.png. All rounds: metrics/*/summary.csv.")
+
+
+if __name__ == "__main__":
+    main()

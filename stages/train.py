@@ -1,0 +1,33 @@
+"""Stage `train`: the dense networks of a study, before and after training."""
+
+from pathlib import Path
+
+import click
+
+from prunet import dataset, params, tickets
+
+
+@click.command()
+@click.option("--params", "params_file", type=click.Path(path_type=Path), default="params.yaml", show_default=True)
+@click.option("--study", "name", required=True, help="A key of `studies` in the params file.")
+@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("init", type=click.Path(path_type=Path))
+@click.argument("dense", type=click.Path(path_type=Path))
+def main(params_file: Path, name: str, data: Path, init: Path, dense: Path) -> None:
+    """Train the replicates of a study on the dataset file DATA.
+
+    Writes INIT, the file of the weights at step 0, and DENSE, the folder of the trained networks with their
+    curves and test metrics.
+    """
+    from prunet.cells import Study
+
+    values = params.load(params_file)
+    study = Study(name, params.study(values, name), values["seed"], dataset.load(data))
+    start, masks = study.initial_weights("init"), study.dense_masks()
+    weights, result = study.train(start, masks)
+    tickets.save_weights(init, start)
+    tickets.save_cell(dense, weights, masks, result)
+
+
+if __name__ == "__main__":
+    main()

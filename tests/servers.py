@@ -1,0 +1,122 @@
+"""A web server on the loopback interface that misbehaves as told."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Answer = Callable[[BaseHTTPRequestHandler], None]
+
+
+class Server(ThreadingHTTPServer):
+    """Serves `answers` by path; `requests` counts what was asked, `headers` keeps the latest headers."""
+
+    def __init__(self, answers: Mapping[str, Answer]) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers = dict(answers)
+        self.requests: Counter[str] = Counter()
+        self.headers: dict[str, str] = {}
+        self.stopping = threading.Event()
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.server_port}{path}"
+
+    def handle_error(self, *_: Any) -> None:
+        """Clients of these tests hang up; that is no error."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        self.server.requests[self.path] += 1
+        self.server.headers = dict(self.headers)
+        self.close_connection = True
+        self.server.answers.get(self.path, status(404))(self)
+
+    def log_message(self, *_: Any) -> None:
+        """Keep the output of the tests quiet."""
+
+
+@contextmanager
+def serving(answers: Mapping[str, Answer]) -> Iterator[Server]:
+    """Serve `answers` until the block ends."""
+    with Server(answers) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.stopping.set()
+            server.shutdown()
+            thread.join()
+
+
+def body(data: bytes, **headers: Any) -> Answer:
+    """Answer 200 with `data`; `headers` replace the usual ones, None leaves one out."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        wanted = {"Content-Type": "image/jpeg", "Content-Length": len(data)}
+        wanted |= {name.replace("_", "-"): value for name, value in headers.items()}
+        handler.send_response(200)
+        for name, value in wanted.items():
+            if value is not None:
+                handler.send_header(name, str(value))
+        handler.end_headers()
+        handler.wfile.write(data)
+
+    return answer
+
+
+def status(code: int, **headers: str) -> Answer:
+    """Answer `code` with an empty body."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(code)
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    return answer
+
+
+def redirect(to: str) -> Answer:
+    """Answer 302 to the address `to`."""
+    return status(302, Location=to)
+
+
+def in_turn(*answers: Answer) -> Answer:
+    """Give each answer once, in turn, and the last one from then on."""
+    left = list(answers)
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        (left.pop(0) if len(left) > 1 else left[0])(handler)
+
+    return answer
+
+
+def hang(handler: Any) -> None:
+    """Take the request and never answer."""
+    handler.server.stopping.wait(30)
+
+
+def drip(handler: Any, code: int = 200, **headers: str) -> None:
+    """Send a body of a thousand bytes, one every 20 ms."""
+    handler.send_response(code)
+    for name, value in headers.items():
+        handler.send_header(name, value)
+    handler.send_header("Content-Length", "1000")
+    handler.end_headers()
+    for _ in range(1000):
+        handler.wfile.write(b"\xff")
+        handler.wfile.flush()
+        if handler.server.stopping.wait(0.02):
+            return
+
+
+def reset(handler: Any) -> None:
+    """Close the connection without an answer."""
+    handler.connection.close()

@@ -1,0 +1,68 @@
+import json
+
+import numpy as np
+import pytest
+
+from prunet.cells import Study
+from prunet.errors import InputError
+from tests import toys
+
+
+def study(replicates=2, model="lenet-300-100", input_size=None, side=6, **training):
+    block = toys.block(**training) | {"replicates": replicates, "model": model, "input_size": input_size}
+    return Study("toy", block, 0, toys.data(side))
+
+
+def test_a_replicate_does_not_depend_on_those_beside_it():
+    results = {}
+    for replicates in (1, 3):
+        cell = study(replicates)
+        start = cell.initial_weights("init")
+        results[replicates] = (start, *cell.train(start, cell.dense_masks()))
+    for name in results[1][0]:
+        np.testing.assert_array_equal(results[1][0][name][0], results[3][0][name][0])
+        np.testing.assert_array_equal(results[1][1][name][0], results[3][1][name][0])
+    assert results[1][2]["replicates"][0] == results[3][2]["replicates"][0]
+    assert results[3][2]["replicates"][0]["seeds"] != results[3][2]["replicates"][1]["seeds"]
+
+
+def test_new_random_values_differ_from_the_original_and_between_rounds():
+    cell = study()
+    drawn = [cell.initial_weights(*purpose)["fc1.weight"] for purpose in (("init",), ("random", "01"), ("random", "02"))]
+    assert len({values.tobytes() for values in drawn}) == 3
+    np.testing.assert_array_equal(drawn[0], cell.initial_weights("init")["fc1.weight"])
+
+
+def test_the_result_is_json_and_says_what_it_must():
+    cell = study()
+    masks = cell.dense_masks()
+    masks["fc1.weight"][:, :150] = False
+    weights, result = cell.train(cell.initial_weights("init"), masks)
+    assert not weights["fc1.weight"][:, :150].any()
+    assert json.loads(json.dumps(result)) == result
+    assert result["layer_density"] == {"fc1.weight": 0.5, "fc2.weight": 1.0, "output.weight": 1.0}
+    assert result["density"] == pytest.approx((150 * 36 + 30_000 + 300) / (300 * 36 + 30_000 + 300))
+    assert result["epochs_per_step"] == 8 / 60
+    assert len(result["replicates"]) == 2
+
+
+def test_light_cnn_trains_on_crops_in_both_layouts_and_precisions():
+    for training in ({"channels_last": True}, {"dtype": "bfloat16"}):
+        cell = study(1, "light-cnn-9", 16, side=18, augment="crop-flip", steps=2, batch_size=4, **training)
+        start = cell.initial_weights("init")
+        weights, result = cell.train(start, cell.dense_masks())
+        assert {name: values.shape for name, values in weights.items()} == {
+            name: values.shape for name, values in start.items()
+        }
+        assert all(values.dtype == np.float32 for values in weights.values())
+        assert result["replicates"][0]["curve"]["step"] == [0, 2]
+
+
+def test_values_of_another_model_are_refused():
+    cell, other = study(), study(side=5)
+    with pytest.raises(InputError, match="of another model, input size or number of replicates"):
+        cell.train(other.initial_weights("init"), cell.dense_masks())
+    with pytest.raises(InputError, match="of another model"):
+        cell.train(cell.initial_weights("init"), other.dense_masks())
+    with pytest.raises(InputError, match="number of replicates"):
+        cell.train(study(replicates=3).initial_weights("init"), cell.dense_masks())

@@ -1,0 +1,54 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from prunet import figures, schemes, summary
+from tests.test_summary import RESULTS
+
+TABLE = summary.summarize(RESULTS)
+
+
+def lines(axes):
+    return {line.get_label(): line for line in axes.lines if not line.get_label().startswith("_")}
+
+
+def test_every_scheme_has_a_look_of_its_own_without_colour_too():
+    assert set(figures.LOOKS) == set(figures.LABELS) == set(schemes.SCHEMES)
+    for part in ("color", "linestyle", "marker"):
+        assert len({look[part] for look in figures.LOOKS.values()}) == len(figures.LOOKS)
+
+
+def test_accuracy_by_density_draws_each_scheme_the_spread_and_the_dense_line():
+    axes = figures.accuracy_by_density(TABLE, "toy").axes[0]
+    drawn = lines(axes)
+    assert set(drawn) == {"original (ticket)", "random (new)", "dense"}
+    assert drawn["random (new)"].get_xdata().tolist() == [1.0, 0.5]
+    assert drawn["random (new)"].get_ydata() == pytest.approx([0.5, 0.3])
+    assert list(drawn["dense"].get_ydata()) == pytest.approx([0.85, 0.85])
+    assert len(axes.collections) == 2
+    left, right = axes.get_xlim()
+    assert left > 1 > 0.5 > right  # densities fall from left to right
+
+
+def test_one_replicate_has_no_band():
+    single = TABLE.assign(accuracy_std=np.nan)
+    assert len(figures.accuracy_by_density(single, "toy").axes[0].collections) == 0
+
+
+def test_curves_and_early_stop_and_layers_draw_their_columns():
+    curves = figures.curves(summary.curves(RESULTS, ["original", "random"], "01"), "toy").axes[0]
+    assert lines(curves)["original (ticket)"].get_ydata() == pytest.approx([0.1, 0.7])
+    early = figures.early_stop_by_density(TABLE, "toy").axes[0]
+    assert lines(early)["original (ticket)"].get_ydata().tolist() == [15, 15]
+    layers = pd.DataFrame({"round": ["00", "01"], "features.conv1.conv.weight": [1, 0.8], "output.weight": [1, 0.9]})
+    drawn = lines(figures.layer_densities(layers, "toy").axes[0])
+    assert set(drawn) == {"conv1", "output"}
+    assert drawn["conv1"].get_ydata().tolist() == [1, 0.8]
+
+
+def test_equal_figures_give_equal_bytes(tmp_path):
+    image = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    for name in ("a", "b"):
+        figures.save(figures.strip([[image, image[..., 0]]], ["x", "y"], "toy"), tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert (tmp_path / "a").read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,77 @@
+import numpy as np
+
+from prunet.gray import (
+    CELL,
+    COLUMNS,
+    PAPER,
+    RED,
+    THUMBNAIL,
+    TITLE_HEIGHT,
+    Entry,
+    contact_sheet,
+    scaled,
+    to_gray,
+)
+
+
+def test_gray_is_luma():
+    image = np.zeros((2, 2, 3), np.uint8)
+    image[0, 0], image[0, 1], image[1, 0], image[1, 1] = (255, 0, 0), (0, 255, 0), (0, 0, 255), (90, 90, 90)
+    np.testing.assert_array_equal(to_gray(image, 2), [[76, 150], [29, 90]])
+
+
+def test_shrinking_averages_areas():
+    image = np.array([[0, 100, 8, 8], [100, 200, 8, 8], [0, 0, 255, 255], [0, 0, 255, 251]], np.uint8)
+    np.testing.assert_array_equal(scaled(image, 2), [[100, 8], [0, 254]])
+
+
+def test_enlarging_is_smooth_and_keeps_a_flat_image():
+    step = np.array([[0, 200], [0, 200]], np.uint8)
+    assert len(np.unique(scaled(step, 8)[0])) > 2
+    np.testing.assert_array_equal(scaled(np.full((3, 3), 77, np.uint8), 9), np.full((9, 9), 77))
+
+
+def test_the_same_size_changes_nothing():
+    image = np.random.default_rng(0).integers(0, 256, (7, 7), np.uint8)
+    np.testing.assert_array_equal(scaled(image, 7), image)
+
+
+def entries(number, reason=None):
+    image = np.full((10, 10, 3), 60, np.uint8)
+    return [Entry(image, f"{index:016x}", reason) for index in range(number)]
+
+
+def is_red(sheet):
+    return (sheet == RED).all(axis=2)
+
+
+def test_contact_sheet_has_eight_pictures_in_a_row():
+    one, eight, nine = (contact_sheet("ada", "", entries(number)) for number in (1, 8, 9))
+    assert one.shape == eight.shape
+    assert one.shape[1] >= COLUMNS * CELL
+    assert nine.shape[0] - eight.shape[0] >= THUMBNAIL
+    assert one.dtype == np.uint8
+    assert (one[-1, -1] == PAPER).all()
+
+
+def test_contact_sheet_marks_only_what_is_left_out():
+    kept = contact_sheet("ada", "", entries(3))
+    assert not is_red(kept).any()
+    pictures = kept[TITLE_HEIGHT : TITLE_HEIGHT + THUMBNAIL]
+    assert (pictures == 60).all(axis=2).sum() == 3 * THUMBNAIL**2
+    mixed = contact_sheet("ada", "", [*entries(1), *entries(1, "wrong person"), *entries(1)])
+    columns = np.nonzero(is_red(mixed).any(axis=0))[0]
+    assert columns.min() >= CELL
+    assert columns.max() < 2 * CELL + 16
+
+
+def test_an_excluded_picture_without_a_reason_is_crossed_out_too():
+    assert is_red(contact_sheet("ada", "", entries(1, ""))).any()
+
+
+def test_names_and_reasons_stay_in_their_cells():
+    reason = "a reason that is far too long for two short lines below a picture " * 3 + "x" * 200
+    sheet = contact_sheet("ada", "", [*entries(1, reason), *entries(1)])
+    red = np.nonzero(is_red(sheet).any(axis=0))[0]
+    assert red.max() < 16 + CELL
+    assert not is_red(sheet)[-8:].any()

@@ -1,0 +1,209 @@
+"""Decoding, by exact pixel values."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from prunet.errors import InputError
+from prunet.images import Rejection, load_rgb, verify
+
+MANY = 1_000_000
+MIXED = np.arange(16 * 20 * 3, dtype=np.uint8).reshape(16, 20, 3)
+
+
+def encoded(image, format_name, **options):
+    stream = io.BytesIO()
+    image.save(stream, format_name, **options)
+    return stream.getvalue()
+
+
+def loaded(tmp_path, data):
+    path = tmp_path / "image"  # no extension: the bytes decide
+    path.write_bytes(data)
+    pixels = load_rgb(path)
+    assert pixels.dtype == np.uint8
+    return pixels
+
+
+def rejection(data, max_pixels=MANY):
+    with pytest.raises(Rejection) as raised:
+        verify(data, max_pixels)
+    return raised.value.status, raised.value.detail
+
+
+def png_chunk(name, data):
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+@pytest.mark.parametrize(
+    ("format_name", "extension"),
+    [("JPEG", "jpg"), ("PNG", "png"), ("WEBP", "webp"), ("GIF", "gif"), ("BMP", "bmp"), ("TIFF", "tiff")],
+)
+def test_the_extension_is_that_of_the_bytes(format_name, extension):
+    assert verify(encoded(Image.fromarray(MIXED), format_name), MANY) == extension
+
+
+def test_a_jpeg_with_a_second_picture_behind_it_is_a_jpeg(tmp_path):
+    first, second = Image.new("RGB", (20, 16), (255, 0, 0)), Image.new("RGB", (20, 16), (0, 0, 255))
+    data = encoded(first, "MPO", save_all=True, append_images=[second])
+    assert verify(data, MANY) == "jpg"
+    assert loaded(tmp_path, data)[0, 0].tolist() == [254, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("data", "detail"),
+    [
+        (b"", "is empty"),
+        (b"\n <!DOCTYPE html><html><body>no</body></html>", "is an HTML page"),
+        (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "is an SVG drawing"),
+        (b"BMW is a maker of cars", "is not a JPEG, PNG, WebP, GIF, BMP or TIFF image"),
+    ],
+)
+def test_what_is_no_image(data, detail):
+    assert rejection(data) == ("not-an-image", detail)
+
+
+@pytest.mark.parametrize("format_name", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
+def test_a_truncated_image_is_broken(format_name):
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    data = encoded(Image.fromarray(noise), format_name)
+    assert verify(data, MANY)
+    assert rejection(data[: len(data) // 2])[0] == "broken-image"
+
+
+def test_a_header_alone_is_a_broken_image():
+    data = encoded(Image.fromarray(MIXED), "JPEG")[:30]
+    assert rejection(data) == (
+        "broken-image",
+        "starts like an image, but its header is broken or cut off",
+    )
+
+
+def test_a_corrupt_checksum_is_broken():
+    data = bytearray(encoded(Image.fromarray(MIXED), "PNG"))
+    data[data.index(b"IDAT") + 10] ^= 0xFF
+    assert rejection(bytes(data))[0] == "broken-image"
+
+
+def test_the_least_side_is_16_pixels():
+    assert verify(encoded(Image.new("RGB", (16, 16)), "PNG"), MANY) == "png"
+    assert rejection(encoded(Image.new("RGB", (100, 15)), "PNG")) == (
+        "too-small",
+        "100 x 15 pixels: a side is under 16",
+    )
+
+
+def test_the_largest_image_is_max_pixels():
+    data = encoded(Image.new("RGB", (20, 30)), "PNG")
+    assert verify(data, 600) == "png"
+    assert rejection(data, 599) == ("too-large", "20 x 30 pixels: more than 599")
+
+
+def test_a_bomb_is_found_by_its_header_alone():
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", zlib.compress(b"\0"))
+    assert rejection(bomb, 50_000_000) == ("too-large", "60000 x 60000 pixels: more than 50000000")
+
+
+def test_values_of_unknown_range_are_broken():
+    data = encoded(Image.new("F", (20, 20), 0.5), "TIFF")
+    assert rejection(data) == (
+        "broken-image",
+        "does not decode (32-bit values, mode F, have no known range)",
+    )
+
+
+def test_rgb_is_left_as_it_is(tmp_path):
+    pixels = loaded(tmp_path, encoded(Image.fromarray(MIXED), "PNG"))
+    assert np.array_equal(pixels, MIXED)
+
+
+def test_grey_is_repeated(tmp_path):
+    grey = np.arange(320, dtype=np.uint8).reshape(16, 20)
+    pixels = loaded(tmp_path, encoded(Image.fromarray(grey), "PNG"))
+    assert np.array_equal(pixels, np.stack([grey] * 3, axis=-1))
+
+
+@pytest.mark.parametrize("format_name", ["PNG", "TIFF"])
+def test_the_high_byte_of_16_bits_is_kept(tmp_path, format_name):
+    deep = np.full((16, 20), 0xABCD, dtype=np.uint16)
+    deep[0, :4] = [0, 255, 256, 65535]
+    data = encoded(Image.fromarray(deep), format_name)
+    pixels = loaded(tmp_path, data)
+    assert verify(data, MANY)
+    assert pixels.shape == (16, 20, 3)
+    assert pixels[0, :5, 0].tolist() == [0, 0, 1, 255, 0xAB]
+    assert (pixels == pixels[..., :1]).all()
+
+
+def test_the_high_byte_of_16_bit_colours_is_kept(tmp_path):
+    line = b"\0" + struct.pack(">HHH", 0x12FF, 0x3400, 0xFF80) * 16
+    header = struct.pack(">IIBBBBB", 16, 16, 16, 2, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header)
+    data += png_chunk(b"IDAT", zlib.compress(line * 16)) + png_chunk(b"IEND", b"")
+    assert np.unique(loaded(tmp_path, data).reshape(-1, 3), axis=0).tolist() == [[0x12, 0x34, 0xFF]]
+
+
+def test_cmyk_becomes_rgb(tmp_path):
+    data = encoded(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG", quality=100)
+    assert np.unique(loaded(tmp_path, data).reshape(-1, 3), axis=0).tolist() == [[255, 0, 0]]
+
+
+def test_a_palette_becomes_rgb(tmp_path):
+    image = Image.new("P", (16, 16), 1)
+    image.putpalette([0, 0, 0, 10, 20, 30])
+    assert np.unique(loaded(tmp_path, encoded(image, "PNG")).reshape(-1, 3), axis=0).tolist() == [
+        [10, 20, 30]
+    ]
+
+
+def test_transparent_parts_are_laid_on_white(tmp_path):
+    rgba = np.zeros((16, 16, 4), dtype=np.uint8)
+    rgba[0, 1] = (200, 100, 0, 255)
+    rgba[0, 2] = (200, 100, 0, 51)  # a fifth of the colour, four fifths of white
+    pixels = loaded(tmp_path, encoded(Image.fromarray(rgba), "PNG"))
+    assert pixels[0, :3].tolist() == [[255, 255, 255], [200, 100, 0], [244, 224, 204]]
+
+
+def test_a_transparent_palette_entry_is_laid_on_white(tmp_path):
+    image = Image.new("P", (16, 16), 0)
+    image.putpalette([9, 9, 9, 10, 20, 30])
+    image.putpixel((0, 0), 1)
+    pixels = loaded(tmp_path, encoded(image, "PNG", transparency=0))
+    assert pixels[0, :2].tolist() == [[10, 20, 30], [255, 255, 255]]
+
+
+def test_the_first_frame_of_an_animation_is_taken(tmp_path):
+    first, second = Image.new("RGB", (16, 16), (255, 0, 0)), Image.new("RGB", (16, 16), (0, 255, 0))
+    data = encoded(first, "GIF", save_all=True, append_images=[second])
+    assert np.unique(loaded(tmp_path, data).reshape(-1, 3), axis=0).tolist() == [[255, 0, 0]]
+
+
+# The corners of the stored image are a b / c d; EXIF says how to turn it.
+@pytest.mark.parametrize(
+    ("orientation", "corners"),
+    [
+        *((1, "abcd"), (2, "badc"), (3, "dcba"), (4, "cdab")),
+        *((5, "acbd"), (6, "cadb"), (7, "dbca"), (8, "bdac")),
+    ],
+)
+@pytest.mark.parametrize("format_name", ["PNG", "TIFF"])
+def test_the_orientation_of_exif_is_applied(tmp_path, orientation, corners, format_name):
+    grey = np.zeros((16, 20), dtype=np.uint8)
+    grey[0, 0], grey[0, -1], grey[-1, 0], grey[-1, -1] = b"abcd"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels = loaded(tmp_path, encoded(Image.fromarray(grey), format_name, exif=exif))
+    assert pixels.shape == ((20, 16, 3) if orientation > 4 else (16, 20, 3))
+    assert bytes(pixels[[0, 0, -1, -1], [0, -1, 0, -1], 0]).decode() == corners
+
+
+def test_load_rgb_says_what_to_do(tmp_path):
+    with pytest.raises(InputError, match=r"nothing\.png does not exist"):
+        load_rgb(tmp_path / "nothing.png")
+    with pytest.raises(InputError, match="is not an image that can be decoded"):
+        loaded(tmp_path, b"text")

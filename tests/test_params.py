@@ -1,0 +1,102 @@
+from pathlib import Path
+from typing import get_args
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from prunet import models, optimizers, params, pruning, schemes
+from prunet.errors import InputError
+from stages import check
+
+PARAMS = Path(__file__).parent.parent / "params.yaml"
+
+
+def changed(tmp_path, path, value):
+    """params.yaml with one value changed, or removed if it is `...`."""
+    values = yaml.safe_load(PARAMS.read_text())
+    block = values
+    *parents, last = path.split(".")
+    for key in parents:
+        block = block[key]
+    if value is ...:
+        del block[last]
+    else:
+        block[last] = value
+    file = tmp_path / "params.yaml"
+    file.write_text(yaml.safe_dump(values))
+    return file
+
+
+def test_the_committed_values_are_valid_and_come_back_as_written():
+    assert params.load(PARAMS) == yaml.safe_load(PARAMS.read_text())
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        ("prune.rate", 1.2, "prune.rate is 1.2: input should be less than 1"),
+        ("prune.rate", "lots", "prune.rate is 'lots': input should be a valid number"),
+        ("prune.chain", "random", "chain is 'random', which is not among the schemes (original)"),
+        ("prune.chain", "best", "prune.chain is 'best'"),
+        ("prune.schemes", ["original", "original"], "schemes names one twice"),
+        ("prune.rounds", [{"n": "00", "from": "../dense"}, {"n": "02", "from": "00"}], "rounds, entry 1"),
+        ("prune.ratee", 0.2, "prune.ratee is not a known name"),
+        ("prune.scope", ..., "prune.scope is missing"),
+        ("studies.digits.model", "alexnet", "studies.digits.model is 'alexnet': input should be 'lenet-300-100'"),
+        ("studies.digits.replicates", 0, "studies.digits.replicates is 0: input should be greater than or equal to 1"),
+        ("studies.digits.training.steps", 1.5, "studies.digits.training.steps is 1.5"),
+        ("studies", {"../up": {}}, "studies.../up is '../up': string should match pattern"),
+        ("report.scheme", "trained", "report.scheme is 'trained', which is not among prune.schemes"),
+        ("report.round", "17", "report.round is '17'"),
+        ("split.test", 20, "split: train, val and test are percent and must sum to 100, not 110"),
+        ("crop.keep", "all", "crop.keep is 'all'"),
+        ("seed", -1, "seed is -1: input should be greater than or equal to 0"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(tmp_path, path, value, says):
+    file = changed(tmp_path, path, value)
+    if "which is not among" in says:
+        file = changed(tmp_path, "prune.schemes", ["original"])
+        values = yaml.safe_load(file.read_text())
+        block, key = path.split(".")
+        values[block][key] = value
+        file.write_text(yaml.safe_dump(values))
+    run = CliRunner().invoke(check.main, [str(file), str(tmp_path / "out.json")])
+    assert run.exit_code == 2
+    assert says in run.stderr
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_every_wrong_value_is_named_at_once(tmp_path):
+    file = changed(tmp_path, "prune.rate", 0)
+    file.write_text(file.read_text().replace("seed: 0\n", "seed: x\n"))
+    with pytest.raises(InputError) as error:
+        params.load(file)
+    assert "seed is 'x'" in error.value.message
+    assert "prune.rate is 0" in error.value.message
+
+
+@pytest.mark.parametrize("content", [b"a: [", b"\xff\xfe\x00", b"just text", b""])
+def test_what_is_not_params_is_refused(tmp_path, content):
+    file = tmp_path / "params.yaml"
+    file.write_bytes(content)
+    with pytest.raises(InputError, match="params.yaml"):
+        params.load(file)
+    with pytest.raises(InputError, match="cannot be read"):
+        params.load(tmp_path / "gone.yaml")
+
+
+def test_an_unknown_study_is_named():
+    with pytest.raises(InputError, match=r"no study 'cats': params.yaml has digits, faces"):
+        params.study(params.load(PARAMS), "cats")
+
+
+def test_the_choices_are_what_the_library_has():
+    def choices(block, name):
+        return set(get_args(block.model_fields[name].annotation))
+
+    assert choices(params.Study, "model") == set(models.MODELS)
+    assert choices(params.Training, "optimizer") == set(optimizers.OPTIMIZERS)
+    assert choices(params.Prune, "criterion") == set(pruning.CRITERIA)
+    assert choices(params.Prune, "chain") == set(schemes.SCHEMES)

@@ -1,0 +1,159 @@
+"""The pipeline as DVC runs it: what dvc.yaml says is true, and a miniature of it runs end to end."""
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+
+
+def imported(module: Path) -> set[Path]:
+    """The files of this repository that a module imports, wherever in its code it does so."""
+    found = set()
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        found |= {file for name in names if (file := ROOT / f"{name.replace('.', '/')}.py").is_file()}
+    return found
+
+
+def closure(module: Path) -> set[Path]:
+    files, new = set(), {module}
+    while new:
+        files |= new
+        new = set().union(*(imported(file) for file in new)) - files
+    return files
+
+
+@pytest.mark.parametrize("stage", PIPELINE)
+def test_every_module_that_a_stage_imports_is_among_its_deps(stage):
+    command = PIPELINE[stage]["cmd"]
+    module = ROOT / f"{command.split()[2].replace('.', '/')}.py"
+    code = {dep for dep in PIPELINE[stage]["deps"] if dep.endswith(".py")}
+    assert code == {str(file.relative_to(ROOT)) for file in closure(module)}
+
+
+def test_imports_run_one_way():
+    for file in (ROOT / "prunet").glob("*.py"):
+        assert file not in set().union(*(closure(part) for part in imported(file)), set())
+        assert not any(part.parent.name == "stages" for part in imported(file))
+
+
+def sh(folder, *command, **environment):
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        command, cwd=folder, env=os.environ | {"PATH": path} | environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def miniature(tmp_path_factory):
+    """A clone of the working tree with one study, two rounds and few steps, run once."""
+    clone = tmp_path_factory.mktemp("clone") / "prunet"
+    files = sh(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
+    for name in files:
+        if (ROOT / name).is_file():
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, clone / name)
+    pipeline = yaml.safe_load((clone / "dvc.yaml").read_text())
+    for stage in ("sample", "ingest", "crop", "resize", "faces", "gallery"):
+        del pipeline["stages"][stage]
+    (clone / "dvc.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False))
+    params = yaml.safe_load((clone / "params.yaml").read_text())
+    del params["studies"]["faces"]
+    params["studies"]["digits"]["replicates"] = 2
+    params["studies"]["digits"]["training"] |= {"steps": 20, "eval_every": 10}
+    params["prune"]["rounds"] = params["prune"]["rounds"][:2]
+    params["report"]["round"] = "01"
+    (clone / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    (clone / "dvc.lock").unlink(missing_ok=True)
+    sh(clone, "git", "init", "-q")
+    sh(clone, "git", "config", "user.name", "test")
+    sh(clone, "git", "config", "user.email", "test@example.org")
+    sh(clone, "dvc", "repro")
+    sh(clone, "git", "add", "-A")
+    sh(clone, "git", "commit", "-qm", "miniature")
+    return clone
+
+
+def read(clone, name="report.json"):
+    return json.loads((clone / "metrics" / "digits" / name).read_text())
+
+
+@pytest.mark.slow
+def test_a_second_repro_runs_nothing_and_git_is_clean(miniature):
+    assert "Running stage" not in sh(miniature, "dvc", "repro")
+    assert "up to date" in sh(miniature, "dvc", "status")
+    assert sh(miniature, "git", "status", "--porcelain") == ""
+
+
+@pytest.mark.slow
+def test_the_dense_run_is_round_0_of_the_original_scheme(miniature):
+    models = miniature / "models" / "digits"
+    for file in ("weights.safetensors", "masks.safetensors", "result.json"):
+        assert (models / "dense" / file).read_bytes() == (models / "original" / "00" / file).read_bytes()
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_bits(miniature):
+    before = {path: path.read_bytes() for path in miniature.glob("models/**/*") if path.is_file()}
+    assert before
+    sh(miniature, "dvc", "repro", "--force", "--no-run-cache")
+    assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.slow
+def test_a_wrong_value_stops_before_anything_runs(miniature):
+    params = (miniature / "params.yaml").read_text()
+    (miniature / "params.yaml").write_text(params.replace("rate: 0.2", "rate: 1.2"))
+    try:
+        with pytest.raises(AssertionError) as failure:
+            sh(miniature, "dvc", "repro")
+    finally:
+        (miniature / "params.yaml").write_text(params)
+    assert "prune.rate is 1.2" in str(failure.value)
+    assert "Running stage 'train" not in str(failure.value)
+
+
+@pytest.mark.slow
+def test_an_experiment_in_a_copy_runs_the_code_of_its_copy_and_leaves_the_workspace_alone(miniature):
+    """`--temp` must train with its own checkout: the code is changed, and the change not committed anywhere else."""
+    report = read(miniature)
+    source = miniature / "prunet" / "summary.py"
+    original = source.read_text()
+    source.write_text(original.replace('"accuracy": ("early"', '"renamed": ("early"').replace('"accuracy_mean"', '"renamed_mean"'))
+    try:
+        sh(miniature, "dvc", "exp", "run", "--temp", "-n", "copy", "-S", "prune.rate=0.5")
+    finally:
+        source.write_text(original)
+    assert read(miniature) == report
+    shown = json.loads(sh(miniature, "git", "show", "copy:metrics/digits/report.json"))
+    assert "renamed" in shown
+    assert shown["density"] == pytest.approx(0.5, abs=1e-3)
+
+
+@pytest.mark.slow
+def test_another_headline_runs_only_the_reporting_stages_and_lines_up(miniature):
+    output = sh(miniature, "dvc", "exp", "run", "-n", "headline", "-S", "report.scheme=random")
+    try:
+        stages = {line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")}
+        assert stages == {"check", "summarize@digits"}
+        difference = json.loads(sh(miniature, "dvc", "metrics", "diff", "HEAD", "headline", "--all", "--json"))
+        assert set(difference["diff"]["metrics/digits/report.json"]) == set(read(miniature))
+    finally:
+        sh(miniature, "git", "checkout", "-q", ".")
+        sh(miniature, "dvc", "checkout", "-q")

@@ -1,0 +1,152 @@
+import numpy as np
+import pytest
+
+from prunet import portraits
+
+PEOPLE = portraits.people(0)
+
+
+def draw(name: str, seed: int = 0) -> np.ndarray:
+    return portraits.photo(PEOPLE[name], np.random.default_rng(seed))
+
+
+def test_people_depend_on_the_seed_alone():
+    assert portraits.people(5) == portraits.people(5)
+    assert portraits.people(5) != portraits.people(6)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_two_people_share_a_slice_of_any_measure(seed):
+    people = portraits.people(seed)
+    looks = np.array([person.looks for person in people.values()])
+    shares = (looks - portraits.LEAST) / (np.array(portraits.MOST) - portraits.LEAST)
+    for measure in (shares * len(people)).T:
+        assert sorted(measure.astype(int)) == list(range(len(people)))
+
+
+def test_people_differ_in_style_skin_and_hair():
+    for trait in ("style", "skin", "hair"):
+        assert len({getattr(person, trait) for person in PEOPLE.values()}) == len(PEOPLE)
+
+
+@pytest.mark.parametrize("name", portraits.STYLES)
+def test_photo_is_an_rgb_image_of_the_promised_size(name):
+    for seed in range(4):
+        photo = draw(name, seed)
+        assert photo.dtype == np.uint8
+        assert photo.ndim == 3
+        assert photo.shape[2] == 3
+        assert 160 <= max(photo.shape) <= 360
+        assert photo.std() > 10
+
+
+def test_photo_depends_on_person_and_random_numbers_alone():
+    assert np.array_equal(draw("ada"), draw("ada"))
+    assert not np.array_equal(draw("ada", 0), draw("ada", 1))
+    assert not np.array_equal(draw("ada"), draw("boris"))
+
+
+def test_photos_of_two_and_of_nobody():
+    for seed in range(3):
+        two = portraits.photo_of_two(PEOPLE["ada"], PEOPLE["femi"], np.random.default_rng(seed))
+        nobody = portraits.photo_of_nobody(np.random.default_rng(seed))
+        assert two.dtype == nobody.dtype == np.uint8
+        assert 300 <= two.shape[1] <= 360
+        assert 200 <= max(nobody.shape) <= 360
+
+
+def test_a_near_duplicate_is_smaller_but_shows_the_same():
+    original = draw("clio")
+    copy = portraits.near_duplicate(original, np.random.default_rng(0))
+    assert copy.dtype == np.uint8
+    assert copy.shape[0] < original.shape[0]
+    assert copy.shape[1] < original.shape[1]
+    assert abs(float(copy.mean()) - float(original.mean())) < 16
+    rows = np.arange(copy.shape[0]) * original.shape[0] // copy.shape[0]
+    columns = np.arange(copy.shape[1]) * original.shape[1] // copy.shape[1]
+    same_size = original[rows][:, columns]
+    assert np.corrcoef(copy.ravel(), same_size.ravel())[0, 1] > 0.9
+
+
+def test_canvas_stays_float32():
+    canvas = portraits.scene(40, 60, 1.0, np.random.default_rng(0))
+    assert canvas.dtype == np.float32
+    assert canvas.shape == (40, 60, 3)
+
+
+def upright(yaw: float = 0.0, pitch: float = 0.0) -> portraits.Pose:
+    return portraits.Pose(
+        yaw=yaw, pitch=pitch, roll=0.0, smile=0.0, mouth_open=0.0, eyes_open=1.0, brows_up=0.0, gaze=0.0
+    )
+
+
+def grid(size: int = 81) -> tuple[np.ndarray, np.ndarray]:
+    return portraits._grid(size, size, portraits.Place(size // 2, size // 2, size / 3), 0.0)
+
+
+def test_a_head_that_looks_ahead_is_an_ellipsoid_seen_from_the_front():
+    x, y = grid()
+    surface = portraits._ellipsoid(x, y, (0.7, 1.0, 0.9), upright())
+    inside = (x / 0.7) ** 2 + y**2 < 1
+    assert np.array_equal(surface.outside < 0, inside)
+    height = 0.9 * np.sqrt(1 - (x / 0.7) ** 2 - y**2, where=inside, out=np.zeros_like(x))
+    assert np.allclose(surface.depth[inside], height[inside], atol=1e-4)
+    assert np.array_equal(surface.x, x)
+    assert np.array_equal(surface.y, y)
+
+
+@pytest.mark.parametrize(("pose", "moves"), [(upright(yaw=0.4), (1, 0)), (upright(pitch=0.4), (0, 1))])
+def test_a_turned_head_shows_its_front_to_the_right_or_below(pose, moves):
+    x, y = portraits._project((0.0, 0.0, 1.0), pose)
+    assert np.allclose((x, y), np.sin(0.4) * np.array(moves))
+    across, down = grid()
+    surface = portraits._ellipsoid(across, down, (0.7, 1.0, 0.9), pose)
+    tip = np.argmin(surface.x**2 + surface.y**2 + (surface.outside > 0))  # the pixel that shows the nose
+    assert np.allclose((across.flat[tip], down.flat[tip]), 0.9 * np.sin(0.4) * np.array(moves), atol=0.04)
+
+
+def test_the_side_that_faces_the_lamp_is_brighter():
+    x, y = grid()
+    depth = portraits._ellipsoid(x, y, (0.7, 1.0, 0.9), upright()).depth
+    light = portraits.Light(direction=(0.8, 0.0, 0.6), lamp=0.6, ambient=0.4)
+    tone = portraits._shade(depth, 27.0, light)
+    assert tone[40, 40 + 12] > tone[40, 40 - 12] + 0.2
+
+
+def test_paint_covers_where_the_mask_says_so():
+    canvas = np.zeros((4, 5, 3), np.float32)
+    mask = np.zeros((4, 5), np.float32)
+    mask[1, 2], mask[2, 3] = 1.0, 0.5
+    portraits._blend(canvas, mask, (0.2, 0.4, 0.8))
+    expected = mask[..., None] * np.float32((0.2, 0.4, 0.8))
+    assert np.allclose(canvas, expected)
+    portraits._blend(canvas, np.zeros_like(mask), (1.0, 1.0, 1.0))
+    assert np.allclose(canvas, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:::(tensorflow|keras|google|mtcnn|joblib|lz4)")
+def test_a_face_detector_finds_who_is_there_and_nobody_else(monkeypatch):
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+    from mtcnn import MTCNN  # here because it takes seconds
+
+    detector = MTCNN()
+
+    def faces(photo: np.ndarray) -> list[int]:
+        """The areas of the faces that are found, in square pixels, largest first."""
+        try:
+            found = detector.detect_faces(photo)
+        except Exception:  # the detector fails inside where nothing looks like a face
+            return []
+        boxes = [face["box"] for face in found if face["confidence"] >= 0.9]
+        return sorted((width * height for _, _, width, height in boxes), reverse=True)
+
+    names = list(PEOPLE)
+    found = [len(faces(draw(name, seed))) >= 1 for name in names for seed in range(3)]
+    assert sum(found) >= len(found) - 1
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        assert faces(portraits.photo_of_nobody(rng)) == []
+        areas = faces(portraits.photo_of_two(PEOPLE[names[seed]], PEOPLE[names[seed + 3]], rng))
+        assert len(areas) == 2
+        assert areas[0] > 1.5 * areas[1]

@@ -1,0 +1,150 @@
+"""Reading scraping lists, and the manifest rows made of them."""
+
+import os
+
+import pytest
+
+from prunet.errors import InputError
+from prunet.scraping import STATUSES, count, label_problem, read_list, require_images, screen, settle
+
+
+def listed(tmp_path, text, encoding="utf-8"):
+    path = tmp_path / "list.csv"
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def screened(*pairs):
+    return screen([{"label": label, "url": url} for label, url in pairs])
+
+
+def good(image):
+    return {"status": "ok", "image": image, "detail": ""}
+
+
+def test_a_list_is_read_in_its_own_order(tmp_path):
+    path = listed(tmp_path, 'note,url,label\nx,b.jpg,Zoë\n,"a,1.jpg",Arya\n', "utf-8-sig")
+    assert read_list(path) == [{"label": "Zoë", "url": "b.jpg"}, {"label": "Arya", "url": "a,1.jpg"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "message"),
+    [
+        ("", "utf-8", r"list\.csv has no column 'label' \(its first line names: nothing\)"),
+        ("label,url\n", "utf-8", r"list\.csv has a header but no rows: add rows label,url to it"),
+        (
+            "label,link\na,b\n",
+            "utf-8",
+            r"list\.csv has no column 'url' \(its first line names: label, link\)",
+        ),
+        ("label,url\nZoë,b.jpg\n", "latin-1", r"list\.csv is not UTF-8 text \(byte 12\): save it as UTF-8"),
+        ("label,url\na,b,c.jpg\n", "utf-8", r"list\.csv, line 2: not 2 values; put .* in double quotes"),
+    ],
+)
+def test_a_list_that_cannot_be_read(tmp_path, text, encoding, message):
+    with pytest.raises(InputError, match=message):
+        read_list(listed(tmp_path, text, encoding))
+
+
+def test_a_source_that_does_not_exist(tmp_path):
+    with pytest.raises(InputError, match=r"nothing\.csv does not exist: give a CSV list"):
+        read_list(tmp_path / "nothing.csv")
+
+
+def test_a_tree_is_read_in_sorted_order_without_hidden_files(tmp_path):
+    names = ["b/2.jpg", "b/1.jpg", "a/deep/3.jpg", "stray.jpg", "a/.hidden.jpg", ".git/4.jpg", "a/notes.txt"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "linked").symlink_to(tmp_path / "b")
+    assert [(row["label"], row["url"]) for row in read_list(tmp_path)] == [
+        ("a", "a/deep/3.jpg"),
+        ("a", "a/notes.txt"),
+        ("b", "b/1.jpg"),
+        ("b", "b/2.jpg"),
+        ("", "linked"),
+        ("", "stray.jpg"),
+    ]
+
+
+def test_an_empty_tree(tmp_path):
+    (tmp_path / "label").mkdir()
+    with pytest.raises(InputError, match=r"holds no files: put pictures there as label/photo\.jpg"):
+        read_list(tmp_path)
+
+
+@pytest.mark.parametrize("label", ["Grey Worm", "Zoë", "丹妮莉丝", "O'Brien-2 (b)", "x" * 64])
+def test_good_labels(label):
+    assert label_problem(label) == ""
+
+
+@pytest.mark.parametrize(
+    ("label", "word"),
+    [
+        ("", "empty"),
+        ("a/b", "slash"),
+        ("a\\b", "slash"),
+        ("../a", "slash"),
+        ("..", "slash"),
+        (".a", "dot"),
+        ("a\x00b", "control"),
+        ("a\nb", "control"),
+        ("a\u202eb", "control"),
+        ("x" * 65, "longer than 64"),
+        ("\U0001f600" * 64, "255 bytes"),
+        ("Manifest.csv", "manifest"),
+    ],
+)
+def test_bad_labels(label, word):
+    assert word in label_problem(label)
+
+
+def test_screened_rows_are_numbered_and_normal():
+    rows = screened(
+        (" Zoe\u0308 ", " http://a/1 "), ("Zoë", "http://a/1"), ("", "http://a/2"), ("b", "x.jpg")
+    )
+    assert [tuple(row.values()) for row in rows] == [
+        ("1", "Zoë", "http://a/1", "", "", ""),
+        ("2", "Zoë", "http://a/1", "duplicate", "", "the same label and url as row 1"),
+        ("3", "", "http://a/2", "bad-label", "", "the label is empty"),
+        ("4", "b", "x.jpg", "", "", ""),
+    ]
+
+
+def test_the_earliest_of_the_same_bytes_is_kept():
+    rows = screened(("a", "1"), ("a", "2"), ("b", "3"), ("b", "1"), ("b", "4"))
+    results = {url: good("f00.jpg") for url in "321"}  # the order of results says nothing
+    settle(rows, results | {"4": {"status": "timeout", "image": "", "detail": "no full answer within 1 s"}})
+    other = "the same bytes as row 1, which has another label, 'a': one of the two labels is wrong"
+    assert [(row["status"], row["image"], row["detail"]) for row in rows] == [
+        ("ok", "a/f00.jpg", ""),
+        ("duplicate", "", "the same bytes as row 1"),
+        ("duplicate", "", other),
+        ("duplicate", "", other),
+        ("timeout", "", "no full answer within 1 s"),
+    ]
+
+
+def test_every_status_is_counted():
+    rows = screened(("a", "1"), ("a", "1"), ("", "2"))
+    settle(rows, {"1": good("f00.jpg")})
+    counts = count(rows)
+    assert list(counts) == ["rows", *STATUSES]
+    assert {name: number for name, number in counts.items() if number} == {
+        "rows": 3,
+        "ok": 1,
+        "duplicate": 1,
+        "bad-label": 1,
+    }
+
+
+def test_no_image_at_all_is_told_with_reasons(tmp_path):
+    rows = screened(("a", "1"), ("..", "2"), ("..", "3"))
+    settle(rows, {"1": {"status": "http-error", "image": "", "detail": "HTTP status 404"}})
+    with pytest.raises(InputError) as raised:
+        require_images(rows, tmp_path / "list.csv")
+    assert str(raised.value).replace(f"{tmp_path}{os.sep}", "") == (
+        "none of the 3 rows of list.csv gave an image (2 bad-label, 1 http-error): mend them, for example "
+        "row 2, '2': the label has a slash or '..' in it, or starts with a dot: it must be a plain name; "
+        "row 1, '1': HTTP status 404."
+    )

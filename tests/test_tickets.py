@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+from prunet import tensors, tickets
+from prunet.errors import InputError
+
+
+def toy(density=0.5, shape=(2, 30, 7)):
+    rng = np.random.default_rng(0)
+    masks = {"w": rng.random(shape) < density, "a": np.ones((2, 3, 1), bool)}
+    weights = {
+        "w": rng.normal(size=shape).astype(np.float32) * masks["w"],
+        "w_bias": rng.normal(size=(2, 30)).astype(np.float32),
+        "a": np.zeros((2, 3, 1), np.float32),  # survivors may be zero
+    }
+    return weights, masks
+
+
+def test_a_cell_comes_back_bit_by_bit_in_the_order_of_its_layers(tmp_path):
+    weights, masks = toy()
+    tickets.save_cell(tmp_path / "cell", weights, masks, {"density": 0.5})
+    loaded, loaded_masks = tickets.load_network(tmp_path / "cell")
+    assert list(loaded) == ["w", "w_bias", "a"]
+    assert list(loaded_masks) == ["w", "a"]
+    for name, values in weights.items():
+        np.testing.assert_array_equal(loaded[name], values)
+    for name, mask in masks.items():
+        np.testing.assert_array_equal(loaded_masks[name], mask)
+
+
+def test_files_shrink_with_the_density_and_masks_take_a_bit_a_weight(tmp_path):
+    shape = (1, 1000, 100)
+    for density in (1.0, 0.1):
+        weights, masks = toy(density, shape)
+        tickets.save_cell(tmp_path / str(density), weights, masks, {})
+    dense, sparse = (tmp_path / d / "weights.safetensors" for d in ("1.0", "0.1"))
+    assert sparse.stat().st_size / dense.stat().st_size == pytest.approx(0.1, abs=0.01)
+    bits = (tmp_path / "0.1" / "masks.safetensors").stat().st_size * 8
+    assert bits == pytest.approx(100_000, rel=0.03)
+
+
+def test_weights_and_masks_of_two_rounds_are_refused(tmp_path):
+    tickets.save_cell(tmp_path / "cell", *toy(0.5), {})
+    tickets.save_masks(tmp_path / "cell" / "masks.safetensors", toy(0.2)[1])
+    with pytest.raises(InputError, match="weights and mask of w do not belong together"):
+        tickets.load_network(tmp_path / "cell")
+
+
+def test_damaged_files_are_refused_by_name(tmp_path):
+    tensors.write(tmp_path / "short", {"w": np.zeros(2, np.uint8)}, {"shapes": {"w": [1, 100]}})
+    with pytest.raises(InputError, match="the mask of w is damaged"):
+        tickets.load_masks(tmp_path / "short")
+    tickets.save_weights(tmp_path / "weights", toy()[0])
+    with pytest.raises(InputError, match="does not hold masks"):
+        tickets.load_masks(tmp_path / "weights")
+    with pytest.raises(InputError, match="does not hold weights"):
+        tickets.load_weights(tmp_path / "short")
+    (tmp_path / "text").write_text("hello")
+    with pytest.raises(InputError, match="text is damaged"):
+        tickets.load_weights(tmp_path / "text")
+    with pytest.raises(InputError, match="gone does not exist"):
+        tickets.load_weights(tmp_path / "gone")
