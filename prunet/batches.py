@@ -9,7 +9,9 @@ from torch.nn import functional
 
 from prunet.dataset import SPLITS
 
-CROP = 8 / 9  # share of the side that a crop keeps: LightCNN's 128 of 144 pixels (Wu et al. 2018, section 4.1)
+CROP = (
+    8 / 9
+)  # share of the side that a crop keeps: LightCNN's 128 of 144 pixels (Wu et al. 2018, section 4.1)
 
 Split = tuple[Tensor, Tensor]  # images (N, C, H, W) float32 and labels (N,) int64
 
@@ -80,4 +82,4 @@ def centre(images: Tensor, size: int) -> Tensor:
 
 def chunks(split: Split, size: int) -> Iterator[Split]:
     """Yield all of a split in its order, at most `size` images at a time."""
-    yield from zip(split[0].split(size), split[1].split(size), strict=True)
+    yield from zip(torch.split(split[0], size), torch.split(split[1], size), strict=True)

@@ -32,7 +32,7 @@ class Study:
         self.size = shape[-1]
         layout = torch.channels_last if self.settings["channels_last"] else torch.contiguous_format
         self.model = models.MODELS[block["model"]](shape, len(data["class_names"]))
-        self.model = self.model.to(self.device, memory_format=layout)
+        self.model = self.model.to(self.device).to(memory_format=layout)
 
     def initial_weights(self, *purpose: str) -> Weights:
         """Draw the weights before training, (R, *shape) for each tensor, from a seed for this purpose."""

@@ -43,9 +43,7 @@ def save(
                     f"{path}: class {name!r} has {np.sum(labels == number)} images and none of them falls "
                     f"into the {side_name} split: add images of it, or leave the class out."
                 )
-    tensors.write(
-        path, {"images": images, "labels": labels, "split": split}, {"class_names": class_names}
-    )
+    tensors.write(path, {"images": images, "labels": labels, "split": split}, {"class_names": class_names})
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -9,13 +9,17 @@ from numpy.typing import NDArray
 from prunet.dataset import SPLITS
 from prunet.errors import InputError
 
-TORCHVISION = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "kmnist": "KMNIST"}  # name: torchvision's class
+TORCHVISION = {
+    "mnist": "MNIST",
+    "fashion-mnist": "FashionMNIST",
+    "kmnist": "KMNIST",
+}  # and torchvision's class
 
 Digits = dict[str, Any]  # the arguments of prunet.dataset.save, without its path
 
 
 def optdigits(val: int, test: int, seed: int) -> Digits:
-    """The 1,797 8x8 digits that ship with scikit-learn (Alpaydin & Kaynak 1998), 17 gray levels made 0 to 255.
+    """The 1,797 8x8 digits of scikit-learn (Alpaydin & Kaynak 1998), their 17 gray levels made 0 to 255.
 
     Args:
         val: images that choose.
@@ -34,7 +38,7 @@ def optdigits(val: int, test: int, seed: int) -> Digits:
 
 
 def from_torchvision(name: str, folders: list[Path], val: int, seed: int) -> Digits:
-    """MNIST, Fashion-MNIST or KMNIST (28x28): the published test split, and `val` images of the training split.
+    """MNIST or its kin (28x28): the published test split, and `val` images of the training split to choose.
 
     Args:
         name: a key of `TORCHVISION`.
@@ -69,8 +73,8 @@ def _open(name: str, folders: list[Path]) -> list[Any]:
             raw = folder / TORCHVISION[name] / "raw"
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise InputError(
-                f"{name}: its files could not be read from {raw} or downloaded to it ({reason}). With a network, "
-                f"delete {raw} and try again; without one, put the four files there, or name the "
+                f"{name}: its files could not be read from {raw} or downloaded to it ({reason}). With a "
+                f"network, delete {raw} and try again; without one, put the four files there, or name the "
                 f"folder that holds {TORCHVISION[name]}/raw in the environment variable PRUNET_DATA."
             ) from None
     raise AssertionError("the last folder returns or raises")

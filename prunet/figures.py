@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from prunet.files import replacing
 
 WIDTH, HEIGHT = 3.5, 2.6  # inches; a column of a two-column paper
-STYLE = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "lines.linewidth": 1.2}
+STYLE: Any = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "lines.linewidth": 1.2}
 
 # Okabe & Ito (2008); line styles and markers tell the schemes apart in print without colour.
 LOOKS: dict[str, dict[str, Any]] = {
@@ -126,7 +126,12 @@ def _draw_schemes(axes: Axes, summary: pd.DataFrame, measured: str) -> None:
 
 
 def _line(
-    axes: Axes, x: "pd.Series[float]", mean: "pd.Series[float]", std: "pd.Series[float]", look: Any, label: str
+    axes: Axes,
+    x: "pd.Series[float]",
+    mean: "pd.Series[float]",
+    std: "pd.Series[float]",
+    look: Any,
+    label: str,
 ) -> None:
     axes.plot(x, mean, label=label, **look)
     if std.notna().all():

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,7 +24,7 @@ def replacing(path: Path) -> Iterator[Path]:
         yield partial
         if partial.is_dir():
             _remove(path)  # a rename replaces a file, but not a folder with files in it
-        os.replace(partial, path)
+        partial.replace(path)
     finally:
         _remove(partial)
 

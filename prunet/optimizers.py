@@ -1,9 +1,10 @@
-"""One optimisation step on lists of tensors.
+"""One optimisation step on lists of tensors, and the learning rate's course.
 
 These are torch.optim's own functional forms: same arithmetic, but the optimizer classes import PyTorch's
 compiler at their first step, two seconds that each of a pipeline's many short stages would pay.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,16 +13,16 @@ from torch import Tensor
 from torch.optim.adam import adam as adam_step
 from torch.optim.sgd import sgd as sgd_step
 
-Step = Callable[[list[Tensor]], None]  # takes the gradients, one for each parameter
+Step = Callable[[list[Tensor], float], None]  # takes the gradients, one for each parameter, and the rate
 
 
 def adam(parameters: list[Tensor], settings: Mapping[str, Any]) -> Step:
-    """Adam (Kingma & Ba 2015) with its published betas and epsilon; `lr` and `weight_decay` from settings."""
+    """Adam (Kingma & Ba 2015) with its published betas and epsilon; `weight_decay` from settings."""
     means = [torch.zeros_like(parameter) for parameter in parameters]
     squares = [torch.zeros_like(parameter) for parameter in parameters]
     steps = [torch.zeros((), device=parameter.device) for parameter in parameters]
 
-    def step(gradients: list[Tensor]) -> None:
+    def step(gradients: list[Tensor], rate: float) -> None:
         adam_step(
             parameters,
             gradients,
@@ -36,7 +37,7 @@ def adam(parameters: list[Tensor], settings: Mapping[str, Any]) -> Step:
             beta1=0.9,
             beta2=0.999,
             eps=1e-8,
-            lr=settings["lr"],
+            lr=rate,
             weight_decay=settings["weight_decay"],
         )
 
@@ -44,10 +45,10 @@ def adam(parameters: list[Tensor], settings: Mapping[str, Any]) -> Step:
 
 
 def sgd(parameters: list[Tensor], settings: Mapping[str, Any]) -> Step:
-    """Stochastic gradient descent; `lr`, `momentum` and `weight_decay` from settings."""
+    """Stochastic gradient descent; `momentum` and `weight_decay` from settings."""
     momenta: list[Tensor | None] = [None for _ in parameters]
 
-    def step(gradients: list[Tensor]) -> None:
+    def step(gradients: list[Tensor], rate: float) -> None:
         sgd_step(
             parameters,
             gradients,
@@ -57,7 +58,7 @@ def sgd(parameters: list[Tensor], settings: Mapping[str, Any]) -> Step:
             nesterov=False,
             maximize=False,
             dampening=0.0,
-            lr=settings["lr"],
+            lr=rate,
             momentum=settings["momentum"],
             weight_decay=settings["weight_decay"],
         )
@@ -66,3 +67,23 @@ def sgd(parameters: list[Tensor], settings: Mapping[str, Any]) -> Step:
 
 
 OPTIMIZERS = {"adam": adam, "sgd": sgd}
+
+
+def constant(progress: float) -> float:
+    """Stay at the learning rate."""
+    return 1.0
+
+
+def cosine(progress: float) -> float:
+    """Fall to zero along half a cosine (Loshchilov & Hutter 2017, without restarts)."""
+    return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+SCHEDULES = {"constant": constant, "cosine": cosine}
+
+
+def learning_rate(step: int, settings: Mapping[str, Any]) -> float:
+    """Return the rate of a step, counted from 1: `lr` by schedule, with a linear rise over `warmup` steps."""
+    peak: float = settings["lr"]
+    rise: float = min(1.0, step / max(1, settings["warmup"]))
+    return peak * rise * SCHEDULES[settings["schedule"]]((step - 1) / settings["steps"])

@@ -24,6 +24,8 @@ class Block(BaseModel):
 class Training(Block):
     optimizer: Literal["adam", "sgd"]
     lr: float = Field(gt=0)
+    schedule: Literal["constant", "cosine"]
+    warmup: int = Field(ge=0)
     momentum: float = Field(ge=0, lt=1)
     weight_decay: float = Field(ge=0)
     batch_size: Count
@@ -61,7 +63,9 @@ class Prune(Block):
         if len(set(self.schemes)) < len(self.schemes):
             raise ValueError(f"schemes names one twice: {', '.join(self.schemes)}")
         if self.chain not in self.schemes:
-            raise ValueError(f"chain is {self.chain!r}, which is not among the schemes ({', '.join(self.schemes)})")
+            raise ValueError(
+                f"chain is {self.chain!r}, which is not among the schemes ({', '.join(self.schemes)})"
+            )
         before = "../dense"
         for number, entry in enumerate(self.rounds):
             if (entry.n, entry.from_) != (f"{number:02}", before):
@@ -143,7 +147,9 @@ class Params(Block):
         if self.report.scheme not in self.prune.schemes:
             raise ValueError(f"report.scheme is {self.report.scheme!r}, which is not among prune.schemes")
         if self.report.round not in [entry.n for entry in self.prune.rounds]:
-            raise ValueError(f"report.round is {self.report.round!r}, which is not the n of a round of prune.rounds")
+            raise ValueError(
+                f"report.round is {self.report.round!r}, which is not the n of a round of prune.rounds"
+            )
         return self
 
 

@@ -337,8 +337,9 @@ def paint_face(
     paint_nostrils(colour, surface, looks)
     relief = face_relief(surface, looks, pose)
     hollow = np.clip((cv2.GaussianBlur(relief, (0, 0), 0.10 * unit) - relief) * 5, -0.15, 0.5)
-    colour *= (_shade(surface.depth + relief, unit, light) * (1 - hollow))[..., None]
-    colour += _gloss(surface.depth + relief, unit, light)[..., None]
+    height = surface.depth + relief
+    colour *= (_shade(height, unit, light) * (1 - hollow))[..., None]
+    colour += _gloss(height, unit, light)[..., None]
     _blend(canvas[near], _inside(surface.outside, 1.5 / unit), colour)
 
 

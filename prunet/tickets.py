@@ -1,7 +1,7 @@
 """Trained networks on disk: one folder for a cell.
 
-`weights.safetensors` holds, for each pruned layer, the values of its survivors alone, so the file shrinks with
-the density; `masks.safetensors` holds the masks, one bit a weight; `result.json` what was measured.
+`weights.safetensors` holds, for each pruned layer, the values of its survivors alone, so the file shrinks
+with the density; `masks.safetensors` holds the masks, one bit a weight; `result.json` what was measured.
 Replicates of a cell share the folder: every tensor has a leading dimension R.
 """
 

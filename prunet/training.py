@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from prunet.batches import Split, centre, chunks, crop_flip, order
 from prunet.errors import InputError
-from prunet.optimizers import OPTIMIZERS
+from prunet.optimizers import OPTIMIZERS, learning_rate
 
 EVALUATION_BATCH = 500  # images; bounds the memory that evaluation takes
 
@@ -59,7 +59,7 @@ def train(
         InputError: the validation loss is no longer finite.
     """
     model.load_state_dict(start)
-    parameters = list(model.parameters())
+    parameters: list[Tensor] = list(model.parameters())
     masked = [
         (model.get_parameter(name), mask.to(parameters[0].device, parameters[0].dtype))
         for name, mask in masks.items()
@@ -82,7 +82,7 @@ def train(
             loss = functional.cross_entropy(model(images), labels)
         gradients = torch.autograd.grad(loss, parameters)
         with torch.no_grad():
-            update(list(gradients))
+            update(list(gradients), learning_rate(step, settings))
             _zero_pruned(masked)
         if step % settings["eval_every"] == 0 or step == settings["steps"]:
             points.append(look(step))
@@ -97,7 +97,9 @@ def train(
         "early_stop_step": early_stop_step,
         "early": dict(zip(("test_loss", "test_accuracy"), early, strict=True)),
         "final": dict(zip(("test_loss", "test_accuracy"), final, strict=True)),
-        "curve": dict(zip(("step", "val_loss", "val_accuracy"), map(list, zip(*points, strict=True)), strict=True)),
+        "curve": dict(
+            zip(("step", "val_loss", "val_accuracy"), map(list, zip(*points, strict=True)), strict=True)
+        ),
     }
     return {name: tensor.cpu().contiguous() for name, tensor in final_state.items()}, result
 

@@ -16,7 +16,9 @@ from prunet import dataset, digits
     help="optdigits comes with scikit-learn; the others are looked for in --root, then downloaded.",
 )
 @click.option("--val", type=int, required=True, help="Images that choose (the early stop).")
-@click.option("--test", type=int, required=True, help="Images that test; optdigits only, the others have their own.")
+@click.option(
+    "--test", type=int, required=True, help="Images that test; optdigits only, the others have their own."
+)
 @click.option("--seed", type=int, required=True, help="Seed of the split.")
 @click.option(
     "--root",

@@ -22,7 +22,9 @@ def main(crops: Path, photos: Path, grays: Path, output: Path) -> None:
     OUTPUT gets strip.png (photo, face, gray image of three people) and people.png (gray images of up to ten
     people).
     """
-    photo_of = {row["image"]: row["photo"] for row in files.read_rows(crops / "manifest.csv", ["image", "photo"])}
+    photo_of = {
+        row["image"]: row["photo"] for row in files.read_rows(crops / "manifest.csv", ["image", "photo"])
+    }
     people: dict[str, list[str]] = defaultdict(list)
     for row in files.read_rows(grays / "manifest.csv", ["label", "image", "status"]):
         if row["status"] == "ok":

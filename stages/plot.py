@@ -24,11 +24,14 @@ def main(study: str, number: str, summary_csv: Path, plot_data: Path, output: Pa
     density = summary.loc[summary["round"] == number, "density"].iloc[0]
     drawn = {
         "curves": figures.curves(
-            pd.read_csv(plot_data / "curves.csv"), f"{study}: {density:.1%} of the weights (round {int(number)})"
+            pd.read_csv(plot_data / "curves.csv"),
+            f"{study}: {density:.1%} of the weights (round {int(number)})",
         ),
         "accuracy": figures.accuracy_by_density(summary, f"{study}: accuracy by density"),
         "early_stop": figures.early_stop_by_density(summary, f"{study}: early stop by density"),
-        "layers": figures.layer_densities(pd.read_csv(plot_data / "layers.csv"), f"{study}: density of the layers"),
+        "layers": figures.layer_densities(
+            pd.read_csv(plot_data / "layers.csv"), f"{study}: density of the layers"
+        ),
     }
     with files.replacing(output) as partial:
         partial.mkdir()

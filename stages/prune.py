@@ -11,7 +11,9 @@ from prunet.seeds import derive
 
 @click.command(context_settings={"token_normalize_func": lambda name: name.replace("_", "-")})
 @click.option("--rate", type=float, required=True, help="Share of the surviving weights to remove, 0 to 1.")
-@click.option("--output-rate-factor", type=float, required=True, help="The output layer loses --rate times this.")
+@click.option(
+    "--output-rate-factor", type=float, required=True, help="The output layer loses --rate times this."
+)
 @click.option(
     "--scope",
     type=click.Choice(["layer", "global"]),

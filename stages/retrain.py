@@ -10,13 +10,15 @@ from prunet.schemes import SCHEMES
 
 
 @click.command()
-@click.option("--params", "params_file", type=click.Path(path_type=Path), default="params.yaml", show_default=True)
+@click.option(
+    "--params", "params_file", type=click.Path(path_type=Path), default="params.yaml", show_default=True
+)
 @click.option("--study", "name", required=True, help="A key of `studies` in the params file.")
 @click.option(
     "--scheme",
     type=click.Choice(list(SCHEMES)),
     required=True,
-    help="What the survivors are trained from: their values at step 0, as trained so far, or new random ones.",
+    help="What the survivors start from: their values at step 0, as trained so far, or new random ones.",
 )
 @click.option("--round", "number", required=True, help="Number of the round, two digits.")
 @click.argument("data", type=click.Path(path_type=Path))

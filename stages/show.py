@@ -11,7 +11,9 @@ HEADER = f"{'study':<10}{'scheme':<10}{'density':>8}{'accuracy':>17}{'last step'
 
 
 @click.command()
-@click.option("--params", "params_file", type=click.Path(path_type=Path), default="params.yaml", show_default=True)
+@click.option(
+    "--params", "params_file", type=click.Path(path_type=Path), default="params.yaml", show_default=True
+)
 @click.argument("metrics", type=click.Path(path_type=Path), default="metrics")
 def main(params_file: Path, metrics: Path) -> None:
     """Print the dense networks and every scheme at the reported round, from the summaries below METRICS.

@@ -8,7 +8,9 @@ from prunet import files, params, summary
 
 
 @click.command()
-@click.option("--params", "params_file", type=click.Path(path_type=Path), default="params.yaml", show_default=True)
+@click.option(
+    "--params", "params_file", type=click.Path(path_type=Path), default="params.yaml", show_default=True
+)
 @click.argument("models", type=click.Path(path_type=Path))
 @click.argument("metrics", type=click.Path(path_type=Path))
 @click.argument("plot_data", type=click.Path(path_type=Path))

@@ -8,7 +8,9 @@ from prunet import dataset, params, tickets
 
 
 @click.command()
-@click.option("--params", "params_file", type=click.Path(path_type=Path), default="params.yaml", show_default=True)
+@click.option(
+    "--params", "params_file", type=click.Path(path_type=Path), default="params.yaml", show_default=True
+)
 @click.option("--study", "name", required=True, help="A key of `studies` in the params file.")
 @click.argument("data", type=click.Path(path_type=Path))
 @click.argument("init", type=click.Path(path_type=Path))

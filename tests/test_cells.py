@@ -28,7 +28,10 @@ def test_a_replicate_does_not_depend_on_those_beside_it():
 
 def test_new_random_values_differ_from_the_original_and_between_rounds():
     cell = study()
-    drawn = [cell.initial_weights(*purpose)["fc1.weight"] for purpose in (("init",), ("random", "01"), ("random", "02"))]
+    drawn = [
+        cell.initial_weights(*purpose)["fc1.weight"]
+        for purpose in (("init",), ("random", "01"), ("random", "02"))
+    ]
     assert len({values.tobytes() for values in drawn}) == 3
     np.testing.assert_array_equal(drawn[0], cell.initial_weights("init")["fc1.weight"])
 

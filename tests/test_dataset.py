@@ -29,7 +29,9 @@ def test_a_dataset_comes_back_as_saved_and_equal_data_gives_equal_bytes(tmp_path
 def test_a_class_missing_from_a_split_is_named(tmp_path):
     data = toy()
     data["split"] = np.array([0, 0, 1, 1, 2, 0], np.uint8)
-    with pytest.raises(InputError, match=r"class 'odd' has 3 images and none of them falls into the test split"):
+    with pytest.raises(
+        InputError, match=r"class 'odd' has 3 images and none of them falls into the test split"
+    ):
         dataset.save(tmp_path / "data", **data)
     assert not (tmp_path / "data").exists()
 

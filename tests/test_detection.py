@@ -94,10 +94,12 @@ def test_detect_shrinks_a_large_photo_and_scales_its_faces_back():
 
 
 def test_detect_keeps_a_pixel_of_a_thread():
-    shapes = []
+    def find(photo):
+        assert photo.shape == (100, 1, 3)
+        return [Face((0.0, 10.0, 1.0, 20.0), 0.9, ((0.5, 10.0),) * 5)]
+
     photo = np.zeros((3000, 2, 3), np.uint8)
-    assert detect(photo, lambda small: shapes.append(small.shape) or [], max_side=100) == []
-    assert shapes == [(100, 1, 3)]
+    assert detect(photo, find, max_side=100) == [Face((0.0, 300.0, 2.0, 600.0), 0.9, ((1.0, 300.0),) * 5)]
 
 
 def test_perceptual_hash_stays_when_a_photo_is_scaled_and_lightened():

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from prunet import dataset, digits
 from stages import digits as stage
 
+
 def run(*arguments, **environment):
     runner = CliRunner(env={"PRUNET_DATA": None} | environment)
     return runner.invoke(stage.main, [str(part) for part in arguments])

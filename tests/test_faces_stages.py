@@ -217,7 +217,9 @@ def test_crop_finds_the_drawn_people(tmp_path):
 
 
 def test_resize_writes_gray_faces_and_leaves_out_what_the_list_names(tmp_path):
-    make_photos(tmp_path / "photos", many(3))
+    empty = texture(99)
+    empty[0, 0] = 0
+    make_photos(tmp_path / "photos", [*many(3), ("ada", empty)])
     run_crop(tmp_path)
     lines = [
         {"label": "ada", "image": f"{2:016x}", "reason": "wrong person"},

@@ -51,6 +51,11 @@ def test_a_body_over_the_limit_is_too_large(session, length):
         assert attempt(session, server.url("/a")) == ("too-large", "more than 1000 bytes")
 
 
+def test_a_length_over_the_limit_is_not_waited_for(session):
+    with serving({"/a": body(b"x", Content_Length=10**12)}) as server:
+        assert attempt(session, server.url("/a")) == ("too-large", "more than 1000 bytes")
+
+
 @pytest.mark.parametrize("code", [204, 403, 404, 410])
 def test_other_codes_than_200_are_errors_at_once(session, code):
     with serving({"/a": status(code)}) as server:
@@ -75,7 +80,7 @@ def test_the_wait_that_a_server_asks_for_is_kept(session):
     with serving({"/a": in_turn(status(429, Retry_After="1"), body(b"now"))}) as server:
         start = time.monotonic()
         assert attempt(session, server.url("/a"), retries=1) == b"now"
-        assert 1 <= time.monotonic() - start < 2
+        assert time.monotonic() - start >= 1
 
 
 @pytest.mark.parametrize("asked", ["86400", "9" * 5000, "soon", "Fri, 31 Dec 99999 23:59:59 GMT"])
@@ -83,7 +88,7 @@ def test_the_wait_that_a_server_asks_for_is_capped(session, asked):
     with serving({"/a": in_turn(status(429, Retry_After=asked), body(b"now"))}) as server:
         start = time.monotonic()
         assert attempt(session, server.url("/a"), retries=1, timeout=0.3) == b"now"
-        assert 0.3 <= time.monotonic() - start < 1
+        assert 0.3 <= time.monotonic() - start < 10
 
 
 @pytest.mark.parametrize("answer", [hang, drip])
@@ -94,7 +99,7 @@ def test_a_slow_answer_is_a_timeout(session, answer):
             "timeout",
             "no full answer within 0.3 s",
         )
-        assert time.monotonic() - start < 1
+        assert time.monotonic() - start < 10
         assert server.requests["/a"] == 1
 
 

@@ -40,7 +40,9 @@ def test_curves_and_early_stop_and_layers_draw_their_columns():
     assert lines(curves)["original (ticket)"].get_ydata() == pytest.approx([0.1, 0.7])
     early = figures.early_stop_by_density(TABLE, "toy").axes[0]
     assert lines(early)["original (ticket)"].get_ydata().tolist() == [15, 15]
-    layers = pd.DataFrame({"round": ["00", "01"], "features.conv1.conv.weight": [1, 0.8], "output.weight": [1, 0.9]})
+    layers = pd.DataFrame(
+        {"round": ["00", "01"], "features.conv1.conv.weight": [1, 0.8], "output.weight": [1, 0.9]}
+    )
     drawn = lines(figures.layer_densities(layers, "toy").axes[0])
     assert set(drawn) == {"conv1", "output"}
     assert drawn["conv1"].get_ydata().tolist() == [1, 0.8]

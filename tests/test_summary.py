@@ -78,4 +78,7 @@ def test_tables_by_density_and_by_layer():
     assert list(by_density) == ["density", "original", "random"]
     assert by_density["density"].tolist() == [1.0, 0.5]
     assert by_density["random"].tolist() == pytest.approx([0.5, 0.3])
-    assert summary.layer_densities(RESULTS, "original").values.tolist() == [["00", 1.0, 1.0], ["01", 0.5, 1.0]]
+    assert summary.layer_densities(RESULTS, "original").values.tolist() == [
+        ["00", 1.0, 1.0],
+        ["01", 0.5, 1.0],
+    ]

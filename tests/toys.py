@@ -5,6 +5,8 @@ import numpy as np
 SETTINGS = {
     "optimizer": "adam",
     "lr": 0.01,
+    "schedule": "constant",
+    "warmup": 0,
     "momentum": 0.9,
     "weight_decay": 0.1,
     "batch_size": 8,
