@@ -23,7 +23,8 @@ Settings = Mapping[str, Any]
 def device() -> torch.device:
     """Return the GPU where there is one, and ask PyTorch for the same bits from the same seed."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what cuBLAS needs to be deterministic
-    torch.use_deterministic_algorithms(True)
+    # As use_deterministic_algorithms(True), which would import PyTorch's compiler: two seconds a stage.
+    torch.set_deterministic_debug_mode("error")
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 

@@ -1,5 +1,6 @@
 """Stage `prune`: one round, from trained weights to the next masks."""
 
+import os
 from pathlib import Path
 
 import click
@@ -39,7 +40,8 @@ def main(
 
     Writes the masks of this round, OUTPUT: one bit a weight.
     """
-    weights, masks = tickets.load_network(network)
+    # Round 0 comes from `CHAIN/../dense`, before there is a folder CHAIN.
+    weights, masks = tickets.load_network(Path(os.path.normpath(network)))
     if int(number) > 0:
         masks = prune(
             weights,

@@ -1,5 +1,6 @@
 """Stage `retrain`: one round of one scheme, from start values under the round's masks to trained weights."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def main(
     INIT holds the weights at step 0, CHAIN the trained networks that the masks were made from. Writes OUTPUT,
     the folder of the trained networks with their curves and test metrics.
     """
+    chain = Path(os.path.normpath(chain))  # round 0 comes from `SCHEME/../dense`, before there is a SCHEME
     if scheme == "original" and int(number) == 0:
         # From the values at step 0 without a pruned weight: CHAIN, the dense networks, is that very training.
         with files.replacing(output) as partial:

@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from prunet import portraits
 from prunet.files import replacing, write_rows
+from prunet.portraits.people import Person, invent_people
+from prunet.portraits.photos import Photo, near_duplicate, photo_of_nobody, photo_of_one, photo_of_two
 
 # What a list gathered on the web holds besides good photos: rows in the whole list. Then there are three
 # broken ones: a file that is not there, a text named .jpg, half a JPEG.
@@ -58,29 +59,29 @@ def main(seed: int, photos: int, output: Path) -> None:
 
 def draw_sample(seed: int, photos: int, folder: Path) -> list[dict[str, str]]:
     """Draw the whole sample into `folder / "photos"`; return the shuffled rows of its list."""
-    people = portraits.people(seed)
+    people = invent_people(seed)
     wanted = [(index, name, number) for index, name in enumerate(people) for number in range(photos)]
     good = []
     for index, name, number in tqdm(wanted, desc="sample", unit="photo", disable=None):
         rng = stream(seed, GOOD_STREAM, index, number)
-        body, ending = encode(portraits.photo(people[name], rng), rng)
+        body, ending = encode(photo_of_one(people[name], rng), rng)
         good.append({"label": name, "url": save(folder, body, ending)})
     rows = [*good, *strange_rows(seed, people, folder), *doubled_rows(seed, good, folder)]
     rows += broken_rows(seed, people, folder)
     return [rows[index] for index in stream(seed, ORDER_STREAM).permutation(len(rows))]
 
 
-def strange_rows(seed: int, people: dict[str, portraits.Person], folder: Path) -> Iterator[dict[str, str]]:
+def strange_rows(seed: int, people: dict[str, Person], folder: Path) -> Iterator[dict[str, str]]:
     """Draw the photos that show nobody, then those that show two people; yield their rows."""
     names = list(people)
     for number in range(NOBODY):
         rng = stream(seed, NOBODY_STREAM, 0, number)
         name = names[int(rng.integers(len(names)))]
-        yield {"label": name, "url": save(folder, to_jpeg(portraits.photo_of_nobody(rng), 90), ".jpg")}
+        yield {"label": name, "url": save(folder, to_jpeg(photo_of_nobody(rng), 90), ".jpg")}
     for number in range(TWO):
         rng = stream(seed, TWO_STREAM, 0, number)
         name, other = (names[int(index)] for index in rng.choice(len(names), 2, replace=False))
-        photo = portraits.photo_of_two(people[name], people[other], rng)
+        photo = photo_of_two(people[name], people[other], rng)
         yield {"label": name, "url": save(folder, to_jpeg(photo, 90), ".jpg")}
 
 
@@ -91,16 +92,16 @@ def doubled_rows(seed: int, good: list[dict[str, str]], folder: Path) -> Iterato
     rng = stream(seed, NEAR_STREAM)
     for index in rng.choice(len(good), NEAR, replace=False):
         original = cv2.imread(str(folder / good[index]["url"]))[..., ::-1]
-        copy = portraits.near_duplicate(original, rng)
+        copy = near_duplicate(original, rng)
         quality = int(rng.integers(45, 70))
         yield {"label": good[index]["label"], "url": save(folder, to_jpeg(copy, quality), ".jpg")}
 
 
-def broken_rows(seed: int, people: dict[str, portraits.Person], folder: Path) -> list[dict[str, str]]:
+def broken_rows(seed: int, people: dict[str, Person], folder: Path) -> list[dict[str, str]]:
     """Write what no program can read as a photo, and return its rows."""
     rng = stream(seed, BROKEN_STREAM)
     name = list(people)[int(rng.integers(len(people)))]
-    whole = to_jpeg(portraits.photo(people[name], rng), 90)
+    whole = to_jpeg(photo_of_one(people[name], rng), 90)
     text = save(folder, b"This is a text, not a photo.\n", ".jpg")
     half = save(folder, whole[: len(whole) // 2], ".jpg")
     return [{"label": name, "url": url} for url in (MISSING, text, half)]
@@ -111,14 +112,14 @@ def stream(seed: int, purpose: int, person: int = 0, number: int = 0) -> np.rand
     return np.random.default_rng([seed, purpose, person, number])
 
 
-def encode(photo: portraits.Photo, rng: np.random.Generator) -> tuple[bytes, str]:
+def encode(photo: Photo, rng: np.random.Generator) -> tuple[bytes, str]:
     """Return a photo, (H, W, 3) uint8 RGB, as bytes of a JPEG or a PNG file, and the ending of its name."""
     if rng.random() < PNG_SHARE:
         return cv2.imencode(".png", photo[..., ::-1])[1].tobytes(), ".png"
     return to_jpeg(photo, int(rng.integers(80, 96))), ".jpg"
 
 
-def to_jpeg(photo: portraits.Photo, quality: int) -> bytes:
+def to_jpeg(photo: Photo, quality: int) -> bytes:
     """Return a photo, (H, W, 3) uint8 RGB, as bytes of a JPEG file of `quality` 0 to 100."""
     return cv2.imencode(".jpg", photo[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 

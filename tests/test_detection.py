@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from prunet import detection, portraits
+from prunet import detection
 from prunet.detection import Face, choose, cut, detect, perceptual_hash, square
+from prunet.portraits.people import invent_people
+from prunet.portraits.photos import near_duplicate, photo_of_one
 
 
 def face(width, height, confidence=0.99, x=0.0):
@@ -104,9 +106,9 @@ def test_detect_keeps_a_pixel_of_a_thread():
 
 def test_perceptual_hash_stays_when_a_photo_is_scaled_and_lightened():
     rng = np.random.default_rng(0)
-    person = next(iter(portraits.people(0).values()))
-    first, second = portraits.photo(person, rng), portraits.photo(person, rng)
-    again = portraits.near_duplicate(first, rng)
+    person = next(iter(invent_people(0).values()))
+    first, second = photo_of_one(person, rng), photo_of_one(person, rng)
+    again = near_duplicate(first, rng)
 
     def distance(one, other):
         return int(np.bitwise_count(perceptual_hash(one) ^ perceptual_hash(other)))
@@ -124,8 +126,8 @@ def mtcnn():
 
 @pytest.mark.slow
 def test_mtcnn_finds_a_drawn_face(mtcnn):
-    person = next(iter(portraits.people(0).values()))
-    photo = portraits.photo(person, np.random.default_rng(0))
+    person = next(iter(invent_people(0).values()))
+    photo = photo_of_one(person, np.random.default_rng(0))
     found, status, _ = chosen(mtcnn(photo))
     assert status == "ok"
     x, y, width, height = found.box

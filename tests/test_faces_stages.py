@@ -8,8 +8,10 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from prunet import dataset, detection, portraits
+from prunet import dataset, detection
 from prunet.detection import Face
+from prunet.portraits.people import invent_people
+from prunet.portraits.photos import photo_of_nobody, photo_of_one
 from stages import crop, faces, resize
 
 LABELS = ("boris", "ada")  # not in the order of the alphabet
@@ -201,9 +203,9 @@ def test_crop_refuses_a_list_of_which_every_row_failed(tmp_path):
 @pytest.mark.slow
 def test_crop_finds_the_drawn_people(tmp_path):
     rng = np.random.default_rng(0)
-    people = list(portraits.people(0).items())[:2]
-    photos = [(name, portraits.photo(person, rng)) for name, person in people for _ in range(3)]
-    photos.append((people[0][0], portraits.photo_of_nobody(rng)))
+    people = list(invent_people(0).items())[:2]
+    photos = [(name, photo_of_one(person, rng)) for name, person in people for _ in range(3)]
+    photos.append((people[0][0], photo_of_nobody(rng)))
     make_photos(tmp_path / "photos", photos)
     run_crop(tmp_path)
     metrics = json.loads((tmp_path / "crop.json").read_text())

@@ -46,7 +46,7 @@ def test_every_module_that_a_stage_imports_is_among_its_deps(stage):
 
 
 def test_imports_run_one_way():
-    for file in (ROOT / "prunet").glob("*.py"):
+    for file in (ROOT / "prunet").rglob("*.py"):
         assert file not in set().union(*(closure(part) for part in imported(file)), set())
         assert not any(part.parent.name == "stages" for part in imported(file))
 

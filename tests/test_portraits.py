@@ -1,25 +1,31 @@
 import numpy as np
 import pytest
 
-from prunet import portraits
+from prunet.portraits.geometry import Place, Pose, View, ellipsoid, look_at, project
+from prunet.portraits.lighting import Light, normals, shade
+from prunet.portraits.paint import blend
+from prunet.portraits.people import RANGES, STYLES, Looks, invent_people
+from prunet.portraits.photos import near_duplicate, photo_of_nobody, photo_of_one, photo_of_two
+from prunet.portraits.scenes import draw_scene
 
-PEOPLE = portraits.people(0)
+PEOPLE = invent_people(0)
 
 
 def draw(name: str, seed: int = 0) -> np.ndarray:
-    return portraits.photo(PEOPLE[name], np.random.default_rng(seed))
+    return photo_of_one(PEOPLE[name], np.random.default_rng(seed))
 
 
 def test_people_depend_on_the_seed_alone():
-    assert portraits.people(5) == portraits.people(5)
-    assert portraits.people(5) != portraits.people(6)
+    assert invent_people(5) == invent_people(5)
+    assert invent_people(5) != invent_people(6)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_no_two_people_share_a_slice_of_any_measure(seed):
-    people = portraits.people(seed)
+    people = invent_people(seed)
     looks = np.array([person.looks for person in people.values()])
-    shares = (looks - portraits.LEAST) / (np.array(portraits.MOST) - portraits.LEAST)
+    least, most = np.transpose([RANGES[measure] for measure in Looks._fields])
+    shares = (looks - least) / (most - least)
     for measure in (shares * len(people)).T:
         assert sorted(measure.astype(int)) == list(range(len(people)))
 
@@ -29,7 +35,7 @@ def test_people_differ_in_style_skin_and_hair():
         assert len({getattr(person, trait) for person in PEOPLE.values()}) == len(PEOPLE)
 
 
-@pytest.mark.parametrize("name", portraits.STYLES)
+@pytest.mark.parametrize("name", STYLES)
 def test_photo_is_an_rgb_image_of_the_promised_size(name):
     for seed in range(4):
         photo = draw(name, seed)
@@ -48,8 +54,8 @@ def test_photo_depends_on_person_and_random_numbers_alone():
 
 def test_photos_of_two_and_of_nobody():
     for seed in range(3):
-        two = portraits.photo_of_two(PEOPLE["ada"], PEOPLE["femi"], np.random.default_rng(seed))
-        nobody = portraits.photo_of_nobody(np.random.default_rng(seed))
+        two = photo_of_two(PEOPLE["ada"], PEOPLE["femi"], np.random.default_rng(seed))
+        nobody = photo_of_nobody(np.random.default_rng(seed))
         assert two.dtype == nobody.dtype == np.uint8
         assert 300 <= two.shape[1] <= 360
         assert 200 <= max(nobody.shape) <= 360
@@ -57,7 +63,7 @@ def test_photos_of_two_and_of_nobody():
 
 def test_a_near_duplicate_is_smaller_but_shows_the_same():
     original = draw("clio")
-    copy = portraits.near_duplicate(original, np.random.default_rng(0))
+    copy = near_duplicate(original, np.random.default_rng(0))
     assert copy.dtype == np.uint8
     assert copy.shape[0] < original.shape[0]
     assert copy.shape[1] < original.shape[1]
@@ -69,24 +75,24 @@ def test_a_near_duplicate_is_smaller_but_shows_the_same():
 
 
 def test_canvas_stays_float32():
-    canvas = portraits.scene(40, 60, 1.0, np.random.default_rng(0))
+    canvas = draw_scene(40, 60, 1.0, np.random.default_rng(0))
     assert canvas.dtype == np.float32
     assert canvas.shape == (40, 60, 3)
 
 
-def upright(yaw: float = 0.0, pitch: float = 0.0) -> portraits.Pose:
-    return portraits.Pose(
+def upright(yaw: float = 0.0, pitch: float = 0.0) -> Pose:
+    return Pose(
         yaw=yaw, pitch=pitch, roll=0.0, smile=0.0, mouth_open=0.0, eyes_open=1.0, brows_up=0.0, gaze=0.0
     )
 
 
-def grid(size: int = 81) -> tuple[np.ndarray, np.ndarray]:
-    return portraits._grid(size, size, portraits.Place(size // 2, size // 2, size / 3), 0.0)
+def view() -> View:
+    return look_at(np.zeros((81, 81, 3), np.float32), Place(40, 40, 27))
 
 
 def test_a_head_that_looks_ahead_is_an_ellipsoid_seen_from_the_front():
-    x, y = grid()
-    surface = portraits._ellipsoid(x, y, (0.7, 1.0, 0.9), upright())
+    _, x, y, _ = view()
+    surface = ellipsoid(x, y, (0.7, 1.0, 0.9), upright())
     inside = (x / 0.7) ** 2 + y**2 < 1
     assert np.array_equal(surface.outside < 0, inside)
     height = 0.9 * np.sqrt(1 - (x / 0.7) ** 2 - y**2, where=inside, out=np.zeros_like(x))
@@ -97,19 +103,19 @@ def test_a_head_that_looks_ahead_is_an_ellipsoid_seen_from_the_front():
 
 @pytest.mark.parametrize(("pose", "moves"), [(upright(yaw=0.4), (1, 0)), (upright(pitch=0.4), (0, 1))])
 def test_a_turned_head_shows_its_front_to_the_right_or_below(pose, moves):
-    x, y = portraits._project((0.0, 0.0, 1.0), pose)
+    x, y = project((0.0, 0.0, 1.0), pose)
     assert np.allclose((x, y), np.sin(0.4) * np.array(moves))
-    across, down = grid()
-    surface = portraits._ellipsoid(across, down, (0.7, 1.0, 0.9), pose)
+    _, across, down, _ = view()
+    surface = ellipsoid(across, down, (0.7, 1.0, 0.9), pose)
     tip = np.argmin(surface.x**2 + surface.y**2 + (surface.outside > 0))  # the pixel that shows the nose
     assert np.allclose((across.flat[tip], down.flat[tip]), 0.9 * np.sin(0.4) * np.array(moves), atol=0.04)
 
 
 def test_the_side_that_faces_the_lamp_is_brighter():
-    x, y = grid()
-    depth = portraits._ellipsoid(x, y, (0.7, 1.0, 0.9), upright()).depth
-    light = portraits.Light(direction=(0.8, 0.0, 0.6), lamp=0.6, ambient=0.4)
-    tone = portraits._shade(depth, 27.0, light)
+    _, x, y, _ = view()
+    depth = ellipsoid(x, y, (0.7, 1.0, 0.9), upright()).depth
+    light = Light(direction=(0.8, 0.0, 0.6), lamp=0.6, ambient=0.4)
+    tone = shade(normals(depth, 27.0), light)
     assert tone[40, 40 + 12] > tone[40, 40 - 12] + 0.2
 
 
@@ -117,10 +123,10 @@ def test_paint_covers_where_the_mask_says_so():
     canvas = np.zeros((4, 5, 3), np.float32)
     mask = np.zeros((4, 5), np.float32)
     mask[1, 2], mask[2, 3] = 1.0, 0.5
-    portraits._blend(canvas, mask, (0.2, 0.4, 0.8))
+    blend(canvas, mask, (0.2, 0.4, 0.8))
     expected = mask[..., None] * np.float32((0.2, 0.4, 0.8))
     assert np.allclose(canvas, expected)
-    portraits._blend(canvas, np.zeros_like(mask), (1.0, 1.0, 1.0))
+    blend(canvas, np.zeros_like(mask), (1.0, 1.0, 1.0))
     assert np.allclose(canvas, expected)
 
 
@@ -146,7 +152,7 @@ def test_a_face_detector_finds_who_is_there_and_nobody_else(monkeypatch):
     assert sum(found) >= len(found) - 1
     for seed in range(3):
         rng = np.random.default_rng(seed)
-        assert faces(portraits.photo_of_nobody(rng)) == []
-        areas = faces(portraits.photo_of_two(PEOPLE[names[seed]], PEOPLE[names[seed + 3]], rng))
+        assert faces(photo_of_nobody(rng)) == []
+        areas = faces(photo_of_two(PEOPLE[names[seed]], PEOPLE[names[seed + 3]], rng))
         assert len(areas) == 2
         assert areas[0] > 1.5 * areas[1]

@@ -1,0 +1,116 @@
+"""The seven imaginary people: all that stays the same from photo to photo."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+Colour = tuple[float, ...]
+
+
+class Style(NamedTuple):
+    """What tells people apart at first sight, in gray as in colour."""
+
+    cut: str  # a key of `hair.CUTS`
+    beard: str  # none, stubble, moustache or full
+    glasses: str  # none, round or square
+
+
+class Looks(NamedTuple):
+    """The measures of a face, in head units where nothing else is said."""
+
+    width: float  # half the width of the head
+    jaw: float  # share by which the jaw is wider (above 0) or narrower than an ellipse
+    eye_gap: float  # from the middle of the face to the middle of an eye
+    eye_width: float  # half the width of an eye
+    eye_height: float  # half the height of an open eye
+    eye_tilt: float  # slope: above 0 the outer corners are higher
+    brow_gap: float  # from eye to brow
+    brow_thickness: float
+    brow_tilt: float  # slope: above 0 the outer ends are higher
+    nose_length: float  # from the line of the eyes to the tip
+    nose_width: float  # from the middle to a wing
+    nose_height: float  # how far the tip stands out
+    mouth_y: float
+    mouth_width: float  # half the width at rest
+    lips: float  # thickness of a lip
+    age: float  # 0 smooth to 1 wrinkled
+
+
+class Person(NamedTuple):
+    """An imaginary person."""
+
+    style: Style
+    looks: Looks
+    skin: Colour
+    hair: Colour
+    iris: Colour
+    grain: int  # seed of the hair's strands
+
+
+STYLES = {
+    "ada": Style("bob", "none", "none"),
+    "boris": Style("bald", "full", "none"),
+    "clio": Style("long", "none", "none"),
+    "dmitri": Style("quiff", "moustache", "none"),
+    "esme": Style("bun", "none", "round"),
+    "femi": Style("afro", "none", "none"),
+    "goran": Style("crop", "stubble", "square"),
+}
+
+RANGES = {  # the least and the most of each measure of `Looks`
+    "width": (0.68, 0.80),
+    "jaw": (-0.10, 0.20),
+    "eye_gap": (0.275, 0.335),
+    "eye_width": (0.120, 0.155),
+    "eye_height": (0.052, 0.080),
+    "eye_tilt": (-0.10, 0.20),
+    "brow_gap": (0.15, 0.21),
+    "brow_thickness": (0.022, 0.050),
+    "brow_tilt": (-0.22, 0.25),
+    "nose_length": (0.30, 0.42),
+    "nose_width": (0.10, 0.155),
+    "nose_height": (0.16, 0.24),
+    "mouth_y": (0.585, 0.66),
+    "mouth_width": (0.20, 0.28),
+    "lips": (0.040, 0.085),
+    "age": (0.0, 1.0),
+}
+EYES_Y = -0.04  # the line of the eyes, where the nose begins too
+
+SKINS = np.array([(0.50, 0.33, 0.24), (0.95, 0.77, 0.66)])  # the darkest and the lightest
+HAIRS = (  # in the order of the skins that they go with
+    (0.07, 0.06, 0.06),
+    (0.11, 0.08, 0.07),
+    (0.55, 0.54, 0.55),
+    (0.20, 0.12, 0.08),
+    (0.38, 0.22, 0.12),
+    (0.58, 0.25, 0.10),
+    (0.80, 0.63, 0.36),
+)
+IRISES = ((0.20, 0.11, 0.06), (0.34, 0.21, 0.09), (0.27, 0.36, 0.20), (0.28, 0.42, 0.58))
+
+
+def invent_people(seed: int) -> dict[str, Person]:
+    """Invent the seven people of the sample, by name.
+
+    Each measure is dealt like cards: its range is cut into as many slices as there are people, and each gets
+    a slice of their own. So no two of them look alike, whatever the seed.
+    """
+    rng = np.random.default_rng(seed)
+    number = len(STYLES)
+    slices = np.stack([rng.permutation(number) for _ in RANGES], axis=1)  # (people, measures)
+    shares = (slices + rng.uniform(0.2, 0.8, slices.shape)) / number
+    least, most = np.array(list(RANGES.values())).T
+    measures = (least + (most - least) * shares).tolist()
+    skins = rng.permutation(number).tolist()
+    return {
+        name: Person(
+            style=STYLES[name],
+            looks=Looks(**dict(zip(RANGES, own, strict=True))),
+            skin=tuple((SKINS[0] + (SKINS[1] - SKINS[0]) * (skin / (number - 1))).tolist()),
+            hair=HAIRS[skin],
+            iris=IRISES[min(int(rng.integers(0, 2)) + skin // 2, len(IRISES) - 1)],
+            grain=int(rng.integers(2**31)),
+        )
+        for name, own, skin in zip(STYLES, measures, skins, strict=True)
+    }
