@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prunet.dataset import SPLITS
-from prunet.errors import InputError
+from prunet.base.dataset import SPLITS
+from prunet.base.errors import InputError
 
 TORCHVISION = {
     "mnist": "MNIST",

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from prunet.errors import InputError
+from prunet.base.errors import InputError
 
 Percent = Annotated[int, Field(ge=1, le=98)]
 Share = Annotated[float, Field(ge=0, le=1)]

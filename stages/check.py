@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from prunet import files, params
+from prunet import params
+from prunet.base import files
 
 
 @click.command()

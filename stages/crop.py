@@ -8,10 +8,10 @@ import click
 from PIL import Image
 from tqdm import tqdm
 
-from prunet import detection
-from prunet.errors import InputError
-from prunet.files import read_rows, replacing, write_json, write_rows
-from prunet.images import load_rgb
+from prunet.base.errors import InputError
+from prunet.base.files import read_rows, replacing, write_json, write_rows
+from prunet.faces import detection
+from prunet.faces.images import load_rgb
 
 COLUMNS = (
     *("row", "place", "label", "image", "status", "detail", "photo", "photo_hash", "faces"),

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from prunet import dataset, digits
+from prunet import digits
+from prunet.base import dataset
 
 
 @click.command()

@@ -6,9 +6,10 @@ import click
 import numpy as np
 from PIL import Image
 
-from prunet import dataset, detection, splitting
-from prunet.errors import InputError
-from prunet.files import read_rows, write_json
+from prunet.base import dataset
+from prunet.base.errors import InputError
+from prunet.base.files import read_rows, write_json
+from prunet.faces import detection, splitting
 
 
 @click.command(context_settings={"token_normalize_func": lambda name: name.replace("_", "-")})

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
-from prunet import figures, files
-from prunet.images import load_rgb
+from prunet.base import files
+from prunet.faces.images import load_rgb
+from prunet.reports import figures
 
 PEOPLE, PHOTOS, IMAGES = 10, 3, 8  # rows of the people's sheet, rows of the strip, images of a person
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from prunet import scraping
-from prunet.errors import InputError
-from prunet.fetching import fetch_all, key
-from prunet.files import replacing, write_json, write_rows
+from prunet.base.errors import InputError
+from prunet.base.files import replacing, write_json, write_rows
+from prunet.faces import scraping
+from prunet.faces.fetching import fetch_all, key
 
 
 @click.command(context_settings={"token_normalize_func": lambda name: name.replace("_", "-")})

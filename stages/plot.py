@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 import pandas as pd
 
-from prunet import figures, files
+from prunet.base import files
+from prunet.reports import figures
 
 
 @click.command()

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from prunet import tickets
-from prunet.pruning import CRITERIA, prune
-from prunet.seeds import derive
+from prunet.base.seeds import derive
+from prunet.pruning import tickets
+from prunet.pruning.masks import CRITERIA, prune
 
 
 @click.command(context_settings={"token_normalize_func": lambda name: name.replace("_", "-")})

@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from prunet import gray
-from prunet.errors import InputError
-from prunet.files import read_rows, replacing, write_json, write_rows
+from prunet.base.errors import InputError
+from prunet.base.files import read_rows, replacing, write_json, write_rows
+from prunet.faces import gray
 
 COLUMNS = ("row", "place", "label", "image", "status", "detail", "crop", "photo_hash")
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
-from prunet import dataset, files, params, tickets
-from prunet.schemes import SCHEMES
+from prunet import params
+from prunet.base import dataset, files
+from prunet.pruning import tickets
+from prunet.pruning.schemes import SCHEMES
 
 
 @click.command()
@@ -49,7 +51,7 @@ def main(
         with files.replacing(output) as partial:
             shutil.copytree(chain, partial)
         return
-    from prunet.cells import Study
+    from prunet.networks.cells import Study
 
     values = params.load(params_file)
     study = Study(name, params.study(values, name), values["seed"], dataset.load(data))

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from prunet.files import replacing, write_rows
+from prunet.base.files import replacing, write_rows
 from prunet.portraits.people import Person, invent_people
 from prunet.portraits.photos import Photo, near_duplicate, photo_of_nobody, photo_of_one, photo_of_two
 

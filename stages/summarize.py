@@ -4,7 +4,9 @@ from pathlib import Path
 
 import click
 
-from prunet import files, params, summary
+from prunet import params
+from prunet.base import files
+from prunet.reports import summary
 
 
 @click.command()

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import click
 
-from prunet import dataset, params, tickets
+from prunet import params
+from prunet.base import dataset
+from prunet.pruning import tickets
 
 
 @click.command()
@@ -21,7 +23,7 @@ def main(params_file: Path, name: str, data: Path, init: Path, dense: Path) -> N
     Writes INIT, the file of the weights at step 0, and DENSE, the folder of the trained networks with their
     curves and test metrics.
     """
-    from prunet.cells import Study
+    from prunet.networks.cells import Study
 
     values = params.load(params_file)
     study = Study(name, params.study(values, name), values["seed"], dataset.load(data))

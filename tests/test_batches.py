@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from prunet import batches
+from prunet.networks import batches
 
 
 def toy(side=4, count=10):

@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from prunet.cells import Study
-from prunet.errors import InputError
+from prunet.base.errors import InputError
+from prunet.networks.cells import Study
 from tests import toys
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from prunet import dataset, tensors
-from prunet.errors import InputError
+from prunet.base import dataset, tensors
+from prunet.base.errors import InputError
 
 
 def toy(count=6):

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from prunet import dataset, digits
+from prunet import digits
+from prunet.base import dataset
 from stages import digits as stage
 
 

@@ -8,8 +8,9 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from prunet import dataset, detection
-from prunet.detection import Face
+from prunet.base import dataset
+from prunet.faces import detection
+from prunet.faces.detection import Face
 from prunet.portraits.people import invent_people
 from prunet.portraits.photos import photo_of_nobody, photo_of_one
 from stages import crop, faces, resize

@@ -7,9 +7,10 @@ import time
 
 import pytest
 
-from prunet.errors import InputError
-from prunet.fetching import download, open_session, read_local
-from prunet.images import Rejection
+from prunet.base.errors import InputError
+from prunet.faces.downloading import download, open_session
+from prunet.faces.fetching import read_local
+from prunet.faces.images import Rejection
 from tests.servers import body, drip, hang, in_turn, redirect, reset, serving, status
 
 

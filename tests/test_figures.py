@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prunet import figures, schemes, summary
+from prunet.pruning import schemes
+from prunet.reports import figures, summary
 from tests.test_summary import RESULTS
 
 TABLE = summary.summarize(RESULTS)

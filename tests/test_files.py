@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from prunet import files
-from prunet.errors import InputError
+from prunet.base import files
+from prunet.base.errors import InputError
 
 
 def test_replacing_leaves_the_old_file_when_the_block_fails(tmp_path):

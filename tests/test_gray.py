@@ -1,6 +1,6 @@
 import numpy as np
 
-from prunet.gray import (
+from prunet.faces.gray import (
     CELL,
     COLUMNS,
     PAPER,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from prunet.errors import InputError
-from prunet.images import Rejection, load_rgb, verify
+from prunet.base.errors import InputError
+from prunet.faces.images import Rejection, load_rgb, verify
 
 MANY = 1_000_000
 MIXED = np.arange(16 * 20 * 3, dtype=np.uint8).reshape(16, 20, 3)
@@ -41,7 +41,15 @@ def png_chunk(name, data):
 
 @pytest.mark.parametrize(
     ("format_name", "extension"),
-    [("JPEG", "jpg"), ("PNG", "png"), ("WEBP", "webp"), ("GIF", "gif"), ("BMP", "bmp"), ("TIFF", "tiff")],
+    [
+        ("JPEG", "jpg"),
+        ("PNG", "png"),
+        ("WEBP", "webp"),
+        ("GIF", "gif"),
+        ("BMP", "bmp"),
+        ("TIFF", "tiff"),
+        ("PPM", "ppm"),
+    ],
 )
 def test_the_extension_is_that_of_the_bytes(format_name, extension):
     assert verify(encoded(Image.fromarray(MIXED), format_name), MANY) == extension
@@ -60,14 +68,14 @@ def test_a_jpeg_with_a_second_picture_behind_it_is_a_jpeg(tmp_path):
         (b"", "is empty"),
         (b"\n <!DOCTYPE html><html><body>no</body></html>", "is an HTML page"),
         (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "is an SVG drawing"),
-        (b"BMW is a maker of cars", "is not a JPEG, PNG, WebP, GIF, BMP or TIFF image"),
+        (b"BMW is a maker of cars", "is not a JPEG, PNG, WebP, GIF, BMP, TIFF or PPM image"),
     ],
 )
 def test_what_is_no_image(data, detail):
     assert rejection(data) == ("not-an-image", detail)
 
 
-@pytest.mark.parametrize("format_name", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
+@pytest.mark.parametrize("format_name", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM"])
 def test_a_truncated_image_is_broken(format_name):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     data = encoded(Image.fromarray(noise), format_name)

@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from prunet import fetching
-from prunet.scraping import STATUSES
+from prunet.faces import fetching
+from prunet.faces.scraping import STATUSES
 from stages.ingest import main
 from tests.servers import body, drip, hang, in_turn, redirect, serving, status
 
@@ -235,7 +235,7 @@ def test_a_folder_of_photos(tmp_path):
     rows = ingested(tmp_path, source="photos")
     assert [tuple(row.values())[1:] for row in rows] == [
         ("a", "a/2.jpg", "ok", f"a/{name(files['a/2.jpg'])}", ""),
-        ("a", "a/notes.txt", "not-an-image", "", "is not a JPEG, PNG, WebP, GIF, BMP or TIFF image"),
+        ("a", "a/notes.txt", "not-an-image", "", "is not a JPEG, PNG, WebP, GIF, BMP, TIFF or PPM image"),
         ("b", "b/1.png", "ok", f"b/{name(files['b/1.png'], 'png')}", ""),
         ("b", "b/9.jpg", "duplicate", "", OTHER_LABEL.format(1, "a")),
         ("", "stray.jpg", "bad-label", "", "the label is empty"),

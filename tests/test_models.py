@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from prunet.errors import InputError
-from prunet.models import MODELS, MaxFeatureMap, initial_weights, light_cnn_9, prunable
+from prunet.base.errors import InputError
+from prunet.networks.models import MODELS, MaxFeatureMap, initial_weights, light_cnn_9, prunable
 
 
 def count(model):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from prunet.optimizers import OPTIMIZERS, learning_rate
+from prunet.networks.optimizers import OPTIMIZERS, learning_rate
 
 SETTINGS = {"momentum": 0.8, "weight_decay": 0.01}
 

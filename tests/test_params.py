@@ -5,8 +5,10 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from prunet import models, optimizers, params, pruning, schemes
-from prunet.errors import InputError
+from prunet import params
+from prunet.base.errors import InputError
+from prunet.networks import models, optimizers
+from prunet.pruning import masks, schemes
 from stages import check
 
 PARAMS = Path(__file__).parent.parent / "params.yaml"
@@ -107,5 +109,5 @@ def test_the_choices_are_what_the_library_has():
     assert choices(params.Study, "model") == set(models.MODELS)
     assert choices(params.Training, "optimizer") == set(optimizers.OPTIMIZERS)
     assert choices(params.Training, "schedule") == set(optimizers.SCHEDULES)
-    assert choices(params.Prune, "criterion") == set(pruning.CRITERIA)
+    assert choices(params.Prune, "criterion") == set(masks.CRITERIA)
     assert choices(params.Prune, "chain") == set(schemes.SCHEMES)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from prunet.files import read_rows
+from prunet.base.files import read_rows
 from prunet.portraits.people import STYLES, Person, invent_people
 from prunet.portraits.photos import Photo, photo_of_one
 from stages import sample

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from prunet.errors import InputError
-from prunet.scraping import STATUSES, count, label_problem, read_list, require_images, screen, settle
+from prunet.base.errors import InputError
+from prunet.faces.scraping import STATUSES, count, label_problem, read_list, require_images, screen, settle
 
 
 def listed(tmp_path, text, encoding="utf-8"):

@@ -3,8 +3,8 @@ import itertools
 import numpy as np
 import pytest
 
-from prunet.errors import InputError
-from prunet.splitting import LEFT_OUT, block_of, keep_together, side_of
+from prunet.base.errors import InputError
+from prunet.faces.splitting import LEFT_OUT, block_of, keep_together, side_of
 
 TENTHS = (70, 20, 10)
 

@@ -3,7 +3,7 @@ import math
 import pandas as pd
 import pytest
 
-from prunet import summary
+from prunet.reports import summary
 
 
 def cell(density, *accuracies):

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from prunet import tensors, tickets
-from prunet.errors import InputError
+from prunet.base import tensors
+from prunet.base.errors import InputError
+from prunet.pruning import tickets
 
 
 def toy(density=0.5, shape=(2, 30, 7)):

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from prunet import training
-from prunet.batches import place
-from prunet.errors import InputError
-from prunet.models import MODELS, initial_weights, prunable
+from prunet.base.errors import InputError
+from prunet.networks import training
+from prunet.networks.batches import place
+from prunet.networks.models import MODELS, initial_weights, prunable
 from tests import toys
 
 CPU = torch.device("cpu")

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from prunet.errors import InputError
-from prunet.files import replacing
+from prunet.base.errors import InputError
+from prunet.base.files import replacing
 
 Tensors = dict[str, NDArray[Any]]
 

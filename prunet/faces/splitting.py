@@ -10,9 +10,9 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 
-from prunet.dataset import SPLITS
-from prunet.errors import InputError
-from prunet.seeds import derive
+from prunet.base.dataset import SPLITS
+from prunet.base.errors import InputError
+from prunet.base.seeds import derive
 
 LEFT_OUT = len(SPLITS)  # the side of an image that is in none of the splits
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from prunet.pruning import Weights
+from prunet.pruning.masks import Weights
 
 Source = Callable[[], Weights]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from prunet.files import replacing
+from prunet.base.files import replacing
 
 Results = dict[tuple[str, str], dict[str, Any]]  # (scheme, round): the cell's result
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from prunet.errors import InputError
+from prunet.base.errors import InputError
 
 
 @contextmanager

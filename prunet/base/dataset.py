@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prunet import tensors
-from prunet.errors import InputError
+from prunet.base import tensors
+from prunet.base.errors import InputError
 
 SPLITS = ("train", "val", "test")
 

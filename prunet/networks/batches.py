@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from prunet.dataset import SPLITS
+from prunet.base.dataset import SPLITS
 
 CROP = (
     8 / 9

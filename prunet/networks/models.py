@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from prunet.errors import InputError
+from prunet.base.errors import InputError
 
 Shape = tuple[int, int, int]  # (channels, height, width) of an input image
 

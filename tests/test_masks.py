@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from prunet.pruning import CRITERIA, density, prune, remove_lowest
+from prunet.pruning.masks import CRITERIA, density, prune, remove_lowest
 
 OPTIONS = {"rate": 0.2, "output_rate_factor": 1.0, "scope": "layer", "criterion": "magnitude", "seed": 0}
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import rc_context
+from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from prunet.files import replacing
+from prunet.base.files import replacing
 
 WIDTH, HEIGHT = 3.5, 2.6  # inches; a column of a two-column paper
 STYLE: Any = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "lines.linewidth": 1.2}
@@ -23,11 +23,7 @@ LOOKS: dict[str, dict[str, Any]] = {
     "trained": {"color": "#D55E00", "linestyle": "--", "marker": "s"},
     "random": {"color": "#009E73", "linestyle": ":", "marker": "^"},
 }
-LABELS = {
-    "original": "original (ticket)",
-    "trained": "trained (keep)",
-    "random": "random (new)",
-}
+LABELS = {"original": "original (ticket)", "trained": "trained (kept)", "random": "random (new)"}
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -69,10 +65,9 @@ def layer_densities(table: pd.DataFrame, title: str) -> Figure:
     """Draw the density of every layer by round, on a logarithmic axis."""
     figure, axes = _column(title)
     layers = [column for column in table.columns if column != "round"]
-    shades = np.linspace(0.1, 0.85, len(layers))
-    for layer, shade in zip(layers, shades, strict=True):
-        color = "#D55E00" if layer == layers[-1] else str(shade)
-        axes.plot(table["round"].astype(int), table[layer], color=color, marker=".", label=_short(layer))
+    widths = np.linspace(5, 1, len(layers))  # thick to thin: lines that coincide stay visible
+    for layer, width, color in zip(layers, widths, _shades(len(layers)), strict=True):
+        axes.plot(table["round"].astype(int), table[layer], color=color, linewidth=width, label=_short(layer))
     axes.set(xlabel="round", ylabel="density of the layer", yscale="log")
     axes.yaxis.set_major_locator(FixedLocator([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1]))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -141,8 +136,20 @@ def _line(
 def _legend(figure: Figure, axes: Axes) -> Figure:
     with rc_context(STYLE):
         count = len(axes.get_legend_handles_labels()[0])
-        figure.legend(loc="outside lower center", ncols=min(count, 4), frameon=False, columnspacing=1)
+        figure.legend(
+            loc="outside lower center",
+            ncols=2 if count == 4 else min(count, 4),
+            frameon=False,
+            fontsize=7,
+            columnspacing=1,
+            handlelength=2.5,
+        )
     return figure
+
+
+def _shades(count: int) -> Any:
+    """Return colours from dark to light that print well, (count, 4)."""
+    return colormaps["viridis"](np.linspace(0, 0.95, count))
 
 
 def _schemes(table: pd.DataFrame) -> list[str]:

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from prunet import tensors
-from prunet.errors import InputError
-from prunet.files import replacing, write_json
-from prunet.pruning import Masks, Weights
+from prunet.base import tensors
+from prunet.base.errors import InputError
+from prunet.base.files import replacing, write_json
+from prunet.pruning.masks import Masks, Weights
 
 
 def save_masks(path: Path, masks: Masks) -> None:

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prunet import batches, models, training
-from prunet.errors import InputError
-from prunet.pruning import Masks, Weights, density
-from prunet.seeds import derive
+from prunet.base.errors import InputError
+from prunet.base.seeds import derive
+from prunet.networks import batches, models, training
+from prunet.pruning.masks import Masks, Weights, density
 
 
 class Study:

@@ -5,27 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageOps
 
-from prunet.errors import InputError
+from prunet.base.errors import InputError
 
 # Pillow's limit is for the whole process and only warns at first: `verify` has a limit of its own.
 Image.MAX_IMAGE_PIXELS = None
 
 MIN_SIDE = 16
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")  # PPM: PGM and PBM, too
 EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg"}  # MPO: a JPEG with more pictures behind the first
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
-ORIENTATION = 0x0112
-UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 class Rejection(Exception):
@@ -45,7 +35,7 @@ def verify(data: bytes, max_pixels: int) -> str:
         max_pixels: most pixels (width x height), read from the header before anything is decoded.
 
     Returns:
-        jpg, png, webp, gif, bmp or tiff: what the bytes are, whatever the file was called.
+        jpg, png, webp, gif, bmp, tiff or ppm: what the bytes are, whatever the file was called.
 
     Raises:
         Rejection: `not-an-image`, `broken-image`, `too-small` (a side under 16 pixels) or `too-large`.
@@ -78,7 +68,7 @@ def _unidentified(data: bytes) -> Rejection:
         return Rejection("not-an-image", "is an SVG drawing")
     if start.startswith((b"<!doctype html", b"<html", b"<head", b"<!--")):
         return Rejection("not-an-image", "is an HTML page")
-    return Rejection("not-an-image", "is not a JPEG, PNG, WebP, GIF, BMP or TIFF image")
+    return Rejection("not-an-image", "is not a JPEG, PNG, WebP, GIF, BMP, TIFF or PPM image")
 
 
 def load_rgb(path: Path) -> npt.NDArray[np.uint8]:
@@ -102,9 +92,7 @@ def load_rgb(path: Path) -> npt.NDArray[np.uint8]:
 
 def _rgb(image: Image.Image) -> npt.NDArray[np.uint8]:
     image.load()  # before the orientation is read: loading already turns a TIFF
-    turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
-    if turn is not None:
-        image = image.transpose(turn)
+    image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16"):  # convert() would clip these to 255, not scale them
         grey = (np.asarray(image) >> 8).astype(np.uint8)
         return np.stack([grey] * 3, axis=-1)

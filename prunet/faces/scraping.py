@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from prunet.errors import InputError
-from prunet.files import read_rows
+from prunet.base.errors import InputError
+from prunet.base.files import read_rows
 
 STATUSES = (
     "ok",

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from prunet.batches import Split, centre, chunks, crop_flip, order
-from prunet.errors import InputError
-from prunet.optimizers import OPTIMIZERS, learning_rate
+from prunet.base.errors import InputError
+from prunet.networks.batches import Split, centre, chunks, crop_flip, order
+from prunet.networks.optimizers import OPTIMIZERS, learning_rate
 
 EVALUATION_BATCH = 500  # images; bounds the memory that evaluation takes
 

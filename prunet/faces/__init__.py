@@ -1,0 +1,1 @@
+"""From a list of addresses to gray faces and their split."""
