@@ -85,7 +85,7 @@ def main(
                 result |= {"image": str(PurePosixPath(row["image"]).with_suffix(".png"))} | numbers(face)
                 (partial / row["label"]).mkdir(parents=True, exist_ok=True)
                 crop = detection.cut(photo, *detection.square(face.box, margin))
-                Image.fromarray(crop).save(partial / result["image"])
+                Image.fromarray(crop).save(partial / result["image"], compress_level=1)
             results.append(result)
         report_empty_labels(results)
         write_rows(partial / "manifest.csv", COLUMNS, results)

@@ -6,7 +6,7 @@ import click
 import pandas as pd
 
 from prunet.base import files
-from prunet.reports import figures
+from prunet.reports import figures, summary
 
 
 @click.command()
@@ -21,15 +21,15 @@ def main(study: str, number: str, summary_csv: Path, plot_data: Path, output: Pa
     OUTPUT gets curves.png (accuracy by epoch of all schemes at the round), accuracy.png and early_stop.png
     (by density) and layers.png (density of every layer by round).
     """
-    summary = pd.read_csv(summary_csv, dtype={"round": str})
-    density = summary.loc[summary["round"] == number, "density"].iloc[0]
+    table = summary.read(summary_csv)
+    density = table.loc[table["round"] == number, "density"].iloc[0]
     drawn = {
         "curves": figures.curves(
             pd.read_csv(plot_data / "curves.csv"),
             f"{study}: {density:.1%} of the weights (round {int(number)})",
         ),
-        "accuracy": figures.accuracy_by_density(summary, f"{study}: accuracy by density"),
-        "early_stop": figures.early_stop_by_density(summary, f"{study}: early stop by density"),
+        "accuracy": figures.accuracy_by_density(table, f"{study}: accuracy by density"),
+        "early_stop": figures.early_stop_by_density(table, f"{study}: early stop by density"),
         "layers": figures.layer_densities(
             pd.read_csv(plot_data / "layers.csv"), f"{study}: density of the layers"
         ),

@@ -52,7 +52,7 @@ def main(size: int, exclude: Path, crops: Path, output: Path, sheets: Path, metr
             if entry["status"] == "ok":
                 (partial / entry["label"]).mkdir(parents=True, exist_ok=True)
                 image = gray.to_gray(load_crop(crops / entry["crop"]), size)
-                Image.fromarray(image).save(partial / entry["image"])
+                Image.fromarray(image).save(partial / entry["image"], compress_level=1)
         write_rows(partial / "manifest.csv", COLUMNS, results)
     with replacing(sheets) as partial:
         partial.mkdir()
@@ -60,7 +60,9 @@ def main(size: int, exclude: Path, crops: Path, output: Path, sheets: Path, metr
             own = [entry for entry in results if entry["label"] == label]
             if all(entry["status"] == "excluded" for entry in own):
                 click.echo(f"label {label}: all of its {len(own)} faces are left out", err=True)
-            Image.fromarray(draw_sheet(label, crops, own, exclude)).save(partial / f"{label}.png")
+            Image.fromarray(draw_sheet(label, crops, own, exclude)).save(
+                partial / f"{label}.png", compress_level=1
+            )
     counts = Counter(entry["status"] for entry in results)
     write_json(
         metrics,

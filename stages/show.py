@@ -6,6 +6,7 @@ import click
 import pandas as pd
 
 from prunet import params
+from prunet.reports import summary
 
 HEADER = f"{'study':<10}{'scheme':<10}{'density':>8}{'accuracy':>17}{'last step':>11}{'early stop':>12}"
 
@@ -24,7 +25,7 @@ def main(params_file: Path, metrics: Path) -> None:
     values = params.load(params_file)
     click.echo(HEADER)
     for study in values["studies"]:
-        table = pd.read_csv(metrics / study / "summary.csv", dtype={"round": str})
+        table = summary.read(metrics / study / "summary.csv")
         dense = table[(table["scheme"] == "original") & (table["round"] == "00")].assign(scheme="dense")
         for _, row in pd.concat([dense, table[table["round"] == values["report"]["round"]]]).iterrows():
             spread = "" if pd.isna(row["accuracy_std"]) else f" ± {row['accuracy_std']:.1%}"

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from prunet.base.errors import InputError
 from prunet.base.files import replacing
 
 Results = dict[tuple[str, str], dict[str, Any]]  # (scheme, round): the cell's result
@@ -77,6 +78,17 @@ def layer_densities(results: Results, scheme: str) -> pd.DataFrame:
         if owner == scheme
     ]
     return pd.DataFrame(rows)
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Read a summary that `write` wrote.
+
+    Raises:
+        InputError: the file does not exist.
+    """
+    if not path.exists():
+        raise InputError(f"{path} does not exist: run the stage summarize first.")
+    return pd.read_csv(path, dtype={"round": str})
 
 
 def write(path: Path, table: pd.DataFrame) -> None:
