@@ -8,6 +8,7 @@ import click
 
 from prunet import params
 from prunet.base import dataset, files
+from prunet.base.processes import run_and_leave
 from prunet.pruning import tickets
 from prunet.pruning.schemes import SCHEMES
 
@@ -55,15 +56,16 @@ def main(
 
     values = params.load(params_file)
     study = Study(name, params.study(values, name), values["seed"], dataset.load(data))
+    drawn_for = ("random", number) if scheme == "random" else ("init",)
     start = SCHEMES[scheme](
         lambda: tickets.load_weights(init),
         lambda: tickets.load_network(chain)[0],
-        lambda: study.initial_weights("random", number),
+        lambda: study.initial_weights(*drawn_for),
     )
     masks = tickets.load_masks(masks_file)
-    weights, result = study.train(start, masks)
+    weights, result = study.train(start, masks, drawn_for)
     tickets.save_cell(output, weights, masks, result)
 
 
 if __name__ == "__main__":
-    main()
+    run_and_leave(main)

@@ -6,6 +6,7 @@ import click
 
 from prunet import params
 from prunet.base import dataset
+from prunet.base.processes import run_and_leave
 from prunet.pruning import tickets
 
 
@@ -28,10 +29,10 @@ def main(params_file: Path, name: str, data: Path, init: Path, dense: Path) -> N
     values = params.load(params_file)
     study = Study(name, params.study(values, name), values["seed"], dataset.load(data))
     start, masks = study.initial_weights("init"), study.dense_masks()
-    weights, result = study.train(start, masks)
+    weights, result = study.train(start, masks, ("init",))
     tickets.save_weights(init, start)
     tickets.save_cell(dense, weights, masks, result)
 
 
 if __name__ == "__main__":
-    main()
+    run_and_leave(main)

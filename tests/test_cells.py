@@ -5,6 +5,7 @@ import pytest
 
 from prunet.base.errors import InputError
 from prunet.networks.cells import Study
+from prunet.networks.models import initial_weights
 from tests import toys
 
 
@@ -18,7 +19,7 @@ def test_a_replicate_does_not_depend_on_those_beside_it():
     for replicates in (1, 3):
         cell = study(replicates)
         start = cell.initial_weights("init")
-        results[replicates] = (start, *cell.train(start, cell.dense_masks()))
+        results[replicates] = (start, *cell.train(start, cell.dense_masks(), ("init",)))
     for name in results[1][0]:
         np.testing.assert_array_equal(results[1][0][name][0], results[3][0][name][0])
         np.testing.assert_array_equal(results[1][1][name][0], results[3][1][name][0])
@@ -40,20 +41,38 @@ def test_the_result_is_json_and_says_what_it_must():
     cell = study()
     masks = cell.dense_masks()
     masks["fc1.weight"][:, :150] = False
-    weights, result = cell.train(cell.initial_weights("init"), masks)
+    weights, result = cell.train(cell.initial_weights("init"), masks, ("init",))
     assert not weights["fc1.weight"][:, :150].any()
     assert json.loads(json.dumps(result)) == result
     assert result["layer_density"] == {"fc1.weight": 0.5, "fc2.weight": 1.0, "output.weight": 1.0}
     assert result["density"] == pytest.approx((150 * 36 + 30_000 + 300) / (300 * 36 + 30_000 + 300))
     assert result["epochs_per_step"] == 8 / 60
-    assert len(result["replicates"]) == 2
+    assert [set(run["seeds"]) for run in result["replicates"]] == 2 * [
+        {"init", "order", "augment", "dropout"}
+    ]
+    seeds = [seed for run in result["replicates"] for seed in run["seeds"].values()]
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_the_recorded_seed_draws_the_start_values_again():
+    cell = study(1)
+    start = cell.initial_weights("random", "03")
+    _, result = cell.train(start, cell.dense_masks(), ("random", "03"))
+    drawn = initial_weights(cell.model, result["replicates"][0]["seeds"]["init"])
+    np.testing.assert_array_equal(drawn["fc1.weight"].numpy(), start["fc1.weight"][0])
+
+
+def test_a_training_that_diverges_is_named():
+    cell = study(optimizer="sgd", lr=1e9)
+    with pytest.raises(InputError, match=r"study toy, replicate 0: the validation loss is"):
+        cell.train(cell.initial_weights("init"), cell.dense_masks(), ("init",))
 
 
 def test_light_cnn_trains_on_crops_in_both_layouts_and_precisions():
     for training in ({"channels_last": True}, {"dtype": "bfloat16"}):
         cell = study(1, "light-cnn-9", 16, side=18, augment="crop-flip", steps=2, batch_size=4, **training)
         start = cell.initial_weights("init")
-        weights, result = cell.train(start, cell.dense_masks())
+        weights, result = cell.train(start, cell.dense_masks(), ("init",))
         assert {name: values.shape for name, values in weights.items()} == {
             name: values.shape for name, values in start.items()
         }
@@ -64,8 +83,8 @@ def test_light_cnn_trains_on_crops_in_both_layouts_and_precisions():
 def test_values_of_another_model_are_refused():
     cell, other = study(), study(side=5)
     with pytest.raises(InputError, match="of another model, input size or number of replicates"):
-        cell.train(other.initial_weights("init"), cell.dense_masks())
+        cell.train(other.initial_weights("init"), cell.dense_masks(), ("init",))
     with pytest.raises(InputError, match="of another model"):
-        cell.train(cell.initial_weights("init"), other.dense_masks())
+        cell.train(cell.initial_weights("init"), other.dense_masks(), ("init",))
     with pytest.raises(InputError, match="number of replicates"):
-        cell.train(study(replicates=3).initial_weights("init"), cell.dense_masks())
+        cell.train(study(replicates=3).initial_weights("init"), cell.dense_masks(), ("init",))

@@ -351,7 +351,7 @@ def test_faces_refuses_a_person_with_too_few_images(tmp_path):
     run(resize, *resize_arguments(tmp_path))
     said = refusal(faces, *FACES, tmp_path / "gray", tmp_path / "faces.safetensors", tmp_path / "faces.json")
     assert "class 'ada' has 1 images and none of them falls into the" in said
-    assert said.endswith("add images of it, or leave the class out.")
+    assert said.endswith("add images of it, leave it out, or try another seed.")
     assert not (tmp_path / "faces.json").exists()
 
 

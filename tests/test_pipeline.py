@@ -48,6 +48,13 @@ def test_every_module_that_a_stage_imports_is_among_its_deps(stage):
     assert all(covers.values()), "a dependency that is not needed"
 
 
+def test_packages_hold_no_code_of_their_own():
+    """Importing a module imports its package, which the test above does not see."""
+    for file in [*ROOT.glob("prunet/**/__init__.py"), ROOT / "stages" / "__init__.py"]:
+        (docstring,) = ast.parse(file.read_text()).body
+        assert isinstance(docstring, ast.Expr)
+
+
 def test_imports_run_one_way():
     for file in (ROOT / "prunet").rglob("*.py"):
         assert file not in set().union(*(closure(part) for part in imported(file)), set())

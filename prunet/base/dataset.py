@@ -41,7 +41,7 @@ def save(
             if not np.any((labels == number) & (split == side)):
                 raise InputError(
                     f"{path}: class {name!r} has {np.sum(labels == number)} images and none of them falls "
-                    f"into the {side_name} split: add images of it, or leave the class out."
+                    f"into the {side_name} split: add images of it, leave it out, or try another seed."
                 )
     tensors.write(path, {"images": images, "labels": labels, "split": split}, {"class_names": class_names})
 

@@ -49,11 +49,19 @@ class Study:
             for name in models.prunable(self.model)
         }
 
-    def train(self, start: Weights, masks: Masks) -> tuple[Weights, dict[str, Any]]:
+    def train(
+        self, start: Weights, masks: Masks, drawn_for: tuple[str, ...]
+    ) -> tuple[Weights, dict[str, Any]]:
         """Train every replicate; return the weights (R, *shape) and the cell's result, ready for JSON.
 
         Data order, augmentation and dropout of a replicate are the same in every round and scheme, so that
         cells differ in masks and start values alone.
+
+        Args:
+            start: start values (R, *shape) of every tensor.
+            masks: masks (R, *shape) of every pruned layer.
+            drawn_for: the purpose that the start values, or what they were trained from, were drawn for.
+                The result records its seed with the others.
 
         Raises:
             InputError: a loss is no longer finite, or start values or masks do not fit the model.
@@ -61,19 +69,22 @@ class Study:
         self._check(start, masks)
         trained, results = [], []
         for replicate in range(self.replicates):
-            seeds = {
+            seeds = {"init": derive(self.seed, self.name, *drawn_for, replicate)} | {
                 purpose: derive(self.seed, self.name, purpose, replicate)
                 for purpose in ("order", "augment", "dropout")
             }
-            weights, result = training.train(
-                self.model,
-                _replicate(start, replicate),
-                _replicate(masks, replicate),
-                self.splits,
-                self.size,
-                self.settings,
-                seeds,
-            )
+            try:
+                weights, result = training.train(
+                    self.model,
+                    _replicate(start, replicate),
+                    _replicate(masks, replicate),
+                    self.splits,
+                    self.size,
+                    self.settings,
+                    seeds,
+                )
+            except InputError as error:
+                raise InputError(f"study {self.name}, replicate {replicate}: {error.message}") from None
             trained.append(weights)
             results.append({"seeds": seeds} | result)
         passes = self.settings["batch_size"] / len(self.splits["train"][1])
