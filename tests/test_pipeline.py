@@ -77,21 +77,18 @@ def sh(folder, *command, **environment):
 
 @pytest.fixture(scope="module")
 def miniature(tmp_path_factory):
-    """A clone of the working tree with one study, two rounds and few steps, run once."""
+    """A clone of the working tree with few photos, two rounds and few steps, run once."""
     clone = tmp_path_factory.mktemp("clone") / "prunet"
     files = sh(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
     for name in files:
         if (ROOT / name).is_file():
             (clone / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, clone / name)
-    pipeline = yaml.safe_load((clone / "dvc.yaml").read_text())
-    for stage in ("sample", "ingest", "crop", "resize", "faces", "gallery"):
-        del pipeline["stages"][stage]
-    (clone / "dvc.yaml").write_text(yaml.safe_dump(pipeline, sort_keys=False))
     params = yaml.safe_load((clone / "params.yaml").read_text())
-    del params["studies"]["faces"]
+    params["sample"]["photos"] = 20
     params["studies"]["digits"]["replicates"] = 2
     params["studies"]["digits"]["training"] |= {"steps": 20, "eval_every": 10}
+    params["studies"]["faces"]["training"] |= {"steps": 4, "eval_every": 2}
     params["prune"]["rounds"] = params["prune"]["rounds"][:2]
     params["report"]["round"] = "01"
     (clone / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
@@ -117,6 +114,26 @@ def test_a_second_repro_runs_nothing_and_git_is_clean(miniature):
 
 
 @pytest.mark.slow
+def test_every_row_of_the_list_is_accounted_for(miniature):
+    rows = (miniature / "data" / "sample" / "list.csv").read_text().splitlines()
+    counts = json.loads((miniature / "metrics" / "ingest.json").read_text())
+    assert counts["rows"] == len(rows) - 1 == sum(counts.values()) - counts["rows"]
+    assert (counts["duplicate"], counts["missing-file"], counts["broken-image"]) == (4, 1, 1)
+    crops = json.loads((miniature / "metrics" / "crop.json").read_text())
+    assert sum(crops.values()) == counts["ok"]
+    assert crops["no-face"] >= 4  # the photos of nobody
+
+
+@pytest.mark.slow
+def test_the_chain_may_be_another_scheme(miniature):
+    """The rounds run again; the data sets and the dense networks do not."""
+    output = sh(miniature, "dvc", "exp", "run", "--temp", "-S", "prune.chain=trained")
+    ran = {line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")}
+    assert {"prune@digits-round1", "retrain@faces-random-round1"} <= ran
+    assert not {name for name in ran if name.startswith(("train@", "sample", "crop", "digits"))}
+
+
+@pytest.mark.slow
 def test_the_dense_run_is_round_0_of_the_original_scheme(miniature):
     models = miniature / "models" / "digits"
     for file in ("weights.safetensors", "masks.safetensors", "result.json"):
@@ -125,8 +142,10 @@ def test_the_dense_run_is_round_0_of_the_original_scheme(miniature):
 
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_bits(miniature):
-    before = {path: path.read_bytes() for path in miniature.glob("models/**/*") if path.is_file()}
-    assert before
+    """From the drawn photos to the figures."""
+    folders = [miniature / name for name in ("data", "models", "metrics", "plots")]
+    before = {path: path.read_bytes() for folder in folders for path in folder.rglob("*") if path.is_file()}
+    assert len(before) > 500
     sh(miniature, "dvc", "repro", "--force", "--no-run-cache")
     assert {path: path.read_bytes() for path in before} == before
 
@@ -170,7 +189,7 @@ def test_another_headline_runs_only_the_reporting_stages_and_lines_up(miniature)
     output = sh(miniature, "dvc", "exp", "run", "-n", "headline", "-S", "report.scheme=random")
     try:
         stages = {line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")}
-        assert stages == {"check", "summarize@digits"}
+        assert stages == {"check", "summarize@digits", "summarize@faces"}
         difference = json.loads(
             sh(miniature, "dvc", "metrics", "diff", "HEAD", "headline", "--all", "--json")
         )
