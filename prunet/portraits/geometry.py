@@ -71,9 +71,9 @@ def some_pose(rng: Rng, calm: float = 1.0) -> Pose:
     """Draw a pose; `calm` below 1 turns the head less."""
     smile = rng.uniform(-0.4, 1.1)
     return Pose(
-        yaw=rng.uniform(-0.50, 0.50) * calm,
-        pitch=rng.uniform(-0.20, 0.18) * calm,
-        roll=rng.uniform(-0.24, 0.24) * calm,
+        yaw=rng.uniform(-0.32, 0.32) * calm,
+        pitch=rng.uniform(-0.14, 0.13) * calm,
+        roll=rng.uniform(-0.16, 0.16) * calm,
         smile=smile,
         mouth_open=max(0.0, rng.uniform(-0.6, 1.0)) * (1.0 if smile > 0 else 0.5),
         eyes_open=rng.uniform(0.75, 1.10) - 0.15 * max(0.0, smile),

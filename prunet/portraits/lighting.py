@@ -21,9 +21,9 @@ class Light(NamedTuple):
 
 def some_light(rng: Rng) -> Light:
     """Draw a lamp: from the left, the front or the right, mostly from above."""
-    azimuth = rng.uniform(-1.15, 1.15)
+    azimuth = rng.uniform(-0.80, 0.80)
     height = rng.uniform(-0.05, 0.85)
-    ambient = rng.uniform(0.38, 0.62)
+    ambient = rng.uniform(0.45, 0.65)
     level = math.cos(height)
     direction = math.sin(azimuth) * level, -math.sin(height), math.cos(azimuth) * level
     return Light(direction, rng.uniform(0.95, 1.30) - ambient, ambient)
