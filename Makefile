@@ -11,6 +11,7 @@ repro: $(VENV)/.installed
 	@$(BIN)/python -m stages.show
 
 test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m mtcnn
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.installed-dev

@@ -124,7 +124,7 @@ def mtcnn():
     return detection.detector()
 
 
-@pytest.mark.slow
+@pytest.mark.mtcnn
 def test_mtcnn_finds_a_drawn_face(mtcnn):
     person = next(iter(invent_people(0).values()))
     photo = photo_of_one(person, np.random.default_rng(0))
@@ -139,7 +139,7 @@ def test_mtcnn_finds_a_drawn_face(mtcnn):
     assert mtcnn(photo) == mtcnn(photo)
 
 
-@pytest.mark.slow
+@pytest.mark.mtcnn
 @pytest.mark.parametrize("shape", [(1, 1), (5, 5), (13, 13), (20, 20), (3, 900), (200, 200)])
 @pytest.mark.parametrize("content", ["blank", "noise"])
 def test_mtcnn_finds_nothing_where_nothing_is(mtcnn, shape, content):

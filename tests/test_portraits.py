@@ -130,7 +130,7 @@ def test_paint_covers_where_the_mask_says_so():
     assert np.allclose(canvas, expected)
 
 
-@pytest.mark.slow
+@pytest.mark.mtcnn
 @pytest.mark.filterwarnings("ignore:::(tensorflow|keras|google|mtcnn|joblib|lz4)")
 def test_a_face_detector_finds_who_is_there_and_nobody_else(monkeypatch):
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
