@@ -175,7 +175,9 @@ def test_an_experiment_in_a_copy_runs_the_code_of_its_copy_and_leaves_the_worksp
     finally:
         source.write_text(original)
     assert read(miniature) == report
-    shown = json.loads(sh(miniature, "git", "show", "copy:metrics/digits/report.json"))
+    references = sh(miniature, "git", "for-each-ref", "--format=%(refname)", "refs/exps").splitlines()
+    (copy,) = [reference for reference in references if reference.endswith("/copy")]
+    shown = json.loads(sh(miniature, "git", "show", f"{copy}:metrics/digits/report.json"))
     assert shown["copy"] == 1
     assert shown["density"] == pytest.approx(0.5, abs=1e-3)
 
