@@ -12,7 +12,7 @@ Percent = Annotated[int, Field(ge=1, le=98)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
-Scheme = Literal["original", "trained", "random"]
+Scheme = Literal["original", "trained", "random", "shuffled", "random-mask"]
 
 
 class Block(BaseModel):
@@ -34,6 +34,7 @@ class Training(Block):
     augment: Literal["none", "crop-flip"]
     dtype: Literal["float32", "bfloat16"]
     channels_last: bool
+    threads: Count | None
 
 
 class Study(Block):
@@ -41,6 +42,7 @@ class Study(Block):
     model: Literal["lenet-300-100", "light-cnn-9"]
     input_size: Count | None
     replicates: Count
+    reinits: Count
     training: Training
 
 
@@ -132,6 +134,7 @@ class Split(Block):
 
 class Params(Block):
     seed: int = Field(ge=0)
+    checkpoint_seconds: float = Field(ge=0)
     studies: dict[Name, Study] = Field(min_length=1)
     prune: Prune
     report: Report
@@ -141,6 +144,15 @@ class Params(Block):
     crop: Crop
     resize: Resize
     split: Split
+
+    @model_validator(mode="after")
+    def _chain_has_one_network_a_replicate(self) -> "Params":
+        several = [name for name, study in self.studies.items() if study.reinits > 1]
+        if self.prune.chain == "random" and several:
+            raise ValueError(
+                f"prune.chain is 'random', which needs reinits: 1, and studies.{several[0]} has more"
+            )
+        return self
 
     @model_validator(mode="after")
     def _report_exists(self) -> "Params":

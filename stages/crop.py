@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from prunet.base.errors import InputError
 from prunet.base.files import read_rows, replacing, write_json, write_rows
+from prunet.base.options import UNDERSCORES
 from prunet.faces import detection
 from prunet.faces.images import load_rgb
 
@@ -20,7 +21,7 @@ COLUMNS = (
 )
 
 
-@click.command(context_settings={"token_normalize_func": lambda name: name.replace("_", "-")})
+@click.command(context_settings=UNDERSCORES)
 @click.option(
     "--min-confidence", type=click.FloatRange(0, 1), required=True, help="Least confidence of a face, 0 to 1."
 )

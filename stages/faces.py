@@ -4,15 +4,16 @@ from pathlib import Path
 
 import click
 import numpy as np
-from PIL import Image
 
 from prunet.base import dataset
 from prunet.base.errors import InputError
 from prunet.base.files import read_rows, write_json
+from prunet.base.options import UNDERSCORES
 from prunet.faces import detection, splitting
+from prunet.faces.gray import read_picture
 
 
-@click.command(context_settings={"token_normalize_func": lambda name: name.replace("_", "-")})
+@click.command(context_settings=UNDERSCORES)
 @click.option("--train", type=int, required=True, help="Share of the training images, in percent.")
 @click.option("--val", type=int, required=True, help="Share of the validation images, in percent.")
 @click.option("--test", type=int, required=True, help="Share of the test images, in percent.")
@@ -46,7 +47,7 @@ def main(
     rows = sorted((row for row in rows if row["status"] == "ok"), key=lambda row: int(row["row"]))
     if not rows:
         raise InputError(f"{gray} has no image: see {gray / 'manifest.csv'} for the reason of each face.")
-    images = np.stack([load_gray(gray / row["image"]) for row in rows])  # (N, S, S) uint8
+    images = np.stack([read_picture(gray / row["image"]) for row in rows])  # (N, S, S) uint8
     own = np.array(
         [splitting.side_of(row["label"], int(row["place"]), block, seed) for row in rows], np.uint8
     )
@@ -75,12 +76,6 @@ def main(
             "near_duplicates_left_out": int((~kept).sum()),
         },
     )
-
-
-def load_gray(path: Path) -> np.ndarray:
-    """Read a gray face: (S, S) uint8."""
-    with Image.open(path) as image:
-        return np.asarray(image)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,12 @@ import click
 
 from prunet.base.errors import InputError
 from prunet.base.files import replacing, write_json, write_rows
+from prunet.base.options import UNDERSCORES
 from prunet.faces import scraping
 from prunet.faces.fetching import fetch_all, key
 
 
-@click.command(context_settings={"token_normalize_func": lambda name: name.replace("_", "-")})
+@click.command(context_settings=UNDERSCORES)
 @click.option(
     "--source",
     type=click.Path(path_type=Path),

@@ -1,16 +1,16 @@
 """Stage `prune`: one round, from trained weights to the next masks."""
 
-import os
 from pathlib import Path
 
 import click
 
+from prunet.base.options import UNDERSCORES
 from prunet.base.seeds import derive
 from prunet.pruning import tickets
 from prunet.pruning.masks import CRITERIA, prune
 
 
-@click.command(context_settings={"token_normalize_func": lambda name: name.replace("_", "-")})
+@click.command(context_settings=UNDERSCORES)
 @click.option("--rate", type=float, required=True, help="Share of the surviving weights to remove, 0 to 1.")
 @click.option(
     "--output-rate-factor", type=float, required=True, help="The output layer loses --rate times this."
@@ -40,8 +40,7 @@ def main(
 
     Writes the masks of this round, OUTPUT: one bit a weight.
     """
-    # Round 0 comes from `CHAIN/../dense`, before there is a folder CHAIN.
-    weights, masks = tickets.load_network(Path(os.path.normpath(network)))
+    weights, masks = tickets.load_network(tickets.cell_folder(network))
     if int(number) > 0:
         masks = prune(
             weights,

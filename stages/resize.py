@@ -11,12 +11,13 @@ from tqdm import tqdm
 
 from prunet.base.errors import InputError
 from prunet.base.files import read_rows, replacing, write_json, write_rows
+from prunet.base.options import UNDERSCORES
 from prunet.faces import gray
 
 COLUMNS = ("row", "place", "label", "image", "status", "detail", "crop", "photo_hash")
 
 
-@click.command(context_settings={"token_normalize_func": lambda name: name.replace("_", "-")})
+@click.command(context_settings=UNDERSCORES)
 @click.option(
     "--size", type=click.IntRange(1), required=True, help="Height and width of a gray face, in pixels."
 )
@@ -51,7 +52,7 @@ def main(size: int, exclude: Path, crops: Path, output: Path, sheets: Path, metr
         for entry in tqdm(results, desc="resize", unit="face", disable=None):
             if entry["status"] == "ok":
                 (partial / entry["label"]).mkdir(parents=True, exist_ok=True)
-                image = gray.to_gray(load_crop(crops / entry["crop"]), size)
+                image = gray.to_gray(gray.read_picture(crops / entry["crop"]), size)
                 Image.fromarray(image).save(partial / entry["image"], compress_level=1)
         write_rows(partial / "manifest.csv", COLUMNS, results)
     with replacing(sheets) as partial:
@@ -89,18 +90,12 @@ def result(row: dict[str, str], reason: str | None) -> dict[str, Any]:
     return about | {"image": "", "status": "excluded", "detail": reason}
 
 
-def load_crop(path: Path) -> np.ndarray:
-    """Read a crop: (S, S, 3) uint8, RGB."""
-    with Image.open(path) as image:
-        return np.asarray(image)
-
-
 def draw_sheet(label: str, crops: Path, results: list[dict[str, Any]], exclude: Path) -> np.ndarray:
     """Draw the contact sheet of one person: (H, W, 3) uint8, RGB."""
     excluded = sum(entry["status"] == "excluded" for entry in results)
     entries = [
         gray.Entry(
-            image=load_crop(crops / entry["crop"]),
+            image=gray.read_picture(crops / entry["crop"]),
             name=PurePosixPath(entry["crop"]).stem,
             reason=entry["detail"] if entry["status"] == "excluded" else None,
         )

@@ -1,16 +1,17 @@
 """Stage `retrain`: one round of one scheme, from start values under the round's masks to trained weights."""
 
-import os
 import shutil
 from pathlib import Path
 
 import click
+import numpy as np
 
 from prunet import params
 from prunet.base import dataset, files
 from prunet.base.processes import run_and_leave
+from prunet.base.seeds import derive
 from prunet.pruning import tickets
-from prunet.pruning.schemes import SCHEMES
+from prunet.pruning.schemes import SCHEMES, Sources
 
 
 @click.command()
@@ -22,9 +23,17 @@ from prunet.pruning.schemes import SCHEMES
     "--scheme",
     type=click.Choice(list(SCHEMES)),
     required=True,
-    help="What the survivors start from: their values at step 0, as trained so far, or new random ones.",
+    help="What is trained. The round's mask with: its original values, its trained values, or new random "
+    "ones. Controls: mask and original values shuffled within each layer; a random mask.",
 )
 @click.option("--round", "number", required=True, help="Number of the round, two digits.")
+@click.option(
+    "--unfinished",
+    type=click.Path(path_type=Path),
+    default=".unfinished",
+    show_default=True,
+    help="Folder for the checkpoints of a training that is not finished.",
+)
 @click.argument("data", type=click.Path(path_type=Path))
 @click.argument("init", type=click.Path(path_type=Path))
 @click.argument("chain", type=click.Path(path_type=Path))
@@ -35,6 +44,7 @@ def main(
     name: str,
     scheme: str,
     number: str,
+    unfinished: Path,
     data: Path,
     init: Path,
     chain: Path,
@@ -44,10 +54,11 @@ def main(
     """Train the survivors of MASKS from a scheme's start values on the dataset file DATA.
 
     INIT holds the weights at step 0, CHAIN the trained networks that the masks were made from. Writes OUTPUT,
-    the folder of the trained networks with their curves and test metrics.
+    the folder of the trained networks with their curves and test metrics. A training that was killed goes on
+    from its last checkpoint.
     """
-    chain = Path(os.path.normpath(chain))  # round 0 comes from `SCHEME/../dense`, before there is a SCHEME
-    if scheme == "original" and int(number) == 0:
+    chain = tickets.cell_folder(chain)
+    if scheme in ("original", "random-mask") and int(number) == 0:
         # From the values at step 0 without a pruned weight: CHAIN, the dense networks, is that very training.
         with files.replacing(output) as partial:
             shutil.copytree(chain, partial)
@@ -55,16 +66,23 @@ def main(
     from prunet.networks.cells import Study
 
     values = params.load(params_file)
-    study = Study(name, params.study(values, name), values["seed"], dataset.load(data))
+    block = params.study(values, name)
+    study = Study(name, block, values["seed"], dataset.load(data), unfinished, values["checkpoint_seconds"])
     drawn_for = ("random", number) if scheme == "random" else ("init",)
-    start = SCHEMES[scheme](
-        lambda: tickets.load_weights(init),
-        lambda: tickets.load_network(chain)[0],
-        lambda: study.initial_weights(*drawn_for),
+    seed = derive(values["seed"], name, scheme, number)
+    start, masks = SCHEMES[scheme](
+        Sources(
+            initial=lambda: tickets.load_weights(init),
+            trained=lambda: tickets.load_network(chain)[0],
+            fresh=lambda: study.initial_weights(*drawn_for, reinits=block["reinits"]),
+            masks=tickets.load_masks(masks_file),
+            rng=lambda replicate: np.random.default_rng([seed, replicate]),
+        )
     )
-    masks = tickets.load_masks(masks_file)
-    weights, result = study.train(start, masks, drawn_for)
+    cell = f"{scheme}/{number}"
+    weights, result = study.train(cell, start, masks, drawn_for)
     tickets.save_cell(output, weights, masks, result)
+    study.forget(cell)
 
 
 if __name__ == "__main__":

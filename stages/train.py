@@ -15,23 +15,38 @@ from prunet.pruning import tickets
     "--params", "params_file", type=click.Path(path_type=Path), default="params.yaml", show_default=True
 )
 @click.option("--study", "name", required=True, help="A key of `studies` in the params file.")
+@click.option(
+    "--unfinished",
+    type=click.Path(path_type=Path),
+    default=".unfinished",
+    show_default=True,
+    help="Folder for the checkpoints of a training that is not finished.",
+)
 @click.argument("data", type=click.Path(path_type=Path))
 @click.argument("init", type=click.Path(path_type=Path))
 @click.argument("dense", type=click.Path(path_type=Path))
-def main(params_file: Path, name: str, data: Path, init: Path, dense: Path) -> None:
+def main(params_file: Path, name: str, unfinished: Path, data: Path, init: Path, dense: Path) -> None:
     """Train the replicates of a study on the dataset file DATA.
 
     Writes INIT, the file of the weights at step 0, and DENSE, the folder of the trained networks with their
-    curves and test metrics.
+    curves and test metrics. A training that was killed goes on from its last checkpoint.
     """
     from prunet.networks.cells import Study
 
     values = params.load(params_file)
-    study = Study(name, params.study(values, name), values["seed"], dataset.load(data))
+    study = Study(
+        name,
+        params.study(values, name),
+        values["seed"],
+        dataset.load(data),
+        unfinished,
+        values["checkpoint_seconds"],
+    )
     start, masks = study.initial_weights("init"), study.dense_masks()
-    weights, result = study.train(start, masks, ("init",))
+    weights, result = study.train("dense", start, masks, ("init",))
     tickets.save_weights(init, start)
     tickets.save_cell(dense, weights, masks, result)
+    study.forget("dense")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,22 +10,29 @@ from prunet.networks.models import initial_weights
 from tests import toys
 
 
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """Checkpoints go where the test is."""
+    monkeypatch.chdir(tmp_path)
+
+
 def study(replicates=2, model="lenet-300-100", input_size=None, side=6, **training):
     block = toys.block(**training) | {"replicates": replicates, "model": model, "input_size": input_size}
-    return Study("toy", block, 0, toys.data(side))
+    return Study("toy", block, 0, toys.data(side), Path("unfinished"), 1000)
 
 
 def test_a_replicate_does_not_depend_on_those_beside_it():
     results = {}
     for replicates in (1, 3):
         cell = study(replicates)
+        cell.forget("dense")
         start = cell.initial_weights("init")
-        results[replicates] = (start, *cell.train(start, cell.dense_masks(), ("init",)))
+        results[replicates] = (start, *cell.train("dense", start, cell.dense_masks(), ("init",)))
     for name in results[1][0]:
         np.testing.assert_array_equal(results[1][0][name][0], results[3][0][name][0])
         np.testing.assert_array_equal(results[1][1][name][0], results[3][1][name][0])
-    assert results[1][2]["replicates"][0] == results[3][2]["replicates"][0]
-    assert results[3][2]["replicates"][0]["seeds"] != results[3][2]["replicates"][1]["seeds"]
+    assert results[1][2]["networks"][0] == results[3][2]["networks"][0]
+    assert results[3][2]["networks"][0]["seeds"] != results[3][2]["networks"][1]["seeds"]
 
 
 def test_new_random_values_differ_from_the_original_and_between_rounds():
@@ -41,50 +49,48 @@ def test_the_result_is_json_and_says_what_it_must():
     cell = study()
     masks = cell.dense_masks()
     masks["fc1.weight"][:, :150] = False
-    weights, result = cell.train(cell.initial_weights("init"), masks, ("init",))
+    weights, result = cell.train("dense", cell.initial_weights("init"), masks, ("init",))
     assert not weights["fc1.weight"][:, :150].any()
     assert json.loads(json.dumps(result)) == result
     assert result["layer_density"] == {"fc1.weight": 0.5, "fc2.weight": 1.0, "output.weight": 1.0}
     assert result["density"] == pytest.approx((150 * 36 + 30_000 + 300) / (300 * 36 + 30_000 + 300))
     assert result["epochs_per_step"] == 8 / 60
-    assert [set(run["seeds"]) for run in result["replicates"]] == 2 * [
-        {"init", "order", "augment", "dropout"}
-    ]
-    seeds = [seed for run in result["replicates"] for seed in run["seeds"].values()]
+    assert [set(run["seeds"]) for run in result["networks"]] == 2 * [{"init", "order", "augment", "dropout"}]
+    seeds = [seed for run in result["networks"] for seed in run["seeds"].values()]
     assert len(set(seeds)) == len(seeds)
 
 
 def test_the_recorded_seed_draws_the_start_values_again():
     cell = study(1)
     start = cell.initial_weights("random", "03")
-    _, result = cell.train(start, cell.dense_masks(), ("random", "03"))
-    drawn = initial_weights(cell.model, result["replicates"][0]["seeds"]["init"])
+    _, result = cell.train("x", start, cell.dense_masks(), ("random", "03"))
+    drawn = initial_weights(cell.model, result["networks"][0]["seeds"]["init"])
     np.testing.assert_array_equal(drawn["fc1.weight"].numpy(), start["fc1.weight"][0])
 
 
 def test_a_training_that_diverges_is_named():
     cell = study(optimizer="sgd", lr=1e9)
-    with pytest.raises(InputError, match=r"study toy, replicate 0: the validation loss is"):
-        cell.train(cell.initial_weights("init"), cell.dense_masks(), ("init",))
+    with pytest.raises(InputError, match=r"study toy, dense: replicate [01]: the validation loss is"):
+        cell.train("dense", cell.initial_weights("init"), cell.dense_masks(), ("init",))
 
 
 def test_light_cnn_trains_on_crops_in_both_layouts_and_precisions():
     for training in ({"channels_last": True}, {"dtype": "bfloat16"}):
         cell = study(1, "light-cnn-9", 16, side=18, augment="crop-flip", steps=2, batch_size=4, **training)
         start = cell.initial_weights("init")
-        weights, result = cell.train(start, cell.dense_masks(), ("init",))
+        weights, result = cell.train("dense", start, cell.dense_masks(), ("init",))
         assert {name: values.shape for name, values in weights.items()} == {
             name: values.shape for name, values in start.items()
         }
         assert all(values.dtype == np.float32 for values in weights.values())
-        assert result["replicates"][0]["curve"]["step"] == [0, 2]
+        assert result["networks"][0]["curve"]["step"] == [0, 2]
 
 
 def test_values_of_another_model_are_refused():
     cell, other = study(), study(side=5)
     with pytest.raises(InputError, match="of another model, input size or number of replicates"):
-        cell.train(other.initial_weights("init"), cell.dense_masks(), ("init",))
+        cell.train("x", other.initial_weights("init"), cell.dense_masks(), ("init",))
     with pytest.raises(InputError, match="of another model"):
-        cell.train(cell.initial_weights("init"), other.dense_masks(), ("init",))
+        cell.train("dense", cell.initial_weights("init"), other.dense_masks(), ("init",))
     with pytest.raises(InputError, match="number of replicates"):
-        cell.train(study(replicates=3).initial_weights("init"), cell.dense_masks(), ("init",))
+        cell.train("x", study(replicates=3).initial_weights("init"), cell.dense_masks(), ("init",))

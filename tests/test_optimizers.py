@@ -12,7 +12,7 @@ def test_steps_equal_those_of_torchs_own_classes(name):
     ours, theirs = (
         [torch.nn.Parameter(torch.full((5,), 2.0)), torch.nn.Parameter(torch.ones(3))] for _ in "ab"
     )
-    update = OPTIMIZERS[name](ours, SETTINGS)
+    update, _ = OPTIMIZERS[name](ours, SETTINGS)
     reference = {
         "adam": lambda: torch.optim.Adam(theirs, lr=0.1, weight_decay=0.01),
         "sgd": lambda: torch.optim.SGD(theirs, lr=0.1, momentum=0.8, weight_decay=0.01),

@@ -1,14 +1,17 @@
-"""A cell: the R replicates of one study that are trained from one scheme's values under one round's masks."""
+"""A cell: the networks of one study that are trained from one scheme's values under one round's masks."""
 
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 from torch import Tensor
 
 from prunet.base.errors import InputError
 from prunet.base.seeds import derive
-from prunet.networks import batches, models, training
+from prunet.networks import batches, checkpoints, gradients, models, training, workers
 from prunet.pruning.masks import Masks, Weights, density
 
 
@@ -20,46 +23,67 @@ class Study:
         block: the study's block of params.yaml.
         seed: of the pipeline.
         data: a dataset as `prunet.dataset.load` returns it.
+        unfinished: folder for checkpoints of trainings that are not finished.
+        checkpoint_seconds: between two checkpoints of a training.
     """
 
-    def __init__(self, name: str, block: dict[str, Any], seed: int, data: dict[str, Any]) -> None:
-        self.name, self.seed = name, seed
+    def __init__(
+        self,
+        name: str,
+        block: dict[str, Any],
+        seed: int,
+        data: dict[str, Any],
+        unfinished: Path,
+        checkpoint_seconds: float,
+    ) -> None:
+        self.name, self.seed, self.block = name, seed, block
         self.replicates, self.settings = block["replicates"], block["training"]
+        self.unfinished, self.checkpoint_seconds = unfinished, checkpoint_seconds
+        torch.set_num_threads(1)  # a process that had more cannot be forked
         self.device = training.device()
         augment = self.settings["augment"]
         self.splits = batches.place(data, block["input_size"], augment, self.device)
         shape = batches.input_shape(self.splits, augment)
         self.size = shape[-1]
-        layout = torch.channels_last if self.settings["channels_last"] else torch.contiguous_format
-        self.model = models.MODELS[block["model"]](shape, len(data["class_names"]))
-        self.model = self.model.to(self.device).to(memory_format=layout)
+        self.model = models.MODELS[block["model"]](shape, len(data["class_names"])).to(self.device)
+        arrays = {part: data[part] for part in ("images", "labels", "split")}
+        self.data_key = checkpoints.key({}, arrays)
 
-    def initial_weights(self, *purpose: str) -> Weights:
-        """Draw the weights before training, (R, *shape) for each tensor, from a seed for this purpose."""
-        drawn = [
-            models.initial_weights(self.model, derive(self.seed, self.name, *purpose, replicate))
-            for replicate in range(self.replicates)
-        ]
-        return _stack(drawn)
+    def initial_weights(self, *purpose: str, reinits: int = 1) -> Weights:
+        """Draw weights before training, (R x reinits, *shape) for each tensor, from seeds for this purpose.
+
+        Those of one replicate stand next to one another.
+
+        Raises:
+            InputError: there is not enough memory for so many networks.
+        """
+        self._check_memory(self.replicates * reinits)
+        seeds = self._initial_seeds(purpose, self.replicates * reinits)
+        return _stack([models.initial_weights(self.model, seed) for seed in seeds])
 
     def dense_masks(self) -> Masks:
-        """Return the masks before the first round: everything survives."""
+        """Return the masks before the first round, (R, *shape) for each layer: everything survives."""
         return {
             name: np.ones((self.replicates, *self.model.get_parameter(name).shape), bool)
             for name in models.prunable(self.model)
         }
 
     def train(
-        self, start: Weights, masks: Masks, drawn_for: tuple[str, ...]
+        self, cell: str, start: Weights, masks: Masks, drawn_for: tuple[str, ...]
     ) -> tuple[Weights, dict[str, Any]]:
-        """Train every replicate; return the weights (R, *shape) and the cell's result, ready for JSON.
+        """Train N networks; return the weights (N, *shape) and the cell's result, ready for JSON.
 
         Data order, augmentation and dropout of a replicate are the same in every round and scheme, so that
-        cells differ in masks and start values alone.
+        cells differ in masks and start values alone. A training that was killed goes on from its last
+        checkpoint, to the same bits; `forget` removes the checkpoints when the cell is safe.
+
+        On a CPU a network's bits do not depend on those beside it: networks run in processes of
+        `training.threads` threads. On a GPU fully connected networks are trained as one stack.
 
         Args:
-            start: start values (R, *shape) of every tensor.
-            masks: masks (R, *shape) of every pruned layer.
+            cell: its scheme and round, for messages and the checkpoints' place.
+            start: start values (N, *shape) of every tensor, N a multiple of the number of replicates.
+            masks: masks (N, *shape) of every pruned layer.
             drawn_for: the purpose that the start values, or what they were trained from, were drawn for.
                 The result records its seed with the others.
 
@@ -67,50 +91,127 @@ class Study:
             InputError: a loss is no longer finite, or start values or masks do not fit the model.
         """
         self._check(start, masks)
-        trained, results = [], []
-        for replicate in range(self.replicates):
-            seeds = {"init": derive(self.seed, self.name, *drawn_for, replicate)} | {
-                purpose: derive(self.seed, self.name, purpose, replicate)
-                for purpose in ("order", "augment", "dropout")
-            }
-            try:
-                weights, result = training.train(
-                    self.model,
-                    _replicate(start, replicate),
-                    _replicate(masks, replicate),
-                    self.splits,
-                    self.size,
-                    self.settings,
-                    seeds,
-                )
-            except InputError as error:
-                raise InputError(f"study {self.name}, replicate {replicate}: {error.message}") from None
-            trained.append(weights)
-            results.append({"seeds": seeds} | result)
+        count = len(next(iter(start.values())))
+        network = gradients.network(self.model, self.settings)
+        runs = self._runs(drawn_for, count)
+        groups, side_by_side, threads = self._groups(network.stackable, count)
+        saved = [self._checkpoint(cell, group, start, masks, runs) for group in groups]
+        tasks = [
+            partial(
+                training.train,
+                network,
+                _part(start, group),
+                _part(masks, group),
+                self.splits,
+                self.size,
+                self.settings,
+                runs[group.start : group.stop],
+                checkpoint,
+            )
+            for group, checkpoint in zip(groups, saved, strict=True)
+        ]
+        try:
+            workers.run(tasks, side_by_side, threads)
+        except InputError as error:
+            raise InputError(f"study {self.name}, {cell}: {error.message}") from None
+        finished = [training.load_finished(checkpoint) for checkpoint in saved]
         passes = self.settings["batch_size"] / len(self.splits["train"][1])
-        return _stack(trained), {
+        return {name: np.concatenate([weights[name] for weights, _ in finished]) for name in start}, {
             "density": density(masks),
             "layer_density": {name: density({name: mask}) for name, mask in masks.items()},
             "epochs_per_step": passes,
             "device": self.device.type,
-            "replicates": results,
+            "threads": threads,
+            "networks": [result for _, results in finished for result in results],
         }
 
-    def _check(self, start: Weights, masks: Masks) -> None:
-        expected = {
-            name: (self.replicates, *tensor.shape) for name, tensor in self.model.state_dict().items()
+    def forget(self, cell: str) -> None:
+        """Remove a cell's checkpoints."""
+        for path in self._folder(cell).glob("*.safetensors"):
+            path.unlink()
+
+    def _initial_seeds(self, purpose: tuple[str, ...], count: int) -> list[int]:
+        reinits = count // self.replicates
+        return [
+            derive(self.seed, self.name, *purpose, number // reinits, number % reinits)
+            for number in range(count)
+        ]
+
+    def _runs(self, drawn_for: tuple[str, ...], count: int) -> list[dict[str, Any]]:
+        """Return for each of N networks its replicate and the seeds that it is trained with."""
+        reinits = count // self.replicates
+        return [
+            {
+                "replicate": number // reinits,
+                "seeds": {"init": seed}
+                | {
+                    purpose: derive(self.seed, self.name, purpose, number // reinits)
+                    for purpose in ("order", "augment", "dropout")
+                },
+            }
+            for number, seed in enumerate(self._initial_seeds(drawn_for, count))
+        ]
+
+    def _groups(self, stackable: bool, count: int) -> tuple[list[range], int, int]:
+        """Return the networks of each stack, how many stacks run side by side, and the threads of each."""
+        threads = self.settings["threads"] or workers.cores()
+        if self.device.type == "cuda":
+            groups = [range(count)] if stackable else [range(number, number + 1) for number in range(count)]
+            return groups, 1, threads
+        # One at a time: a stack leaves the caches of a core.
+        singles = [range(number, number + 1) for number in range(count)]
+        return singles, min(max(1, workers.cores() // threads), count), threads
+
+    def _checkpoint(
+        self, cell: str, group: range, start: Weights, masks: Masks, runs: list[dict[str, Any]]
+    ) -> checkpoints.Checkpoint:
+        decisive = {
+            "study": self.block,
+            "runs": runs[group.start : group.stop],
+            "data": self.data_key,
+            "device": self.device.type,
+            "cores": workers.cores() if self.settings["threads"] is None else None,
         }
+        arrays = [
+            {name: values[group.start : group.stop] for name, values in part.items()}
+            for part in (start, masks)
+        ]
+        path = self._folder(cell) / f"{group.start}-{group.stop - 1}.safetensors"
+        return checkpoints.Checkpoint(path, checkpoints.key(decisive, *arrays), self.checkpoint_seconds)
+
+    def _folder(self, cell: str) -> Path:
+        return self.unfinished / self.name / cell
+
+    def _check(self, start: Weights, masks: Masks) -> None:
+        count = len(next(iter(start.values())))
+        expected = {name: (count, *tensor.shape) for name, tensor in self.model.state_dict().items()}
         found = {name: values.shape for name, values in start.items()}
         masked = {name: mask.shape for name, mask in masks.items()}
-        if found != expected or masked != {name: expected.get(name) for name in masks}:
+        fits = found == expected and masked == {name: expected.get(name) for name in masks}
+        if not fits or count % self.replicates:
             raise InputError(
                 f"study {self.name}: the start values or masks are of another model, input size or number of "
                 "replicates: run the stages from `train` on again."
             )
 
+    def _check_memory(self, count: int) -> None:
+        """Refuse more networks than memory holds, before hours of work are lost to the kernel's killer."""
+        network = 4 * sum(tensor.numel() for tensor in self.model.state_dict().values())
+        # Of every network start values, trained values (twice, while they are gathered) and masks; of those
+        # that train at once also weights, gradients, two moments, the early stop's weights and masks.
+        _, at_once, _ = self._groups(True, count)
+        stacked = count if self.device.type == "cuda" else at_once
+        needed = network * (4 * count + 8 * stacked)
+        free = psutil.virtual_memory().available
+        if needed > free:
+            raise InputError(
+                f"study {self.name}: {count} networks need about {needed / 1e9:.1f} GB of memory and "
+                f"{free / 1e9:.1f} GB are free: lower studies.{self.name}.replicates or reinits."
+            )
 
-def _replicate(arrays: Weights | Masks, replicate: int) -> dict[str, Tensor]:
-    return {name: torch.from_numpy(values[replicate]) for name, values in arrays.items()}
+
+def _part(arrays: Weights | Masks, group: range) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(values[group.start : group.stop]) for name, values in arrays.items()}
 
 
 def _stack(states: list[dict[str, Tensor]]) -> Weights:

@@ -14,9 +14,10 @@ from torch.optim.adam import adam as adam_step
 from torch.optim.sgd import sgd as sgd_step
 
 Step = Callable[[list[Tensor], float], None]  # takes the gradients, one for each parameter, and the rate
+Optimizer = tuple[Step, list[Tensor]]  # and the tensors that it remembers from step to step
 
 
-def adam(parameters: list[Tensor], settings: Mapping[str, Any]) -> Step:
+def adam(parameters: list[Tensor], settings: Mapping[str, Any]) -> Optimizer:
     """Adam (Kingma & Ba 2015) with its published betas and epsilon; `weight_decay` from settings."""
     means = [torch.zeros_like(parameter) for parameter in parameters]
     squares = [torch.zeros_like(parameter) for parameter in parameters]
@@ -41,12 +42,12 @@ def adam(parameters: list[Tensor], settings: Mapping[str, Any]) -> Step:
             weight_decay=settings["weight_decay"],
         )
 
-    return step
+    return step, [*means, *squares, *steps]
 
 
-def sgd(parameters: list[Tensor], settings: Mapping[str, Any]) -> Step:
+def sgd(parameters: list[Tensor], settings: Mapping[str, Any]) -> Optimizer:
     """Stochastic gradient descent; `momentum` and `weight_decay` from settings."""
-    momenta: list[Tensor | None] = [None for _ in parameters]
+    momenta: list[Tensor | None] = [torch.zeros_like(parameter) for parameter in parameters]
 
     def step(gradients: list[Tensor], rate: float) -> None:
         sgd_step(
@@ -63,7 +64,7 @@ def sgd(parameters: list[Tensor], settings: Mapping[str, Any]) -> Step:
             weight_decay=settings["weight_decay"],
         )
 
-    return step
+    return step, [momentum for momentum in momenta if momentum is not None]
 
 
 OPTIMIZERS = {"adam": adam, "sgd": sgd}

@@ -5,6 +5,7 @@ with the density; `masks.safetensors` holds the masks, one bit a weight; `result
 Replicates of a cell share the folder: every tensor has a leading dimension R.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,11 @@ from prunet.base import tensors
 from prunet.base.errors import InputError
 from prunet.base.files import replacing, write_json
 from prunet.pruning.masks import Masks, Weights
+
+
+def cell_folder(path: Path) -> Path:
+    """Normalise the folder that DVC names: round 0 comes from `SCHEME/../dense`, before there is a SCHEME."""
+    return Path(os.path.normpath(path))
 
 
 def save_masks(path: Path, masks: Masks) -> None:
