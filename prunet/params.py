@@ -84,6 +84,11 @@ class Report(Block):
     round: str
 
 
+class Stability(Block):
+    studies: list[Name]
+    rounds: list[str] = Field(min_length=1)
+
+
 class Digits(Block):
     val: Count
     test: Count
@@ -138,6 +143,7 @@ class Params(Block):
     studies: dict[Name, Study] = Field(min_length=1)
     prune: Prune
     report: Report
+    stability: Stability
     digits: Digits
     sample: Sample
     ingest: Ingest
@@ -162,6 +168,19 @@ class Params(Block):
             raise ValueError(
                 f"report.round is {self.report.round!r}, which is not the n of a round of prune.rounds"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _stability_exists(self) -> "Params":
+        rounds = [entry.n for entry in self.prune.rounds]
+        for name in self.stability.studies:
+            if name not in self.studies:
+                raise ValueError(f"stability.studies names {name!r}, which is not among studies")
+        for number in self.stability.rounds:
+            if self.stability.studies and number not in rounds:
+                raise ValueError(
+                    f"stability.rounds names {number!r}, which is not the n of a round of prune.rounds"
+                )
         return self
 
 

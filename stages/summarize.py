@@ -6,7 +6,7 @@ import click
 
 from prunet import params
 from prunet.base import files
-from prunet.reports import summary
+from prunet.reports import comparisons, summary
 
 
 @click.command()
@@ -19,9 +19,10 @@ from prunet.reports import summary
 def main(params_file: Path, models: Path, metrics: Path, plot_data: Path) -> None:
     """Gather the results of all cells below MODELS, the folder of one study.
 
-    Writes to METRICS summary.csv (a row for each scheme and round), report.json (the headline scheme at the
-    headline round) and rounds.json (the headline scheme at every round); to PLOT_DATA the curves that are
-    plotted.
+    Writes to METRICS summary.csv (a row for each scheme and round, with confidence intervals),
+    comparisons.csv (paired differences from the dense networks and from new random values), report.json (the
+    headline scheme at the headline round, and the density of the sparsest winning ticket) and rounds.json
+    (the headline scheme at every round); to PLOT_DATA the curves that are plotted.
     """
     values = params.load(params_file)
     schemes, headline = values["prune"]["schemes"], values["report"]
@@ -31,11 +32,14 @@ def main(params_file: Path, models: Path, metrics: Path, plot_data: Path) -> Non
         for scheme in schemes
         for number in rounds
     }
-    table = summary.summarize(results)
+    table, compared = summary.summarize(results), comparisons.compare(results)
+    winner = comparisons.winning_ticket(compared)
     by_round = {f"round_{number}": summary.headline(table, headline["scheme"], number) for number in rounds}
-    files.write_json(metrics / "report.json", by_round[f"round_{headline['round']}"])
+    winning = {"winning_density": None if winner is None else round(float(winner["density"]), 6)}
+    files.write_json(metrics / "report.json", by_round[f"round_{headline['round']}"] | winning)
     files.write_json(metrics / "rounds.json", by_round)
     summary.write(metrics / "summary.csv", table)
+    summary.write(metrics / "comparisons.csv", compared)
     with files.replacing(plot_data) as partial:
         partial.mkdir()
         summary.write(partial / "curves.csv", summary.curves(results, schemes, headline["round"]))

@@ -32,7 +32,7 @@ def test_accuracy_by_density_draws_each_scheme_the_spread_and_the_dense_line():
 
 
 def test_one_replicate_has_no_band():
-    single = TABLE.assign(accuracy_std=np.nan)
+    single = TABLE.assign(accuracy_ci95=np.nan)
     assert len(figures.accuracy_by_density(single, "toy").axes[0].collections) == 0
 
 

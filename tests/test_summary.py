@@ -11,8 +11,9 @@ def cell(density, *accuracies):
         "density": density,
         "layer_density": {"fc1.weight": density, "output.weight": 1.0},
         "epochs_per_step": 0.5,
-        "replicates": [
+        "networks": [
             {
+                "replicate": number,
                 "early_stop_step": 10 * (number + 1),
                 "early": {"test_accuracy": accuracy, "test_loss": 1 - accuracy},
                 "final": {"test_accuracy": accuracy - 0.1, "test_loss": 2.0},
@@ -45,11 +46,27 @@ def test_a_row_holds_mean_and_sample_standard_deviation_over_replicates():
     assert first["final_accuracy_mean"] == pytest.approx(0.75)
     assert first["early_stop_step_mean"] == 15
     assert first["loss_mean"] == pytest.approx(0.15)
+    # Student's t for one degree of freedom is 12.706; std / sqrt(2) is 0.05
+    assert first["accuracy_ci95"] == pytest.approx(12.7062 * 0.05, rel=1e-4)
+
+
+def test_several_draws_of_a_replicate_are_averaged_before_the_spread_is_taken():
+    result = cell(0.5, 0.9, 0.7, 0.4, 0.2)
+    for network, replicate in zip(result["networks"], (0, 0, 1, 1), strict=True):
+        network["replicate"] = replicate
+    row = summary.summarize({("random", "01"): result}).iloc[0]
+    assert (row["replicates"], row["networks"]) == (2, 4)
+    assert row["accuracy_mean"] == pytest.approx(0.55)
+    assert row["accuracy_std"] == pytest.approx(0.5 / math.sqrt(2))
+    curve = summary.curves({("random", "01"): result}, ["random"], "01")
+    assert curve["random"].tolist() == pytest.approx([0.1, 0.55])
+    assert curve["random_std"].tolist() == pytest.approx([0, 0.5 / math.sqrt(2)])
 
 
 def test_a_single_replicate_has_no_spread(tmp_path):
     table = summary.summarize({("original", "00"): cell(1.0, 0.9)})
     assert math.isnan(table["accuracy_std"][0])
+    assert math.isnan(table["accuracy_ci95"][0])
     summary.write(tmp_path / "summary.csv", table)
     assert pd.read_csv(tmp_path / "summary.csv").shape == table.shape
 

@@ -22,8 +22,16 @@ LOOKS: dict[str, dict[str, Any]] = {
     "original": {"color": "#0072B2", "linestyle": "-", "marker": "o"},
     "trained": {"color": "#D55E00", "linestyle": "--", "marker": "s"},
     "random": {"color": "#009E73", "linestyle": ":", "marker": "^"},
+    "shuffled": {"color": "#CC79A7", "linestyle": "-.", "marker": "v"},
+    "random-mask": {"color": "#E69F00", "linestyle": (0, (4, 1, 1, 1, 1, 1)), "marker": "D"},
 }
-LABELS = {"original": "original (ticket)", "trained": "trained (kept)", "random": "random (new)"}
+LABELS = {
+    "original": "original (ticket)",
+    "trained": "trained (kept)",
+    "random": "random (new)",
+    "shuffled": "shuffled ticket",
+    "random-mask": "random mask",
+}
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -33,17 +41,17 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def curves(table: pd.DataFrame, title: str) -> Figure:
-    """Draw validation accuracy by epoch, a line for each scheme with a band of one standard deviation."""
+    """Draw validation accuracy by epoch, a line for each scheme with its 95% confidence interval."""
     figure, axes = _column(title)
     for scheme in _schemes(table):
         look = LOOKS[scheme] | {"markersize": 2.5}
-        _line(axes, table["epoch"], table[scheme], table[f"{scheme}_std"], look, LABELS[scheme])
+        _line(axes, table["epoch"], table[scheme], table[f"{scheme}_ci95"], look, LABELS[scheme])
     axes.set(xlabel="epoch", ylabel="validation accuracy", xlim=(0, None))
     return _legend(figure, axes)
 
 
 def accuracy_by_density(summary: pd.DataFrame, title: str) -> Figure:
-    """Draw test accuracy at the early stop by density, with one standard deviation, and the dense line."""
+    """Draw test accuracy at the early stop by density, with 95% confidence intervals, and the dense line."""
     figure, axes = _density_axes(summary, title)
     _draw_schemes(axes, summary, "accuracy")
     dense = summary[summary["density"] == 1].set_index("scheme")["accuracy_mean"]
@@ -54,11 +62,27 @@ def accuracy_by_density(summary: pd.DataFrame, title: str) -> Figure:
 
 
 def early_stop_by_density(summary: pd.DataFrame, title: str) -> Figure:
-    """Draw the step of the early stop by density, with one standard deviation."""
+    """Draw the step of the early stop by density, with 95% confidence intervals."""
     figure, axes = _density_axes(summary, title)
     _draw_schemes(axes, summary, "early_stop_step")
     axes.set(ylabel="early stop (training step)", ylim=(0, None))
     return _legend(figure, axes)
+
+
+def barriers(table: pd.DataFrame, title: str) -> Figure:
+    """Draw loss and error barriers by density, with 95% confidence intervals, on an axis each."""
+    figure, axes = _density_axes(table, title)
+    error_axes = axes.twinx()
+    lines = (("loss", axes, "#0072B2", "o", "-"), ("error", error_axes, "#D55E00", "s", "--"))
+    for name, where, color, marker, style in lines:
+        look = {"color": color, "marker": marker, "linestyle": style, "markersize": 3}
+        _line(where, table["density"], table[f"{name}_mean"], table[f"{name}_ci95"], look, name)
+        where.set_ylim(0, None)
+    axes.set_ylabel("loss barrier (nats, validation)")
+    error_axes.set_ylabel("error barrier (validation)")
+    error_axes.spines["right"].set_visible(True)
+    error_axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+    return _legend(figure, axes, error_axes)
 
 
 def layer_densities(table: pd.DataFrame, title: str) -> Figure:
@@ -117,28 +141,28 @@ def _draw_schemes(axes: Axes, summary: pd.DataFrame, measured: str) -> None:
     for scheme, rows in summary.groupby("scheme", sort=False):
         name = str(scheme)
         look = LOOKS[name] | {"markersize": 3}
-        _line(axes, rows["density"], rows[f"{measured}_mean"], rows[f"{measured}_std"], look, LABELS[name])
+        _line(axes, rows["density"], rows[f"{measured}_mean"], rows[f"{measured}_ci95"], look, LABELS[name])
 
 
 def _line(
     axes: Axes,
     x: "pd.Series[float]",
     mean: "pd.Series[float]",
-    std: "pd.Series[float]",
+    half: "pd.Series[float]",
     look: Any,
     label: str,
 ) -> None:
     axes.plot(x, mean, label=label, **look)
-    if std.notna().all():
-        axes.fill_between(x, mean - std, mean + std, color=look["color"], alpha=0.15, linewidth=0)
+    if half.notna().all():
+        axes.fill_between(x, mean - half, mean + half, color=look["color"], alpha=0.15, linewidth=0)
 
 
-def _legend(figure: Figure, axes: Axes) -> Figure:
+def _legend(figure: Figure, *axes: Axes) -> Figure:
     with rc_context(STYLE):
-        count = len(axes.get_legend_handles_labels()[0])
+        count = sum(len(part.get_legend_handles_labels()[0]) for part in axes)
         figure.legend(
             loc="outside lower center",
-            ncols=2 if count == 4 else min(count, 4),
+            ncols={4: 2, 5: 3, 6: 3}.get(count, min(count, 4)),
             frameon=False,
             fontsize=7,
             columnspacing=1,

@@ -1,16 +1,19 @@
-"""Tables over cells: mean and spread over replicates for every scheme and round."""
+"""Tables over cells: mean, spread and confidence interval over replicates for every scheme and round."""
 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from prunet.base.errors import InputError
 from prunet.base.files import replacing
+from prunet.reports.statistics import interval
 
 Results = dict[tuple[str, str], dict[str, Any]]  # (scheme, round): the cell's result
 
-# name in the tables: path in a replicate's result
+# name in the tables: path in a network's result
 MEASURED = {
     "accuracy": ("early", "test_accuracy"),
     "loss": ("early", "test_loss"),
@@ -23,19 +26,33 @@ MEASURED = {
 def summarize(results: Results) -> pd.DataFrame:
     """Return one row for each scheme and round.
 
-    Columns: `scheme`, `round`, `density` (0 to 1), `replicates`, and `*_mean` and `*_std` over replicates
-    (sample standard deviation; empty for a single replicate) of `accuracy` (0 to 1) and `loss` (nats) on the
-    test split at the early stop, `early_stop_step`, and `final_accuracy` and `final_loss` at the last step.
+    Columns: `scheme`, `round`, `density` (0 to 1), `replicates`, `networks` (replicates times draws), and
+    `*_mean`, `*_std` (sample standard deviation) and `*_ci95` (half the width of the mean's 95% confidence
+    interval) over replicates of `accuracy` (0 to 1) and `loss` (nats) on the test split at the early stop,
+    `early_stop_step`, and `final_accuracy` and `final_loss` at the last step. Several draws of one replicate
+    are averaged first: they share a mask and are not independent. A single replicate has no spread.
     """
     rows = []
     for (scheme, number), result in results.items():
         row: dict[str, Any] = {"scheme": scheme, "round": number, "density": result["density"]}
-        row["replicates"] = len(result["replicates"])
-        for name, path in MEASURED.items():
-            values = pd.Series([_dig(replicate, path) for replicate in result["replicates"]], dtype=float)
+        row["replicates"] = len({network["replicate"] for network in result["networks"]})
+        row["networks"] = len(result["networks"])
+        for name in MEASURED:
+            values = by_replicate(result, name)
             row[f"{name}_mean"], row[f"{name}_std"] = values.mean(), values.std()
+            row[f"{name}_ci95"] = interval(values)
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def by_replicate(result: dict[str, Any], name: str) -> "pd.Series[float]":
+    """Return one of `MEASURED` for each replicate of a cell, the mean over its draws."""
+    values = [_dig(network, MEASURED[name]) for network in result["networks"]]
+    return pd.Series(values, dtype=float).groupby(_replicates(result)).mean()
+
+
+def _replicates(result: dict[str, Any]) -> NDArray[np.int64]:
+    return np.array([network["replicate"] for network in result["networks"]])
 
 
 def _dig(result: Any, path: tuple[str, ...]) -> float:
@@ -44,7 +61,7 @@ def _dig(result: Any, path: tuple[str, ...]) -> float:
     return float(result)
 
 
-def headline(summary: pd.DataFrame, scheme: str, number: str) -> dict[str, float]:
+def headline(summary: pd.DataFrame, scheme: str, number: str) -> dict[str, float | None]:
     """Return the means of one scheme and round, flat."""
     row = summary[(summary["scheme"] == scheme) & (summary["round"] == number)].iloc[0]
     means = {name: row[f"{name}_mean"] for name in MEASURED}
@@ -52,15 +69,15 @@ def headline(summary: pd.DataFrame, scheme: str, number: str) -> dict[str, float
 
 
 def curves(results: Results, schemes: list[str], number: str) -> pd.DataFrame:
-    """Return validation accuracy by epoch at one round: a column for each scheme's mean, and `*_std`."""
+    """Return validation accuracy by epoch at one round: each scheme's mean, `*_std` and `*_ci95`."""
     table: dict[str, Any] = {}
     for scheme in schemes:
         result = results[scheme, number]
-        runs = [pd.Series(run["curve"]["val_accuracy"]) for run in result["replicates"]]
-        steps = pd.Series(result["replicates"][0]["curve"]["step"])
+        steps = pd.Series(result["networks"][0]["curve"]["step"])
         table |= {"step": steps, "epoch": steps * result["epochs_per_step"]}
-        together = pd.concat(runs, axis=1)
-        table |= {scheme: together.mean(axis=1), f"{scheme}_std": together.std(axis=1)}
+        drawn = pd.DataFrame([network["curve"]["val_accuracy"] for network in result["networks"]])
+        runs = drawn.groupby(_replicates(result)).mean()
+        table |= {scheme: runs.mean(), f"{scheme}_std": runs.std(), f"{scheme}_ci95": runs.apply(interval)}
     return pd.DataFrame(table)
 
 

@@ -1,0 +1,75 @@
+"""Stage `stability`: loss barriers between two trainings of the same ticket, by round. Optional."""
+
+from pathlib import Path
+
+import click
+import pandas as pd
+
+from prunet import params
+from prunet.base import dataset, files
+from prunet.base.processes import run_and_leave
+from prunet.base.seeds import derive
+from prunet.pruning import tickets
+
+
+@click.command()
+@click.option(
+    "--params", "params_file", type=click.Path(path_type=Path), default="params.yaml", show_default=True
+)
+@click.option("--study", "name", required=True, help="A key of `studies` in the params file.")
+@click.option(
+    "--unfinished",
+    type=click.Path(path_type=Path),
+    default=".unfinished",
+    show_default=True,
+    help="Folder for the checkpoints of a training that is not finished.",
+)
+@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("init", type=click.Path(path_type=Path))
+@click.argument("original", type=click.Path(path_type=Path))
+@click.argument("metrics", type=click.Path(path_type=Path))
+@click.argument("plots", type=click.Path(path_type=Path))
+def main(
+    params_file: Path,
+    name: str,
+    unfinished: Path,
+    data: Path,
+    init: Path,
+    original: Path,
+    metrics: Path,
+    plots: Path,
+) -> None:
+    """Train the tickets below ORIGINAL once more from INIT, in another data order, and walk between the two.
+
+    Writes METRICS, a CSV of the loss and error barriers by round, and to PLOTS the paths and the figure.
+    """
+    from prunet import stability
+    from prunet.networks.cells import Study
+    from prunet.reports import figures, summary
+
+    values = params.load(params_file)
+    # Every seed of a training follows from this one; the start values are given.
+    seed = derive(values["seed"], "another order")
+    study = Study(
+        name, params.study(values, name), seed, dataset.load(data), unfinished, values["checkpoint_seconds"]
+    )
+    start = tickets.load_weights(init)
+    paths = []
+    for number in values["stability"]["rounds"]:
+        first, masks = tickets.load_network(original / number)
+        second, result = study.train(f"stability/{number}", start, masks, ("init",))
+        walked = stability.path(study, first, second)
+        paths.append(walked.assign(round=number, density=result["density"]))
+    together = pd.concat(paths)
+    table = stability.barriers(together)
+    summary.write(metrics, table)
+    with files.replacing(plots) as partial:
+        partial.mkdir()
+        summary.write(partial / "paths.csv", together)
+        figures.save(figures.barriers(table, f"{name}: stability"), partial / "barriers.png")
+    for number in values["stability"]["rounds"]:
+        study.forget(f"stability/{number}")
+
+
+if __name__ == "__main__":
+    run_and_leave(main)
