@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
 
-.PHONY: repro test lint format clean
+.PHONY: repro test study bench lint format clean
 
 repro: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
@@ -13,6 +13,16 @@ repro: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m mtcnn
 	$(BIN)/python -m pytest
+
+# A named study, e.g. `make study STUDY=lottery-mnist`: its folder is a DVC project of its own.
+study: $(VENV)/.installed
+	@test -f "studies/$(STUDY)/params.yaml" || { \
+	    echo "There is no study '$(STUDY)': STUDY may be $(notdir $(wildcard studies/*))." >&2; exit 2; }
+	cd studies/$(STUDY) && PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro plot stability
+	@cd studies/$(STUDY) && $(CURDIR)/$(BIN)/python -m stages.show
+
+bench: $(VENV)/.installed
+	$(BIN)/python -m bench bench/results.json
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check

@@ -6,6 +6,7 @@ import click
 import pandas as pd
 
 from prunet import params
+from prunet.base import files
 from prunet.reports import summary
 
 HEADER = f"{'study':<10}{'scheme':<10}{'density':>8}{'accuracy':>17}{'last step':>11}{'early stop':>12}"
@@ -19,7 +20,7 @@ HEADER = f"{'study':<10}{'scheme':<10}{'density':>8}{'accuracy':>17}{'last step'
 def main(params_file: Path, metrics: Path) -> None:
     """Print the dense networks and every scheme at the reported round, from the summaries below METRICS.
 
-    accuracy: on the test split at the early stop, mean and standard deviation over replicates;
+    accuracy: on the test split at the early stop, mean over replicates and its 95% confidence interval;
     last step: the same at the end of training; early stop: the training step of the lowest validation loss.
     """
     values = params.load(params_file)
@@ -28,11 +29,15 @@ def main(params_file: Path, metrics: Path) -> None:
         table = summary.read(metrics / study / "summary.csv")
         dense = table[(table["scheme"] == "original") & (table["round"] == "00")].assign(scheme="dense")
         for _, row in pd.concat([dense, table[table["round"] == values["report"]["round"]]]).iterrows():
-            spread = "" if pd.isna(row["accuracy_std"]) else f" ± {row['accuracy_std']:.1%}"
+            spread = "" if pd.isna(row["accuracy_ci95"]) else f" ± {row['accuracy_ci95']:.1%}"
             click.echo(
                 f"{study:<10}{row['scheme']:<10}{row['density']:>8.1%}{row['accuracy_mean']:>9.1%}{spread:<8}"
                 f"{row['final_accuracy_mean']:>11.1%}{row['early_stop_step_mean']:>12.0f}"
             )
+    for study in values["studies"]:
+        density = files.read_json(metrics / study / "report.json")["winning_density"]
+        found = "none" if density is None else f"{density:.1%} of the weights"
+        click.echo(f"Sparsest winning ticket of {study}: {found} (not worse and not later than dense).")
     click.echo("Figures: plots/*/figures/*.png, plots/gallery/*.png. All rounds: metrics/*/summary.csv.")
 
 

@@ -86,6 +86,68 @@ def test_light_cnn_trains_on_crops_in_both_layouts_and_precisions():
         assert result["networks"][0]["curve"]["step"] == [0, 2]
 
 
+def test_a_finished_cell_forgets_its_checkpoints_and_an_unfinished_one_keeps_them():
+    cell = study()
+    cell.train("original/03", cell.initial_weights("init"), cell.dense_masks(), ("init",))
+    kept = sorted(path.name for path in Path("unfinished/toy/original/03").iterdir())
+    assert kept == ["0-0.safetensors", "1-1.safetensors"]
+    cell.forget("original/03")
+    assert not list(Path("unfinished/toy/original/03").iterdir())
+
+
+def test_a_checkpoint_of_other_parameters_is_never_resumed(capsys):
+    """Whatever changed: settings, start values, masks or data."""
+    start, masks = study().initial_weights("init"), study().dense_masks()
+    study().train("dense", start, masks, ("init",))
+    thinner = {name: mask.copy() for name, mask in masks.items()}
+    thinner["fc1.weight"][:, 0, 0] = False
+    other = study()
+    other.data_key = "of other data"
+    for cell, values, survivors in (
+        (study(lr=0.02), start, masks),
+        (study(), study().initial_weights("random", "01"), masks),
+        (study(), start, thinner),
+        (other, start, masks),
+    ):
+        fresh = Path("unfinished/toy/dense/0-0.safetensors").read_bytes()
+        cell.train("dense", values, survivors, ("init",))
+        assert Path("unfinished/toy/dense/0-0.safetensors").read_bytes() != fresh
+        study().train("dense", start, masks, ("init",))
+        assert Path("unfinished/toy/dense/0-0.safetensors").read_bytes() == fresh
+
+
+def test_several_draws_share_their_replicates_data_order_and_differ_in_start_values():
+    cell = study()
+    start = cell.initial_weights("random", "01", reinits=3)
+    masks = {name: np.repeat(mask, 3, axis=0) for name, mask in cell.dense_masks().items()}
+    _, result = cell.train("random/01", start, masks, ("random", "01"))
+    runs = result["networks"]
+    assert [run["replicate"] for run in runs] == [0, 0, 0, 1, 1, 1]
+    assert len({run["seeds"]["init"] for run in runs}) == 6
+    assert len({run["seeds"]["order"] for run in runs}) == 2
+    single = study().initial_weights("random", "01")
+    np.testing.assert_array_equal(single["fc1.weight"][1], start["fc1.weight"][3])
+
+
+def test_more_replicates_than_memory_holds_are_refused_before_they_are_drawn():
+    with pytest.raises(
+        InputError,
+        match=r"toy: 10000000 networks need about [\d.]+ GB .* lower studies\.toy\.replicates or reinits",
+    ):
+        study(10_000_000).initial_weights("init")
+
+
+def test_a_diverging_replicate_keeps_what_others_finished(capfd):
+    cell = study(3)
+    start = cell.initial_weights("init")
+    start["fc1.weight"][2] = np.inf
+    with pytest.raises(
+        InputError, match=r"^study toy, random/04: replicate 2: the validation loss is nan at step 0"
+    ):
+        cell.train("random/04", start, cell.dense_masks(), ("init",))
+    assert Path("unfinished/toy/random/04/0-0.safetensors").exists()
+
+
 def test_values_of_another_model_are_refused():
     cell, other = study(), study(side=5)
     with pytest.raises(InputError, match="of another model, input size or number of replicates"):

@@ -59,6 +59,8 @@ def test_the_committed_values_are_valid_and_come_back_as_written():
         ("studies", {"../up": {}}, "studies.../up is '../up': string should match pattern"),
         ("report.scheme", "trained", "report.scheme is 'trained', which is not among prune.schemes"),
         ("report.round", "17", "report.round is '17'"),
+        ("stability.studies", ["cats"], "stability.studies names 'cats', which is not among studies"),
+        ("studies.digits.training.threads", 0, "studies.digits.training.threads is 0"),
         ("split.test", 20, "split: train, val and test are percent and must sum to 100, not 110"),
         ("crop.keep", "all", "crop.keep is 'all'"),
         ("seed", -1, "seed is -1: input should be greater than or equal to 0"),

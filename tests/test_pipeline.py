@@ -4,10 +4,13 @@ import ast
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -75,10 +78,8 @@ def sh(folder, *command, **environment):
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def miniature(tmp_path_factory):
-    """A clone of the working tree with few photos, two rounds and few steps, run once."""
-    clone = tmp_path_factory.mktemp("clone") / "prunet"
+def copy_of_the_working_tree(clone, **digits):
+    """Copy what git would, with few photos, two rounds and few steps; `digits` are training settings."""
     files = sh(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
     for name in files:
         if (ROOT / name).is_file():
@@ -87,7 +88,7 @@ def miniature(tmp_path_factory):
     params = yaml.safe_load((clone / "params.yaml").read_text())
     params["sample"]["photos"] = 20
     params["studies"]["digits"]["replicates"] = 2
-    params["studies"]["digits"]["training"] |= {"steps": 20, "eval_every": 10}
+    params["studies"]["digits"]["training"] |= {"steps": 20, "eval_every": 10} | digits
     params["studies"]["faces"]["training"] |= {"steps": 4, "eval_every": 2}
     params["prune"]["rounds"] = params["prune"]["rounds"][:2]
     params["report"]["round"] = "01"
@@ -96,6 +97,13 @@ def miniature(tmp_path_factory):
     sh(clone, "git", "init", "-q")
     sh(clone, "git", "config", "user.name", "test")
     sh(clone, "git", "config", "user.email", "test@example.org")
+
+
+@pytest.fixture(scope="module")
+def miniature(tmp_path_factory):
+    """A copy of the working tree, made small and run once."""
+    clone = tmp_path_factory.mktemp("clone") / "prunet"
+    copy_of_the_working_tree(clone)
     sh(clone, "dvc", "repro")
     sh(clone, "git", "add", "-A")
     sh(clone, "git", "commit", "-qm", "miniature")
@@ -195,3 +203,46 @@ def test_another_headline_runs_only_the_reporting_stages_and_lines_up(miniature)
     finally:
         sh(miniature, "git", "checkout", "-q", ".")
         sh(miniature, "dvc", "checkout", "-q")
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_again_and_again_ends_with_the_bits_of_an_undisturbed_one(tmp_path):
+    """SIGKILL to DVC and all that it started, at random moments of a training."""
+    clone = tmp_path / "killed"
+    copy_of_the_working_tree(clone, steps=1500)
+    params = yaml.safe_load((clone / "params.yaml").read_text())
+    params["checkpoint_seconds"] = 0.1
+    (clone / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    sh(clone, "dvc", "repro", "digits")
+    train = ["-m", "stages.train", "--study", "digits", "data/digits.safetensors"]
+    sh(clone, sys.executable, *train, tmp_path / "init", tmp_path / "undisturbed")
+    rng = np.random.default_rng()
+    resumed = 0
+    for _ in range(3):
+        begun = subprocess.Popen(
+            [Path(sys.executable).parent / "dvc", "repro", "train@digits"],
+            cwd=clone,
+            env=os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        before = saved(clone)
+        while saved(clone) == before and begun.poll() is None:  # until this run has left a checkpoint
+            time.sleep(0.05)
+        time.sleep(rng.uniform(0, 0.5))
+        resumed += begun.poll() is None
+        os.killpg(begun.pid, signal.SIGKILL)
+        begun.wait()
+    assert resumed >= 2
+    assert not (clone / "models" / "digits" / "dense").exists()
+    sh(clone, "dvc", "repro", "train@digits")
+    for name in ("weights.safetensors", "result.json"):
+        ended = clone / "models" / "digits" / "dense" / name
+        assert ended.read_bytes() == (tmp_path / "undisturbed" / name).read_bytes()
+    assert not list((clone / ".unfinished").rglob("*.safetensors"))
+
+
+def saved(clone):
+    """When each checkpoint was written."""
+    return {path: path.stat().st_mtime_ns for path in (clone / ".unfinished").rglob("*.safetensors")}

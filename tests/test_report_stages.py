@@ -52,14 +52,18 @@ def test_the_table_shows_the_dense_network_and_every_scheme_of_the_reported_roun
     single = {("original", "00"): cell(1.0, 0.9), ("original", "08"): cell(0.2, 0.8)}
     summary.write(tmp_path / "digits" / "summary.csv", summary.summarize(results))
     summary.write(tmp_path / "faces" / "summary.csv", summary.summarize(single))
+    for study, density in (("digits", 0.5), ("faces", None)):
+        files.write_json(tmp_path / study / "report.json", {"winning_density": density})
     done = run(show.main, "--params", PARAMS, tmp_path)
     assert done.exit_code == 0, done.output
     lines = [line.split() for line in done.stdout.splitlines()]
-    assert lines[1] == ["digits", "dense", "100.0%", "85.0%", "±", "7.1%", "75.0%", "15"]
+    assert lines[1] == ["digits", "dense", "100.0%", "85.0%", "±", "63.5%", "75.0%", "15"]
     assert lines[2] == ["digits", "original", "50.0%", "70.0%", "±", "0.0%", "60.0%", "15"]
-    assert lines[3] == ["digits", "random", "50.0%", "30.0%", "±", "28.3%", "20.0%", "15"]
+    assert lines[3] == ["digits", "random", "50.0%", "30.0%", "±", "254.1%", "20.0%", "15"]
     assert lines[4] == ["faces", "dense", "100.0%", "90.0%", "80.0%", "10"]
     assert lines[5][:4] == ["faces", "original", "20.0%", "80.0%"]
+    assert "Sparsest winning ticket of digits: 50.0% of the weights" in done.stdout
+    assert "Sparsest winning ticket of faces: none" in done.stdout
 
 
 def test_the_table_of_a_run_that_has_not_ended_says_what_is_missing(tmp_path):

@@ -43,9 +43,12 @@ def run(tasks: Sequence[Task], workers: int, threads: int) -> None:
     try:
         for process in processes:
             process.start()
-        while running := [process.sentinel for process in processes if process.exitcode is None]:
-            wait(running)
+        while True:
+            running = [process.sentinel for process in processes if process.exitcode is None]
             _check(processes, messages)
+            if not running:
+                break
+            wait(running)
     finally:
         for process in processes:
             process.kill()

@@ -1,0 +1,77 @@
+"""The benchmark's command."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+
+from bench import default_run, lenet, light_cnn, machine
+from prunet.base import files
+
+PARTS = {
+    "lenet": lenet.measure,
+    "light-cnn": light_cnn.measure,
+    "gpu": lenet.measure_gpu,
+    "default-run": default_run.measure,
+}
+AT_LEAST = {
+    "step_share_of_roofline": 0.5,
+    "round_speedup_over_plain_loop": 10,
+    "lightcnn_share_of_roofline": 0.5,
+    "default_run_training_share": 0.75,
+}
+AT_MOST = {"evaluation_share_of_training": 0.2}
+
+
+@click.command()
+@click.option("--only", multiple=True, type=click.Choice(list(PARTS)), help="Measure these parts alone.")
+@click.option("--quick", is_flag=True, help="Tiny sizes: does it run? The numbers mean nothing.")
+@click.option("--profile", is_flag=True, help="Only print what a LeNet training's time goes to, by operator.")
+@click.argument("output", type=click.Path(path_type=Path), default="bench/results.json")
+def main(only: tuple[str, ...], quick: bool, profile: bool, output: Path) -> None:
+    """Measure what training costs on this machine, write OUTPUT (JSON) and print it beside the targets.
+
+    All of it takes about a quarter of an hour on two cores, most of it the default `dvc repro`. Nothing else
+    should run on the machine.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # a process that had more cannot be forked
+    if profile:
+        lenet.profile()
+        return
+    results: dict[str, Any] = {"quick": quick, "machine": machine.about(threads)}
+    spread: dict[str, dict[str, float]] = {}
+    for name in only or PARTS:
+        values, found = PARTS[name](quick, threads)
+        medians = machine.medians(found)
+        results |= values
+        spread |= {
+            key: {"min": min(times), "median": medians[key], "max": max(times)}
+            for key, times in found.items()
+        }
+    files.write_json(output, results | {"spread": spread})
+    click.echo(table(results, spread))
+
+
+def table(results: dict[str, Any], spread: dict[str, dict[str, float]]) -> str:
+    """Lay out every number with its range over the repeats and its target."""
+    lines = [f"{'what':38}{'value':>10}  {'min to max':20}target"]
+    for key, value in results.items():
+        if isinstance(value, dict | bool):
+            continue
+        ends = spread.get(key)
+        between = f"{ends['min']:.4g} to {ends['max']:.4g}" if ends else ""
+        target = ""
+        if key in AT_LEAST:
+            target = f"at least {AT_LEAST[key]}: {'met' if value >= AT_LEAST[key] else 'missed'}"
+        elif key in AT_MOST:
+            target = f"at most {AT_MOST[key]}: {'met' if value <= AT_MOST[key] else 'missed'}"
+        lines.append(f"{key:38}{value:>10.4g}  {between:20}{target}".rstrip())
+    for name, share in results.get("default_run_split", {}).items():
+        lines.append(f"{'  default run: ' + name:38}{share:>10.1%}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""LeNet-300-100 on images of MNIST's shape: a step, and a whole round, beside the same in a plain loop."""
+
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from bench import machine, plain_loop, prunet_loop
+from bench.machine import Found
+from prunet.base.dataset import SPLITS
+from prunet.networks import batches, models, training, workers
+
+SHAPE = (1, 28, 28)
+CLASSES = 10
+REPLICATES = 15  # of the stack on a GPU
+TRAINING: dict[str, Any] = {
+    "optimizer": "adam",
+    "lr": 0.0012,
+    "schedule": "constant",
+    "warmup": 0,
+    "momentum": 0.0,
+    "weight_decay": 0.0,
+    "batch_size": 60,
+    "augment": "none",
+    "dtype": "float32",
+    "channels_last": False,
+    "threads": 1,
+}
+
+
+class Sizes(NamedTuple):
+    """How much is measured."""
+
+    images: tuple[int, int, int] = (55_000, 5_000, 10_000)  # of the splits
+    steps: int = 2000  # of prunet, without looks
+    plain_steps: int = 200  # of the plain loop, without looks
+    round_steps: int = 2000
+    eval_every: int = 100  # of a round
+    warm_up: int = 20  # steps that are not counted
+    repeats: int = 3
+
+
+QUICK = Sizes((600, 60, 60), steps=20, plain_steps=6, round_steps=10, eval_every=5, warm_up=2, repeats=2)
+
+
+def measure(quick: bool, threads: int) -> tuple[dict[str, float], Found]:
+    """Measure prunet's steps and rounds beside the plain loop's, which takes `threads` threads."""
+    sizes = QUICK if quick else Sizes()
+    data, cores = noise(sizes), workers.cores()
+    steps, rounds = jobs(data, sizes)
+    masks = {name: mask[0] for name, mask in rounds.masks.items()}
+    plain_splits = {
+        name: plain_loop.Digits(
+            *(torch.from_numpy(data[part][data["split"] == side]) for part in ("images", "labels"))
+        )
+        for side, name in enumerate(SPLITS)
+    }
+    plain = rounds.model, masks, plain_splits
+    plain_steps = TRAINING | {"steps": sizes.plain_steps, "eval_every": sizes.plain_steps}
+    plain_step = partial(plain_loop.step_ms, *plain, plain_steps, min(sizes.warm_up, sizes.plain_steps - 2))
+    found = machine.alternate(
+        {
+            "fp32_roofline_gflops": lambda: machine.roofline(torch.float32),
+            "step_ms": lambda: prunet_loop.step_ms(steps, cores, 1, sizes.warm_up),
+            "step_alone_ms": lambda: prunet_loop.step_ms(steps, 1, cores, sizes.warm_up),
+            "plain_step_ms": lambda: machine.apart(plain_step, threads),
+            "round_ms_per_step": lambda: prunet_loop.round_ms(rounds, cores, 1),
+            "plain_round_ms_per_step": lambda: machine.apart(
+                partial(plain_loop.round_ms, *plain, rounds.settings), threads
+            ),
+        },
+        sizes.repeats,
+    )
+    return derived(machine.medians(found), rounds), found
+
+
+def derived(values: dict[str, float], rounds: prunet_loop.Job) -> dict[str, float]:
+    """Return the medians with the ratios that the targets are about."""
+    gflop = TRAINING["batch_size"] * machine.training_gflop(rounds.model, SHAPE)
+    peak_ms = 1000 * gflop / values["fp32_roofline_gflops"]  # of a step at the roofline
+    step, round_step = values["step_ms"], values["round_ms_per_step"]
+    return values | {
+        "step_gflop": gflop,
+        "step_share_of_roofline": peak_ms / step,
+        "step_alone_share_of_roofline": peak_ms / values["step_alone_ms"],
+        "step_speedup_over_plain_loop": values["plain_step_ms"] / step,
+        "round_steps": rounds.settings["steps"],
+        "round_speedup_over_plain_loop": values["plain_round_ms_per_step"] / round_step,
+        "evaluation_share_of_training": (round_step - step) / step,
+    }
+
+
+def noise(sizes: Sizes) -> dict[str, Any]:
+    """Draw a dataset of MNIST's shape."""
+    rng = np.random.default_rng(0)
+    count = sum(sizes.images)
+    return {
+        "images": rng.integers(0, 256, (count, *SHAPE), np.uint8),
+        "labels": np.arange(count) % CLASSES,
+        "split": np.repeat(np.arange(3, dtype=np.uint8), sizes.images),
+    }
+
+
+def jobs(
+    data: dict[str, Any], sizes: Sizes, count: int = 1, device: str = "cpu"
+) -> tuple[prunet_loop.Job, prunet_loop.Job]:
+    """Return a training of `count` networks that is almost nothing but steps, and one with its looks."""
+    splits = batches.place(data, None, "none", torch.device(device))
+    few = {name: (images[:10], labels[:10]) for name, (images, labels) in splits.items()}
+    bare = {"train": splits["train"], "val": few["val"], "test": few["test"]}
+    model = models.lenet_300_100(SHAPE, CLASSES)
+    steps = TRAINING | {"steps": sizes.steps, "eval_every": sizes.steps}
+    rounds = TRAINING | {"steps": sizes.round_steps, "eval_every": sizes.eval_every}
+    return prunet_loop.job(model, bare, steps, count), prunet_loop.job(model, splits, rounds, count)
+
+
+def measure_gpu(quick: bool, threads: int) -> tuple[dict[str, float], Found]:
+    """Measure replicates as one stack and one after another on the GPU; nothing where there is none."""
+    if not machine.apart(torch.cuda.is_available, 1):
+        return {}, {}
+    sizes = QUICK if quick else Sizes(steps=300)
+    data = noise(sizes)
+    found = machine.alternate(
+        {
+            "gpu_stack_ms": lambda: machine.apart(lambda: gpu_ms(data, sizes, REPLICATES), 1),
+            "gpu_singles_ms": lambda: machine.apart(lambda: gpu_ms(data, sizes, 1), 1),
+        },
+        sizes.repeats,
+    )
+    values = machine.medians(found)
+    return values | {"gpu_stack_speedup": values["gpu_singles_ms"] / values["gpu_stack_ms"]}, found
+
+
+def gpu_ms(data: dict[str, Any], sizes: Sizes, stacked: int) -> float:
+    """Return milliseconds a step of all replicates, in stacks of `stacked` one after another."""
+    work, _ = jobs(data, sizes, stacked, training.device().type)
+    prunet_loop.run(work, 1, 1, 1)  # what is slow for the first time
+    seconds, _ = prunet_loop.run(work, REPLICATES // stacked, 1, 1)
+    return 1000 * seconds / sizes.steps
+
+
+def profile() -> None:
+    """Print the operators that a training's time goes to, one training on one core."""
+    sizes = Sizes(steps=300)
+    steps, _ = jobs(noise(sizes), sizes)
+
+    def show() -> None:
+        with TemporaryDirectory() as folder, torch.profiler.profile() as record:
+            prunet_loop.train(steps, Path(folder) / "0.safetensors")
+        print(record.key_averages().table(sort_by="self_cpu_time_total", row_limit=15))
+
+    machine.apart(show, 1)

@@ -1,0 +1,88 @@
+"""Trainings as prunet runs them, timed from outside."""
+
+import math
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from bench import machine
+from prunet.base import files
+from prunet.networks import batches, gradients, models, training, workers
+from prunet.networks.checkpoints import Checkpoint
+from prunet.networks.vectors import Stack
+
+DENSITY = 0.2  # share of the weights that survive
+
+
+class Job(NamedTuple):
+    """One training, of a stack of networks: the arguments of prunet's `train`."""
+
+    model: nn.Module
+    start: Stack
+    masks: Stack
+    splits: Mapping[str, batches.Split]
+    settings: Mapping[str, Any]
+
+
+def job(
+    model: nn.Module, splits: Mapping[str, batches.Split], settings: Mapping[str, Any], count: int = 1
+) -> Job:
+    """Draw start values and random masks for a stack of `count` networks, all the same."""
+    start = models.initial_weights(model, seed=0)
+    rng = torch.Generator().manual_seed(0)
+    masks = {name: torch.rand(start[name].shape, generator=rng) < DENSITY for name in models.prunable(model)}
+
+    def stack(named: dict[str, Tensor]) -> Stack:
+        return {name: torch.stack([tensor] * count) for name, tensor in named.items()}
+
+    return Job(model, stack(start), stack(masks), splits, settings)
+
+
+def run(work: Job, count: int, side_by_side: int, threads: int) -> tuple[float, list[list[float]]]:
+    """Run a training `count` times; return the seconds of all, and of each the times its steps began (s)."""
+    with TemporaryDirectory() as folder:
+        paths = [Path(folder) / f"{number}.safetensors" for number in range(count)]
+        tasks = [partial(train, work, path) for path in paths]
+        began = time.perf_counter()
+        workers.run(tasks, side_by_side, threads)
+        seconds = time.perf_counter() - began
+        return seconds, [files.read_json(path.with_suffix(".json"))["began"] for path in paths]
+
+
+def train(work: Job, path: Path) -> None:
+    """Train, and leave the outcome in the checkpoint `path` and the times in a JSON file beside it."""
+    training.device()  # its settings of PyTorch: as in a stage
+    network = gradients.network(work.model, work.settings)
+    began: list[float] = []
+
+    def timed(*arguments: Any) -> None:
+        began.append(time.perf_counter())
+        network.gradients(*arguments)
+
+    runs = [
+        {"replicate": number, "seeds": {"order": number, "augment": number, "dropout": number}}
+        for number in range(len(next(iter(work.start.values()))))
+    ]
+    size = batches.input_shape(dict(work.splits), work.settings["augment"])[-1]
+    checkpoint = Checkpoint(path, "bench", math.inf)
+    timed_network = network._replace(gradients=timed)
+    training.train(timed_network, work.start, work.masks, work.splits, size, work.settings, runs, checkpoint)
+    files.write_json(path.with_suffix(".json"), {"began": began})
+
+
+def step_ms(work: Job, side_by_side: int, threads: int, warm_up: int) -> float:
+    """Return milliseconds a step of trainings side by side: their step's time divided by their number."""
+    _, began = machine.apart(partial(run, work, side_by_side, side_by_side, threads), 1)
+    return sum(machine.step_ms(times, warm_up) for times in began) / side_by_side**2
+
+
+def round_ms(work: Job, side_by_side: int, threads: int) -> float:
+    """Return milliseconds a step of whole trainings side by side, with every look, from fork to last file."""
+    seconds, _ = machine.apart(partial(run, work, side_by_side, side_by_side, threads), 1)
+    return float(1000 * seconds / side_by_side / work.settings["steps"])

@@ -1,0 +1,123 @@
+"""The benchmark measures what it says; how quick anything is, is not tested."""
+
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+import yaml
+from click.testing import CliRunner
+
+from bench import __main__ as bench
+from bench import default_run, lenet, light_cnn, machine, plain_loop, prunet_loop
+from prunet.base import dataset
+from prunet.networks import batches, models, training
+from prunet.networks.checkpoints import Checkpoint
+from tests import toys
+
+KEYS = {
+    "lenet": {
+        "fp32_roofline_gflops",
+        "step_ms",
+        "step_alone_ms",
+        "plain_step_ms",
+        "round_ms_per_step",
+        "plain_round_ms_per_step",
+        "step_gflop",
+        "step_share_of_roofline",
+        "step_alone_share_of_roofline",
+        "step_speedup_over_plain_loop",
+        "round_steps",
+        "round_speedup_over_plain_loop",
+        "evaluation_share_of_training",
+    },
+    "light-cnn": {
+        "bf16_roofline_gflops",
+        "lightcnn_fp32_roofline_gflops",
+        "lightcnn_ms_per_image",
+        "lightcnn_float32_ms_per_image",
+        "lightcnn_gflop_per_image",
+        "lightcnn_share_of_roofline",
+        "lightcnn_float32_share_of_roofline",
+    },
+}
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    monkeypatch.setattr(machine, "SQUARES", (64,))
+    monkeypatch.setattr(lenet, "QUICK", lenet.QUICK._replace(steps=6, repeats=1))
+    monkeypatch.setattr(light_cnn, "QUICK", light_cnn.QUICK._replace(repeats=1))
+
+
+@pytest.mark.parametrize("part", KEYS)
+@pytest.mark.usefixtures("tiny")
+def test_a_part_gives_every_number_it_promises(part, tmp_path):
+    output = tmp_path / "results.json"
+    done = CliRunner().invoke(bench.main, ["--quick", "--only", part, str(output)], catch_exceptions=False)
+    assert done.exit_code == 0
+    results = json.loads(output.read_text())
+    assert results.pop("quick") is True
+    assert set(results.pop("machine")) == {"cpu", "cores", "torch", "threads", "gpu"}
+    for name, ends in results.pop("spread").items():
+        assert ends["min"] <= ends["median"] == results[name] <= ends["max"]
+    assert set(results) == KEYS[part]
+    assert all(name in done.output for name in results)
+    # The one number that is a difference of two measurements: with so few steps it may have any sign.
+    assert math.isfinite(results.pop("evaluation_share_of_training", 0))
+    assert all(math.isfinite(value) and value > 0 for value in results.values())
+
+
+def test_work_is_counted_by_formula():
+    work = machine.training_gflop(models.lenet_300_100((1, 28, 28), 10), (1, 28, 28))
+    forward = 784 * 300 + 300 * 100 + 100 * 10
+    assert work == pytest.approx(2 * (2 * forward + 300 * 100 + 100 * 10) / 1e9)
+
+
+def test_the_plain_loop_computes_what_prunet_computes(tmp_path):
+    splits = batches.place(toys.data(), None, "none", torch.device("cpu"))
+    settings = toys.SETTINGS | {"steps": 5, "eval_every": 5, "weight_decay": 0.0}
+    work = prunet_loop.job(models.lenet_300_100((1, 6, 6), 3), splits, settings)
+    prunet_loop.train(work, tmp_path / "0.safetensors")
+    trained, _ = training.load_finished(Checkpoint(tmp_path / "0.safetensors", "bench", 0))
+
+    model = models.lenet_300_100((1, 6, 6), 3)
+    model.load_state_dict({name: values[0] for name, values in work.start.items()})
+    masks = {name: mask[0] for name, mask in work.masks.items()}
+    images, labels = splits["train"]
+    drawn = batches.order(len(labels), settings["batch_size"], 5, torch.Generator().manual_seed(0))
+    same_batches = iter([(images[chosen], labels[chosen]) for chosen in drawn])
+    plain_loop.train(model, masks, same_batches, settings, look=lambda: None)
+
+    for name, values in model.state_dict().items():
+        torch.testing.assert_close(torch.from_numpy(trained[name][0]), values, rtol=0, atol=1e-5)
+        assert not torch.equal(values, work.start[name][0])
+        assert name not in masks or not values[~masks[name]].any()
+
+
+def test_a_stage_s_time_is_divided_among_what_it_went_to(tmp_path):
+    params = yaml.safe_load((default_run.ROOT / "params.yaml").read_text())
+    params["studies"]["digits"]["training"] |= {"steps": 6, "eval_every": 2}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    dataset.save(tmp_path / "digits.safetensors", **toys.data())
+    shutil.copy(default_run.ROOT / "bench" / "stopwatch.py", tmp_path / "sitecustomize.py")
+    command = [sys.executable, "-m", "stages.train", "--study", "digits"]
+    path = f"{tmp_path}{os.pathsep}{default_run.ROOT}"
+    subprocess.run(
+        [*command, "digits.safetensors", "init.safetensors", "dense"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": path, "BENCH_SPENT": str(tmp_path / "spent.jsonl")},
+        check=True,
+    )
+    records = [json.loads(line) for line in (tmp_path / "spent.jsonl").read_text().splitlines()]
+    (process,) = [record for record in records if "stage" in record]
+    assert len(records) == 1 + params["studies"]["digits"]["replicates"]
+    parts = default_run.split(records, process["seconds"] + 1)
+    assert parts.pop("dvc") == pytest.approx(1)
+    assert all(seconds > 0 for seconds in parts.values())
+    assert sum(parts.values()) == pytest.approx(process["seconds"])
+    assert default_run.by_stage(records) == {"train": process["seconds"]}

@@ -1,0 +1,38 @@
+import torch
+
+from prunet.networks.vectors import packed, views
+
+
+def stack():
+    generator = torch.Generator().manual_seed(0)
+    shapes = {"conv": (1, 4, 3, 5, 5), "fc": (1, 6, 7), "bias": (1, 6)}
+    return {name: torch.rand(shape, generator=generator) for name, shape in shapes.items()}
+
+
+def test_what_is_packed_is_equal_and_shares_one_vector():
+    for channels_last in (False, True):
+        tensors = stack()
+        vector, parts = packed(tensors, channels_last)
+        assert len(vector) == sum(tensor.numel() for tensor in tensors.values())
+        assert list(parts) == list(tensors)
+        assert all(torch.equal(parts[name], tensors[name]) for name in tensors)
+        vector.zero_()
+        assert not any(part.any() for part in parts.values())
+        assert tensors["fc"].any()  # a copy was packed
+
+
+def test_filters_lie_channels_last_in_memory_only_if_asked():
+    filters = packed(stack(), channels_last=True)[1]["conv"].squeeze(0)
+    assert filters.is_contiguous(memory_format=torch.channels_last)
+    assert packed(stack(), channels_last=False)[1]["conv"].is_contiguous()
+
+
+def test_two_vectors_of_one_layout_match_element_by_element():
+    """A mask's vector multiplies the weights' vector."""
+    tensors = stack()
+    weights, _ = packed(tensors, channels_last=True)
+    masks = {name: (tensor > 0.5).float() for name, tensor in tensors.items()}
+    weights.mul_(packed(masks, channels_last=True)[0])
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    for name, product in views(weights, shapes, channels_last=True).items():
+        assert torch.equal(product, tensors[name] * masks[name])
