@@ -27,11 +27,11 @@ class Job(NamedTuple):
     start: Stack
     masks: Stack
     splits: Mapping[str, batches.Split]
-    settings: Mapping[str, Any]
+    settings: dict[str, Any]
 
 
 def job(
-    model: nn.Module, splits: Mapping[str, batches.Split], settings: Mapping[str, Any], count: int = 1
+    model: nn.Module, splits: Mapping[str, batches.Split], settings: dict[str, Any], count: int = 1
 ) -> Job:
     """Draw start values and random masks for a stack of `count` networks, all the same."""
     start = models.initial_weights(model, seed=0)
