@@ -8,6 +8,7 @@ import numpy as np
 
 from prunet import params
 from prunet.base import dataset, files
+from prunet.base.options import PARAMS, STUDY, UNFINISHED
 from prunet.base.processes import run_and_leave
 from prunet.base.seeds import derive
 from prunet.pruning import tickets
@@ -15,10 +16,8 @@ from prunet.pruning.schemes import SCHEMES, Sources
 
 
 @click.command()
-@click.option(
-    "--params", "params_file", type=click.Path(path_type=Path), default="params.yaml", show_default=True
-)
-@click.option("--study", "name", required=True, help="A key of `studies` in the params file.")
+@PARAMS
+@STUDY
 @click.option(
     "--scheme",
     type=click.Choice(list(SCHEMES)),
@@ -27,13 +26,7 @@ from prunet.pruning.schemes import SCHEMES, Sources
     "ones. Controls: mask and original values shuffled within each layer; a random mask.",
 )
 @click.option("--round", "number", required=True, help="Number of the round, two digits.")
-@click.option(
-    "--unfinished",
-    type=click.Path(path_type=Path),
-    default=".unfinished",
-    show_default=True,
-    help="Folder for the checkpoints of a training that is not finished.",
-)
+@UNFINISHED
 @click.argument("data", type=click.Path(path_type=Path))
 @click.argument("init", type=click.Path(path_type=Path))
 @click.argument("chain", type=click.Path(path_type=Path))

@@ -7,15 +7,14 @@ import pandas as pd
 
 from prunet import params
 from prunet.base import files
+from prunet.base.options import PARAMS
 from prunet.reports import summary
 
 HEADER = f"{'study':<10}{'scheme':<10}{'density':>8}{'accuracy':>17}{'last step':>11}{'early stop':>12}"
 
 
 @click.command()
-@click.option(
-    "--params", "params_file", type=click.Path(path_type=Path), default="params.yaml", show_default=True
-)
+@PARAMS
 @click.argument("metrics", type=click.Path(path_type=Path), default="metrics")
 def main(params_file: Path, metrics: Path) -> None:
     """Print the dense networks and every scheme at the reported round, from the summaries below METRICS.

@@ -7,23 +7,16 @@ import pandas as pd
 
 from prunet import params
 from prunet.base import dataset, files
+from prunet.base.options import PARAMS, STUDY, UNFINISHED
 from prunet.base.processes import run_and_leave
 from prunet.base.seeds import derive
 from prunet.pruning import tickets
 
 
 @click.command()
-@click.option(
-    "--params", "params_file", type=click.Path(path_type=Path), default="params.yaml", show_default=True
-)
-@click.option("--study", "name", required=True, help="A key of `studies` in the params file.")
-@click.option(
-    "--unfinished",
-    type=click.Path(path_type=Path),
-    default=".unfinished",
-    show_default=True,
-    help="Folder for the checkpoints of a training that is not finished.",
-)
+@PARAMS
+@STUDY
+@UNFINISHED
 @click.argument("data", type=click.Path(path_type=Path))
 @click.argument("init", type=click.Path(path_type=Path))
 @click.argument("original", type=click.Path(path_type=Path))

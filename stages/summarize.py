@@ -6,13 +6,12 @@ import click
 
 from prunet import params
 from prunet.base import files
+from prunet.base.options import PARAMS
 from prunet.reports import comparisons, summary
 
 
 @click.command()
-@click.option(
-    "--params", "params_file", type=click.Path(path_type=Path), default="params.yaml", show_default=True
-)
+@PARAMS
 @click.argument("models", type=click.Path(path_type=Path))
 @click.argument("metrics", type=click.Path(path_type=Path))
 @click.argument("plot_data", type=click.Path(path_type=Path))

@@ -6,22 +6,15 @@ import click
 
 from prunet import params
 from prunet.base import dataset
+from prunet.base.options import PARAMS, STUDY, UNFINISHED
 from prunet.base.processes import run_and_leave
 from prunet.pruning import tickets
 
 
 @click.command()
-@click.option(
-    "--params", "params_file", type=click.Path(path_type=Path), default="params.yaml", show_default=True
-)
-@click.option("--study", "name", required=True, help="A key of `studies` in the params file.")
-@click.option(
-    "--unfinished",
-    type=click.Path(path_type=Path),
-    default=".unfinished",
-    show_default=True,
-    help="Folder for the checkpoints of a training that is not finished.",
-)
+@PARAMS
+@STUDY
+@UNFINISHED
 @click.argument("data", type=click.Path(path_type=Path))
 @click.argument("init", type=click.Path(path_type=Path))
 @click.argument("dense", type=click.Path(path_type=Path))

@@ -26,6 +26,7 @@ KEYS = {
         "step_alone_ms",
         "plain_step_ms",
         "round_ms_per_step",
+        "long_round_ms_per_step",
         "plain_round_ms_per_step",
         "step_gflop",
         "step_share_of_roofline",

@@ -94,7 +94,10 @@ class Study:
         count = len(next(iter(start.values())))
         network = gradients.network(self.model, self.settings)
         runs = self._runs(drawn_for, count)
-        groups, side_by_side, threads = self._groups(network.stackable, count)
+        at_once = self._at_once(network.stackable, count)
+        # A stack leaves the caches of a core, so that on a CPU every network is alone.
+        stacked = at_once if self.device.type == "cuda" else 1
+        groups = [range(first, first + stacked) for first in range(0, count, stacked)]
         saved = [self._checkpoint(cell, group, start, masks, runs) for group in groups]
         tasks = [
             partial(
@@ -111,7 +114,7 @@ class Study:
             for group, checkpoint in zip(groups, saved, strict=True)
         ]
         try:
-            workers.run(tasks, side_by_side, threads)
+            workers.run(tasks, at_once // stacked, self._threads())
         except InputError as error:
             raise InputError(f"study {self.name}, {cell}: {error.message}") from None
         finished = [training.load_finished(checkpoint) for checkpoint in saved]
@@ -121,7 +124,7 @@ class Study:
             "layer_density": {name: density({name: mask}) for name, mask in masks.items()},
             "epochs_per_step": passes,
             "device": self.device.type,
-            "threads": threads,
+            "threads": self._threads(),
             "networks": [result for _, results in finished for result in results],
         }
 
@@ -152,15 +155,14 @@ class Study:
             for number, seed in enumerate(self._initial_seeds(drawn_for, count))
         ]
 
-    def _groups(self, stackable: bool, count: int) -> tuple[list[range], int, int]:
-        """Return the networks of each stack, how many stacks run side by side, and the threads of each."""
-        threads = self.settings["threads"] or workers.cores()
+    def _at_once(self, stackable: bool, count: int) -> int:
+        """Return how many networks train at the same time: a stack on a GPU, one for each worker on a CPU."""
         if self.device.type == "cuda":
-            groups = [range(count)] if stackable else [range(number, number + 1) for number in range(count)]
-            return groups, 1, threads
-        # One at a time: a stack leaves the caches of a core.
-        singles = [range(number, number + 1) for number in range(count)]
-        return singles, min(max(1, workers.cores() // threads), count), threads
+            return count if stackable else 1
+        return min(max(1, workers.cores() // self._threads()), count)
+
+    def _threads(self) -> int:
+        return self.settings["threads"] or workers.cores()
 
     def _checkpoint(
         self, cell: str, group: range, start: Weights, masks: Masks, runs: list[dict[str, Any]]
@@ -199,9 +201,7 @@ class Study:
         network = 4 * sum(tensor.numel() for tensor in self.model.state_dict().values())
         # Of every network start values, trained values (twice, while they are gathered) and masks; of those
         # that train at once also weights, gradients, two moments, the early stop's weights and masks.
-        _, at_once, _ = self._groups(True, count)
-        stacked = count if self.device.type == "cuda" else at_once
-        needed = network * (4 * count + 8 * stacked)
+        needed = network * (4 * count + 8 * self._at_once(True, count))
         free = psutil.virtual_memory().available
         if needed > free:
             raise InputError(
