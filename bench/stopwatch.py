@@ -81,9 +81,9 @@ def watched(module: Any) -> Any:
     cells = sys.modules.get("prunet.networks.cells")
     if cells is None or not hasattr(cells, "Study") or hasattr(cells, "watched"):
         return module
-    training, workers = cells.training, cells.workers
+    training, workers, evaluation = cells.training, cells.workers, sys.modules["prunet.networks.evaluation"]
     cells.watched = True  # type: ignore[attr-defined]
-    training.evaluate = timed(training.evaluate, "evaluate")
+    evaluation.evaluate = timed(evaluation.evaluate, "evaluate")  # type: ignore[attr-defined]
     train = timed(training.train, "train")
 
     def train_and_note(*arguments: Any) -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from prunet.networks import gradients, training
+from prunet.networks import evaluation, gradients
 from prunet.networks.cells import Study
 from prunet.pruning.masks import Weights
 from prunet.reports.statistics import interval
@@ -36,7 +36,7 @@ def path(study: Study, first: Weights, second: Weights) -> pd.DataFrame:
                 for name, values in first.items()
             }
             stack = {name: tensor.to(study.device) for name, tensor in between.items()}
-            losses, accuracies = training.evaluate(network, stack, study.splits["val"], study.size)
+            losses, accuracies = evaluation.evaluate(network, stack, study.splits["val"], study.size)
             rows.append(
                 {"network": number, "position": position, "loss": losses[0], "error": 1 - accuracies[0]}
             )

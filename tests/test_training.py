@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from prunet.base.errors import InputError
-from prunet.networks import training
+from prunet.networks import evaluation, training
 from prunet.networks.batches import place
 from prunet.networks.checkpoints import Checkpoint
 from prunet.networks.gradients import network
@@ -73,13 +73,13 @@ def test_pruned_weights_are_exactly_zero_after_training_with_momentum_and_decay(
 
 
 def test_pruned_weights_are_zero_at_every_look(toy, monkeypatch):
-    cell, looks, evaluate = toy(), [], training.evaluate
+    cell, looks, evaluate = toy(), [], evaluation.evaluate
 
     def watch(network, stack, *rest):
         looks.append(all(not stack[name][~mask].any() for name, mask in cell.masks.items()))
         return evaluate(network, stack, *rest)
 
-    monkeypatch.setattr(training, "evaluate", watch)
+    monkeypatch.setattr(evaluation, "evaluate", watch)
     cell.train()
     assert looks == [True] * 6  # steps 0, 10, 20, 30, and the two readings of the test split
 
@@ -158,9 +158,9 @@ def test_early_is_measured_with_the_weights_of_each_networks_own_early_stop(toy)
 
 def test_evaluation_counts_every_image_whatever_the_chunk(toy, monkeypatch):
     cell = toy(2)
-    whole = training.evaluate(cell.network, cell.start, cell.splits["val"], cell.size)
-    monkeypatch.setattr(training, "EVALUATION_BATCH", 7)
-    parts = training.evaluate(cell.network, cell.start, cell.splits["val"], cell.size)
+    whole = evaluation.evaluate(cell.network, cell.start, cell.splits["val"], cell.size)
+    monkeypatch.setattr(evaluation, "EVALUATION_BATCH", 7)
+    parts = evaluation.evaluate(cell.network, cell.start, cell.splits["val"], cell.size)
     assert parts[0] == pytest.approx(whole[0])
     assert parts[1] == whole[1]
     images, labels = cell.splits["val"]
@@ -217,6 +217,6 @@ def test_a_training_that_was_cut_off_ends_with_the_same_bits(toy, optimizer, sav
 def test_a_finished_training_is_not_repeated(toy, monkeypatch):
     cell = toy()
     first = cell.train(Checkpoint(cell.folder / "done", "toy", NEVER))
-    monkeypatch.setattr(training, "evaluate", None)
+    monkeypatch.setattr(evaluation, "evaluate", None)
     again = cell.train(Checkpoint(cell.folder / "done", "toy", NEVER))
     assert again[1] == first[1]

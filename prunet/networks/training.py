@@ -1,28 +1,25 @@
 """Training: one function for every network, from any start values, under any masks."""
 
-import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Generator
-from torch.nn import functional
 from torch.utils import deterministic
 from tqdm import tqdm
 
 from prunet.base.errors import InputError
-from prunet.networks.batches import Split, centre, chunks, crop_flip, order
+from prunet.networks import evaluation
+from prunet.networks.batches import Split, crop_flip, order
 from prunet.networks.checkpoints import Checkpoint
 from prunet.networks.gradients import Network
-from prunet.networks.optimizers import OPTIMIZERS, learning_rate
-from prunet.networks.vectors import Stack, packed
+from prunet.networks.optimizers import learning_rate
+from prunet.networks.progress import Point, Progress
+from prunet.networks.vectors import Stack
 from prunet.pruning.masks import Weights
 
-EVALUATION_BATCH = 500  # images; bounds the memory that evaluation takes
-
 Settings = Mapping[str, Any]
-Point = tuple[int, list[float], list[float]]  # step, and each network's validation loss and accuracy
 
 
 def device() -> torch.device:
@@ -69,71 +66,27 @@ def train(
     Raises:
         InputError: a validation loss is no longer finite.
     """
-    where = splits["train"][0].device
-    parameters = {name: start[name].to(where) for name in network.parameters}
-    everything = {name: torch.ones_like(tensor) for name, tensor in parameters.items()}
-    vector, trained = packed(parameters, settings["channels_last"])
-    survive = everything | {name: mask.to(where, torch.float32) for name, mask in masks.items()}
-    mask, _ = packed(survive, settings["channels_last"])
-    gradient, gradients = packed(everything, settings["channels_last"])
-    # What is not trained (the running statistics of norms) goes along.
-    weights = {name: tensor.to(where, copy=True) for name, tensor in start.items()} | trained
-    update, memory = OPTIMIZERS[settings["optimizer"]]([vector], settings)
-    vector.mul_(mask)
-    dropout = (
-        torch.cuda.default_generators[where.index or 0] if where.type == "cuda" else torch.default_generator
-    )
-    dropout.manual_seed(runs[0]["seeds"]["dropout"])  # the layers draw from the global generator
-    augment = [Generator().manual_seed(run["seeds"]["augment"]) for run in runs]
-    early = {name: tensor.clone() for name, tensor in weights.items()}
-    remembered = (
-        {f"weights/{name}": tensor for name, tensor in weights.items()}
-        | {f"early/{name}": tensor for name, tensor in early.items()}
-        | {f"optimizer/{number}": tensor for number, tensor in enumerate(memory)}
-    )
-    generators = {f"generator/{number}": generator for number, generator in enumerate([dropout, *augment])}
-
-    def look(step: int) -> None:
-        losses, accuracies = evaluate(network, weights, splits["val"], size)
-        for number, (run, loss) in enumerate(zip(runs, losses, strict=True)):
-            if not math.isfinite(loss):
-                raise InputError(
-                    f"replicate {run['replicate']}: the validation loss is {loss} at step {step}: "
-                    "lower the learning rate."
-                )
-            if all(loss < point[1][number] for point in points):
-                for name, tensor in early.items():
-                    tensor[number].copy_(weights[name][number])
-        points.append((step, losses, accuracies))
-
-    points: list[Point] = []
     saved = checkpoint.load()
     if saved and "results" in saved[1]:
         return
+    progress = Progress(network, start, masks, splits["train"][0].device, settings, runs)
     if saved:
-        tensors, points = saved[0], saved[1]["points"]
-        for name, tensor in remembered.items():
-            tensor.copy_(tensors[name])
-        for name, generator in generators.items():
-            generator.set_state(tensors[name])
+        progress.restore(saved[0], saved[1]["points"])
     else:
-        look(0)
-    done = points[-1][0]
-    for step, (images, labels) in _batches(splits["train"], size, settings, runs, augment, done):
-        network.gradients(weights, images, labels, gradients)
-        update([gradient], learning_rate(step, settings))
-        # After the step, not on the gradient: momentum and weight decay move weights whose gradient is zero.
-        vector.mul_(mask)
+        progress.look(0, splits["val"], size)
+    done = progress.points[-1][0]
+    for step, (images, labels) in _batches(splits["train"], size, settings, runs, progress.augment, done):
+        progress.step(images, labels, learning_rate(step, settings))
         if step % settings["eval_every"] == 0 or step == settings["steps"]:
-            look(step)
+            progress.look(step, splits["val"], size)
             if checkpoint.due():
-                states = {name: generator.get_state() for name, generator in generators.items()}
-                checkpoint.save(remembered | states, {"points": points})
+                checkpoint.save(progress.tensors(), {"points": progress.points})
 
     # The test split is read here alone, and chooses nothing.
-    measured = [evaluate(network, stack, splits["test"], size) for stack in (early, weights)]
-    results = [dict(run) | _result(points, measured, number) for number, run in enumerate(runs)]
-    checkpoint.save(weights, {"results": results})
+    stacks = (progress.early, progress.weights)
+    measured = [evaluation.evaluate(network, stack, splits["test"], size) for stack in stacks]
+    results = [dict(run) | _result(progress.points, measured, number) for number, run in enumerate(runs)]
+    checkpoint.save(progress.weights, {"results": results})
 
 
 def load_finished(checkpoint: Checkpoint) -> tuple[Weights, list[dict[str, Any]]]:
@@ -163,20 +116,6 @@ def _result(points: list[Point], measured: list[Any], number: int) -> dict[str, 
     )
     best = curve["val_loss"].index(min(curve["val_loss"]))
     return {"early_stop_step": curve["step"][best], "early": early, "final": final, "curve": curve}
-
-
-@torch.no_grad()
-def evaluate(network: Network, stack: Stack, split: Split, size: int) -> tuple[list[float], list[float]]:
-    """Return each network's mean cross-entropy (nats) and accuracy (0 to 1) over a split's centre crops."""
-    loss = right = torch.zeros(len(next(iter(stack.values()))), dtype=torch.float64, device=split[1].device)
-    for images, labels in chunks(split, EVALUATION_BATCH):
-        logits = network.logits(stack, centre(images, size)).float()  # (N, B, classes)
-        expected = labels.expand(logits.shape[:2])
-        losses = functional.cross_entropy(logits.flatten(0, 1), expected.flatten(), reduction="none")
-        loss = loss + losses.view(expected.shape).double().sum(1)
-        right = right + (logits.argmax(-1) == expected).sum(1)
-    count = len(split[1])
-    return (loss / count).tolist(), (right / count).tolist()
 
 
 def _batches(
