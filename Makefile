@@ -18,7 +18,7 @@ test: $(VENV)/.installed-dev
 study: $(VENV)/.installed
 	@test -f "studies/$(STUDY)/params.yaml" || { \
 	    echo "There is no study '$(STUDY)': STUDY may be $(notdir $(wildcard studies/*))." >&2; exit 2; }
-	cd studies/$(STUDY) && PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro plot stability
+	cd studies/$(STUDY) && PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro plot
 	@cd studies/$(STUDY) && $(CURDIR)/$(BIN)/python -m stages.show
 
 bench: $(VENV)/.installed
