@@ -72,14 +72,15 @@ def early_stop_by_density(summary: pd.DataFrame, title: str) -> Figure:
 def barriers(table: pd.DataFrame, title: str) -> Figure:
     """Draw loss and error barriers by density, with 95% confidence intervals, on an axis each."""
     figure, axes = _density_axes(table, title)
-    error_axes = axes.twinx()
+    with rc_context(STYLE):
+        error_axes = axes.twinx()
     lines = (("loss", axes, "#0072B2", "o", "-"), ("error", error_axes, "#D55E00", "s", "--"))
     for name, where, color, marker, style in lines:
         look = {"color": color, "marker": marker, "linestyle": style, "markersize": 3}
         _line(where, table["density"], table[f"{name}_mean"], table[f"{name}_ci95"], look, name)
         where.set_ylim(0, None)
     axes.set_ylabel("loss barrier (nats, validation)")
-    error_axes.set_ylabel("error barrier (validation)")
+    error_axes.set_ylabel("error barrier (validation)", fontsize=STYLE["font.size"])
     error_axes.spines["right"].set_visible(True)
     error_axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
     return _legend(figure, axes, error_axes)
