@@ -7,7 +7,7 @@ import click
 
 from prunet.base import files
 from prunet.faces.images import load_rgb
-from prunet.reports import figures
+from prunet.reports import canvas, figures
 
 PEOPLE, PHOTOS, IMAGES = 10, 3, 8  # rows of the people's sheet, rows of the strip, images of a person
 
@@ -40,11 +40,11 @@ def main(crops: Path, photos: Path, grays: Path, output: Path) -> None:
     sheet = [[load_rgb(grays / name) for name in people[label][:IMAGES]] for label in shown]
     with files.replacing(output) as partial:
         partial.mkdir()
-        figures.save(
+        canvas.save(
             figures.strip(rows, ["photo", "face, with margin", "gray, 144x144"], "from photo to input"),
             partial / "strip.png",
         )
-        figures.save(figures.strip(sheet, [], "images of " + ", ".join(shown)), partial / "people.png")
+        canvas.save(figures.strip(sheet, [], "images of " + ", ".join(shown)), partial / "people.png")
 
 
 if __name__ == "__main__":

@@ -58,16 +58,14 @@ def main(
         return
     from prunet.networks.cells import Study
 
-    values = params.load(params_file)
-    block = params.study(values, name)
-    study = Study(name, block, values["seed"], dataset.load(data), unfinished, values["checkpoint_seconds"])
+    study = Study.of(params.load(params_file), name, dataset.load(data), unfinished)
     drawn_for = ("random", number) if scheme == "random" else ("init",)
-    seed = derive(values["seed"], name, scheme, number)
+    seed = derive(study.seed, name, scheme, number)
     start, masks = SCHEMES[scheme](
         Sources(
             initial=lambda: tickets.load_weights(init),
             trained=lambda: tickets.load_network(chain)[0],
-            fresh=lambda: study.initial_weights(*drawn_for, reinits=block["reinits"]),
+            fresh=lambda: study.initial_weights(*drawn_for, reinits=study.block["reinits"]),
             masks=tickets.load_masks(masks_file),
             rng=lambda replicate: np.random.default_rng([seed, replicate]),
         )

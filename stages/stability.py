@@ -9,7 +9,6 @@ from prunet import params
 from prunet.base import dataset, files
 from prunet.base.options import PARAMS, STUDY, UNFINISHED
 from prunet.base.processes import run_and_leave
-from prunet.base.seeds import derive
 from prunet.pruning import tickets
 
 
@@ -38,14 +37,11 @@ def main(
     """
     from prunet import stability
     from prunet.networks.cells import Study
-    from prunet.reports import figures, summary
+    from prunet.reports import canvas, figures, summary
 
     values = params.load(params_file)
-    # Every seed of a training follows from this one; the start values are given.
-    seed = derive(values["seed"], "another order")
-    study = Study(
-        name, params.study(values, name), seed, dataset.load(data), unfinished, values["checkpoint_seconds"]
-    )
+    # Every seed of a training follows from the order's name; the start values are given.
+    study = Study.of(values, name, dataset.load(data), unfinished, "another order")
     start = tickets.load_weights(init)
     paths = []
     for number in values["stability"]["rounds"]:
@@ -59,7 +55,7 @@ def main(
     with files.replacing(plots) as partial:
         partial.mkdir()
         summary.write(partial / "paths.csv", together)
-        figures.save(figures.barriers(table, f"{name}: stability"), partial / "barriers.png")
+        canvas.save(figures.barriers(table, f"{name}: stability"), partial / "barriers.png")
     for number in values["stability"]["rounds"]:
         study.forget(f"stability/{number}")
 

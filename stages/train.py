@@ -26,15 +26,7 @@ def main(params_file: Path, name: str, unfinished: Path, data: Path, init: Path,
     """
     from prunet.networks.cells import Study
 
-    values = params.load(params_file)
-    study = Study(
-        name,
-        params.study(values, name),
-        values["seed"],
-        dataset.load(data),
-        unfinished,
-        values["checkpoint_seconds"],
-    )
+    study = Study.of(params.load(params_file), name, dataset.load(data), unfinished)
     start, masks = study.initial_weights("init"), study.dense_masks()
     weights, result = study.train("dense", start, masks, ("init",))
     tickets.save_weights(init, start)

@@ -19,30 +19,77 @@ Split = tuple[Tensor, Tensor]  # images (N, C, H, W) float32 and labels (N,) int
 def place(
     data: dict[str, Any], input_size: int | None, augment: str, device: torch.device
 ) -> dict[str, Split]:
-    """Put a dataset on the device, by split.
-
-    Images become float32 with mean 0 and standard deviation 1 over the training split. They are resized so
-    that the model sees `input_size` pixels a side (None: as stored): with `crop-flip` to 9/8 of it, which
-    leaves training its random crops and evaluation the centre.
-    """
-    images = torch.from_numpy(data["images"]).to(device).float()
+    """Put a dataset on the device, prepared, by split."""
+    images = torch.from_numpy(data["images"]).to(device)
     labels = torch.from_numpy(data["labels"]).to(device)
-    side = images.shape[-1]
-    if input_size is not None:
-        side = round(input_size / CROP) if augment == "crop-flip" else input_size
-    if side != images.shape[-1]:
-        images = functional.interpolate(images, size=(side, side), mode="bilinear", antialias=True)
     split = torch.from_numpy(data["split"]).to(device)
-    std, mean = torch.std_mean(images[split == SPLITS.index("train")])
+    images = _scaled(images, _side(images, input_size, augment))
+    mean, std = _moments(images, split)
     images = (images - mean) / std
     return {name: (images[split == side], labels[split == side]) for side, name in enumerate(SPLITS)}
+
+
+def preparation(data: dict[str, Any], input_size: int | None, augment: str) -> dict[str, Any]:
+    """Say how a dataset's images become what the model sees, in numbers that can travel with a network.
+
+    Images are resized so that the model sees `input_size` pixels a side (None: as stored): with `crop-flip`
+    to 9/8 of it, which leaves training its random crops and evaluation the centre; then they get mean 0 and
+    standard deviation 1 over the training split.
+
+    Returns:
+        `stored` (pixels a side in the dataset), `side` (pixels that images are resized to), `shape` (C, H, W
+        of the centre that the model sees), `mean` and `std` (of the training split's pixels, 0 to 255).
+    """
+    images, split = torch.from_numpy(data["images"]), torch.from_numpy(data["split"])
+    side = _side(images, input_size, augment)
+    scaled = _scaled(images, side)
+    mean, std = _moments(scaled, split)
+    return {
+        "stored": images.shape[-1],
+        "side": side,
+        "shape": [images.shape[1], *(_kept(length, augment) for length in scaled.shape[-2:])],
+        "mean": mean,
+        "std": std,
+    }
+
+
+def prepare(images: Tensor, how: dict[str, Any]) -> Tensor:
+    """Make images (N, C, S, S) uint8 what the model sees, (N, C, H, W) float32, as in evaluation.
+
+    Args:
+        images: of the size that the dataset stores.
+        how: from `preparation`.
+    """
+    return centre((_scaled(images, how["side"]) - how["mean"]) / how["std"], how["shape"][-1])
+
+
+def _side(images: Tensor, input_size: int | None, augment: str) -> int:
+    if input_size is None:
+        return images.shape[-1]
+    return round(input_size / CROP) if augment == "crop-flip" else input_size
+
+
+def _kept(side: int, augment: str) -> int:
+    return round(side * CROP) if augment == "crop-flip" else side
+
+
+def _scaled(images: Tensor, side: int) -> Tensor:
+    images = images.float()
+    if side == images.shape[-1]:
+        return images
+    return functional.interpolate(images, size=(side, side), mode="bilinear", antialias=True)
+
+
+def _moments(images: Tensor, split: Tensor) -> tuple[float, float]:
+    """Return mean and standard deviation of the training split's pixels."""
+    std, mean = torch.std_mean(images[split == SPLITS.index("train")])
+    return mean.item(), std.item()
 
 
 def input_shape(splits: dict[str, Split], augment: str) -> tuple[int, int, int]:
     """Return the (C, H, W) that the model sees."""
     _, channels, height, width = splits["train"][0].shape
-    keep = CROP if augment == "crop-flip" else 1
-    return channels, round(height * keep), round(width * keep)
+    return channels, _kept(height, augment), _kept(width, augment)
 
 
 def order(count: int, batch_size: int, steps: int, generator: torch.Generator) -> Tensor:

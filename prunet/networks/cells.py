@@ -9,6 +9,7 @@ import psutil
 import torch
 from torch import Tensor
 
+from prunet import params
 from prunet.base.errors import InputError
 from prunet.base.seeds import derive
 from prunet.networks import batches, checkpoints, gradients, models, training, workers
@@ -48,6 +49,18 @@ class Study:
         self.model = models.MODELS[block["model"]](shape, len(data["class_names"])).to(self.device)
         arrays = {part: data[part] for part in ("images", "labels", "split")}
         self.data_key = checkpoints.key({}, arrays)
+
+    @classmethod
+    def of(
+        cls, values: dict[str, Any], name: str, data: dict[str, Any], unfinished: Path, *order: str
+    ) -> "Study":
+        """Open the study `name` of the values of params.yaml; `order` names data orders other than its own.
+
+        Raises:
+            InputError: there is no study of this name, or the data do not fit its model.
+        """
+        seed = derive(values["seed"], *order) if order else values["seed"]
+        return cls(name, params.study(values, name), seed, data, unfinished, values["checkpoint_seconds"])
 
     def initial_weights(self, *purpose: str, reinits: int = 1) -> Weights:
         """Draw weights before training, (R x reinits, *shape) for each tensor, from seeds for this purpose.

@@ -17,7 +17,8 @@ def compare(results: Results) -> pd.DataFrame:
 
     Columns: `scheme`, `round`, `density`, `against` (`dense`, `random`), and paired by replicate, each with
     `*_ci95`: `accuracy` (difference at the early stop, 0 to 1) and `early_stop_step` (difference);
-    `early_stop_ratio` is how many times earlier the mean early stop is. Empty without `original` round 0.
+    `early_stop_ratio` is how many times earlier the mean early stop is. There is no row
+    where the other side was not trained.
     """
     rows = []
     for (scheme, number), result in results.items():

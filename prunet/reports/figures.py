@@ -1,21 +1,17 @@
 """Figures for paper and README: one column wide, colour-blind-safe, told apart without colour as well."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps, rc_context
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from prunet.base.files import replacing
-
-WIDTH, HEIGHT = 3.5, 2.6  # inches; a column of a two-column paper
-STYLE: Any = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "lines.linewidth": 1.2}
+from prunet.reports.canvas import STYLE, WIDTH, column, density_axes, legend, line, shades
 
 # Okabe & Ito (2008); line styles and markers tell the schemes apart in print without colour.
 LOOKS: dict[str, dict[str, Any]] = {
@@ -34,70 +30,64 @@ LABELS = {
 }
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG at 200 dots an inch; equal figures give equal bytes."""
-    with replacing(path) as partial, rc_context(STYLE):
-        figure.savefig(partial, format="png", dpi=200, metadata={"Software": None})
-
-
 def curves(table: pd.DataFrame, title: str) -> Figure:
     """Draw validation accuracy by epoch, a line for each scheme with its 95% confidence interval."""
-    figure, axes = _column(title)
+    figure, axes = column(title)
     for scheme in _schemes(table):
         look = LOOKS[scheme] | {"markersize": 2.5}
-        _line(axes, table["epoch"], table[scheme], table[f"{scheme}_ci95"], look, LABELS[scheme])
+        line(axes, table["epoch"], table[scheme], table[f"{scheme}_ci95"], look, LABELS[scheme])
     axes.set(xlabel="epoch", ylabel="validation accuracy", xlim=(0, None))
-    return _legend(figure, axes)
+    return legend(figure, axes)
 
 
 def accuracy_by_density(summary: pd.DataFrame, title: str) -> Figure:
     """Draw test accuracy at the early stop by density, with 95% confidence intervals, and the dense line."""
-    figure, axes = _density_axes(summary, title)
+    figure, axes = density_axes(summary, title)
     _draw_schemes(axes, summary, "accuracy")
     dense = summary[summary["density"] == 1].set_index("scheme")["accuracy_mean"]
     if "original" in dense:
         axes.axhline(dense["original"], color="0.5", linewidth=0.8, zorder=0, label="dense")
     axes.set(ylabel="test accuracy at early stop")
-    return _legend(figure, axes)
+    return legend(figure, axes)
 
 
 def early_stop_by_density(summary: pd.DataFrame, title: str) -> Figure:
     """Draw the step of the early stop by density, with 95% confidence intervals."""
-    figure, axes = _density_axes(summary, title)
+    figure, axes = density_axes(summary, title)
     _draw_schemes(axes, summary, "early_stop_step")
     axes.set(ylabel="early stop (training step)", ylim=(0, None))
-    return _legend(figure, axes)
+    return legend(figure, axes)
 
 
 def barriers(table: pd.DataFrame, title: str) -> Figure:
     """Draw loss and error barriers by density, with 95% confidence intervals, on an axis each."""
-    figure, axes = _density_axes(table, title)
+    figure, axes = density_axes(table, title)
     with rc_context(STYLE):
         error_axes = axes.twinx()
     lines = (("loss", axes, "#0072B2", "o", "-"), ("error", error_axes, "#D55E00", "s", "--"))
     for name, where, color, marker, style in lines:
         look = {"color": color, "marker": marker, "linestyle": style, "markersize": 3}
-        _line(where, table["density"], table[f"{name}_mean"], table[f"{name}_ci95"], look, name)
+        line(where, table["density"], table[f"{name}_mean"], table[f"{name}_ci95"], look, name)
         where.set_ylim(0, None)
     axes.set_ylabel("loss barrier (nats, validation)")
     error_axes.set_ylabel("error barrier (validation)", fontsize=STYLE["font.size"])
     error_axes.spines["right"].set_visible(True)
     error_axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
-    return _legend(figure, axes, error_axes)
+    return legend(figure, axes, error_axes)
 
 
 def layer_densities(table: pd.DataFrame, title: str) -> Figure:
     """Draw the density of every layer by round, on a logarithmic axis."""
-    figure, axes = _column(title)
+    figure, axes = column(title)
     layers = [column for column in table.columns if column != "round"]
     widths = np.linspace(5, 1, len(layers))  # thick to thin: lines that coincide stay visible
-    for layer, width, color in zip(layers, widths, _shades(len(layers)), strict=True):
+    for layer, width, color in zip(layers, widths, shades(len(layers)), strict=True):
         axes.plot(table["round"].astype(int), table[layer], color=color, linewidth=width, label=_short(layer))
     axes.set(xlabel="round", ylabel="density of the layer", yscale="log")
     axes.yaxis.set_major_locator(FixedLocator([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1]))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.yaxis.set_minor_locator(NullLocator())
-    return _legend(figure, axes)
+    return legend(figure, axes)
 
 
 def strip(rows: Sequence[Sequence[NDArray[np.uint8]]], headings: Sequence[str], title: str) -> Figure:
@@ -117,64 +107,11 @@ def strip(rows: Sequence[Sequence[NDArray[np.uint8]]], headings: Sequence[str], 
     return figure
 
 
-def _column(title: str) -> tuple[Figure, Axes]:
-    with rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
-        axes = figure.subplots()
-        axes.set_title(title)
-    return figure, axes
-
-
-def _density_axes(summary: pd.DataFrame, title: str) -> tuple[Figure, Axes]:
-    """Densities fall from left to right on a logarithmic axis, where the rounds lie evenly."""
-    figure, axes = _column(title)
-    densities = sorted(summary["density"].unique())
-    every = -(-len(densities) // 9)
-    axes.set(xscale="log", xlabel="weights that survive", xlim=(densities[-1] * 1.05, densities[0] / 1.05))
-    axes.xaxis.set_major_locator(FixedLocator(densities[::-1][::every]))
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0 if densities[0] > 0.1 else 1))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    return figure, axes
-
-
 def _draw_schemes(axes: Axes, summary: pd.DataFrame, measured: str) -> None:
     for scheme, rows in summary.groupby("scheme", sort=False):
         name = str(scheme)
         look = LOOKS[name] | {"markersize": 3}
-        _line(axes, rows["density"], rows[f"{measured}_mean"], rows[f"{measured}_ci95"], look, LABELS[name])
-
-
-def _line(
-    axes: Axes,
-    x: "pd.Series[float]",
-    mean: "pd.Series[float]",
-    half: "pd.Series[float]",
-    look: Any,
-    label: str,
-) -> None:
-    axes.plot(x, mean, label=label, **look)
-    if half.notna().all():
-        axes.fill_between(x, mean - half, mean + half, color=look["color"], alpha=0.15, linewidth=0)
-
-
-def _legend(figure: Figure, *axes: Axes) -> Figure:
-    with rc_context(STYLE):
-        count = sum(len(part.get_legend_handles_labels()[0]) for part in axes)
-        figure.legend(
-            loc="outside lower center",
-            ncols={4: 2, 5: 3, 6: 3}.get(count, min(count, 4)),
-            frameon=False,
-            fontsize=7,
-            columnspacing=1,
-            handlelength=2.5,
-        )
-    return figure
-
-
-def _shades(count: int) -> Any:
-    """Return colours from dark to light that print well, (count, 4)."""
-    return colormaps["viridis"](np.linspace(0, 0.95, count))
+        line(axes, rows["density"], rows[f"{measured}_mean"], rows[f"{measured}_ci95"], look, LABELS[name])
 
 
 def _schemes(table: pd.DataFrame) -> list[str]:
