@@ -1,0 +1,1 @@
+"""Forms of a trained ticket that people can take away and use."""

@@ -1,0 +1,394 @@
+import hashlib
+import json
+import math
+import tracemalloc
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load as tensors_of
+from safetensors.numpy import save as file_of
+from torch import nn
+
+from prunet.base.errors import InputError
+from prunet.deployment import coding, compact, inference
+from prunet.footprint.sizes import sizes
+from prunet.networks import models
+
+LAWS = settings(deadline=None, derandomize=True, database=None)
+ABOUT = {
+    "study": "digits",
+    "model": "toy",
+    "class_names": ["null", "één", "deux"],
+    "preparation": {"stored": 4, "side": 3, "shape": [1, 2, 2], "mean": 33.3, "std": 78.5},
+    "faces": None,
+}
+
+
+def toy(shape, classes):
+    """Weights, biases, and the statistics of a norm, of which one is an int64 without a dimension."""
+    channels, height, width = shape
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(channels * height * width, 8),
+        nn.BatchNorm1d(8),
+        nn.Linear(8, classes),
+    )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _toy():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(models.MODELS, "toy", toy)
+        yield
+
+
+def about(model="toy", side=2, channels=1, classes=3):
+    preparation = ABOUT["preparation"] | {"side": side, "shape": [channels, side, side]}
+    names = [f"class {number}" for number in range(classes)]
+    return ABOUT | {"model": model, "preparation": preparation, "class_names": names}
+
+
+def ticket(said=ABOUT, density=0.5, seed=0):
+    """A network with random bits in every value and `density` of its weights."""
+    rng = np.random.default_rng(seed)
+    model = models.MODELS[said["model"]](tuple(said["preparation"]["shape"]), len(said["class_names"]))
+    weights = {
+        name: np.frombuffer(rng.bytes(tensor.numpy().nbytes), tensor.numpy().dtype).reshape(tensor.shape)
+        for name, tensor in model.state_dict().items()
+    }
+    masks = {name: rng.random(weights[name].shape) < density for name in models.prunable(model)}
+    return weights, masks, said
+
+
+def glorot(density):
+    """LeNet-300-100 for 28x28 digits, the weights of least magnitude pruned."""
+    said = about("lenet-300-100", side=28, classes=10)
+    model = models.lenet_300_100((1, 28, 28), 10)
+    weights = {name: values.numpy() for name, values in models.initial_weights(model, 0).items()}
+    magnitudes = {name: np.abs(weights[name]) for name in models.prunable(model)}
+    masks = {name: size >= np.quantile(size, 1 - density) for name, size in magnitudes.items()}
+    return weights, masks, said
+
+
+def packed(said, words):
+    """A file with a right checksum, as a stranger could make it."""
+    text = said if isinstance(said, str) else json.dumps(said)
+    digest = hashlib.sha256(text.encode() + b"\0" + words.astype("<u4").tobytes()).digest()
+    return file_of({"coded": words, "sha256": np.frombuffer(digest, np.uint8)}, {"prunet": text})
+
+
+def words_of(data):
+    return tensors_of(data)["coded"]
+
+
+def bits_of(values):
+    return values.dtype, values.shape, values.tobytes()
+
+
+@settings(LAWS, max_examples=50)
+@given(
+    st.floats(0, 1) | st.sampled_from([0.0, 1.0]),
+    st.integers(1, 5),
+    st.integers(1, 3),
+    st.integers(2, 40),
+    st.integers(0, 2**32),
+)
+def test_every_bit_comes_back(density, side, channels, classes, seed):
+    weights, masks, said = ticket(about(side=side, channels=channels, classes=classes), density, seed)
+    read, read_masks, read_said = compact.loads(compact.dumps(weights, masks, said))
+    assert read_said == said
+    assert list(read) == list(weights)
+    assert list(read_masks) == list(masks)
+    for name, mask in masks.items():
+        np.testing.assert_array_equal(read_masks[name], mask, strict=True)
+    for name, values in weights.items():
+        expected = np.where(masks[name], values, np.float32(0)) if name in masks else values
+        assert bits_of(read[name]) == bits_of(expected)
+
+
+@pytest.mark.parametrize("bits", [None, 1, 5, 8])
+def test_one_survivor_of_a_layer_that_is_zero_is_a_survivor(bits):
+    weights, masks, said = ticket(density=0)
+    weights["1.weight"] = np.zeros((8, 4), np.float32)
+    masks["1.weight"][3, 2] = True
+    _, read, _ = compact.loads(compact.dumps(weights, masks, said, bits))
+    assert np.argwhere(read["1.weight"]).tolist() == [[3, 2]]
+    assert not read["3.weight"].any()
+
+
+@pytest.mark.parametrize("bits", range(1, 9))
+def test_quantised_survivors_share_their_layers_codebook_and_the_rest_stays(bits):
+    weights, masks, said = glorot(0.05)
+    weights["fc1.bias"] = np.random.default_rng(0).normal(size=300).astype(np.float32)
+    read, read_masks, _ = compact.loads(compact.dumps(weights, masks, said, bits))
+    for name, mask in masks.items():
+        np.testing.assert_array_equal(read_masks[name], mask)
+        codebook, indices = coding.quantise(weights[name][mask], bits)
+        assert len(codebook) == min(2**bits, mask.sum())
+        np.testing.assert_array_equal(read[name][mask], codebook[indices])
+        assert not read[name][~mask].any()
+    assert bits_of(read["fc1.bias"]) == bits_of(weights["fc1.bias"])
+
+
+def test_a_ticket_that_was_read_answers_as_the_one_that_was_saved(tmp_path):
+    weights, masks, said = glorot(0.1)
+    images = np.random.default_rng(0).integers(0, 256, (5, 1, 4, 4), np.uint8)
+    pruned = {name: np.where(masks.get(name, True), values, 0) for name, values in weights.items()}
+    compact.save(tmp_path / "ticket", weights, masks, said)
+    read, _, read_said = compact.load(tmp_path / "ticket")
+    answers = [
+        inference.classify(inference.build(values, said), images, read_said) for values in (pruned, read)
+    ]
+    np.testing.assert_array_equal(*answers)
+
+
+@pytest.mark.parametrize("density", [1, 0.5, 0.1, 0.03, 0.01])
+def test_a_file_is_smaller_than_its_bound_and_a_codebook_makes_it_much_smaller(density):
+    weights, masks, said = glorot(density)
+    lossless = len(compact.dumps(weights, masks, said))
+    assert lossless < 0.9 * sizes(weights, masks)["bytes_bound"]
+    assert len(compact.dumps(weights, masks, said, 5)) < 0.6 * lossless
+
+
+def test_equal_tickets_give_equal_bytes_whatever_the_order_of_their_dicts(tmp_path):
+    weights, masks, said = ticket()
+    compact.save(tmp_path / "a", weights, masks, said)
+    reverse = [dict(reversed(part.items())) for part in (weights, masks, said)]
+    assert compact.dumps(*reverse) == (tmp_path / "a").read_bytes()
+
+
+def test_what_was_pruned_leaves_no_trace():
+    weights, masks, said = ticket()
+    others = {name: np.where(masks.get(name, True), values, values + 1) for name, values in weights.items()}
+    assert compact.dumps(others, masks, said) == compact.dumps(weights, masks, said)
+
+
+def test_a_failed_save_leaves_the_file_of_before(tmp_path):
+    weights, masks, said = ticket()
+    compact.save(tmp_path / "ticket", weights, masks, said)
+    before = (tmp_path / "ticket").read_bytes()
+    with pytest.raises(InputError):
+        compact.save(tmp_path / "ticket", weights | {"1.weight": weights["3.weight"]}, masks, said)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [before]
+
+
+def test_tensors_of_another_model_are_not_saved():
+    weights, masks, said = ticket()
+    wrong = [
+        (weights | {"more": weights["1.bias"]}, masks),
+        ({name: weights[name] for name in list(weights)[:-1]}, masks),
+        (weights | {"1.weight": weights["1.weight"].astype(np.float64)}, masks),
+        (weights, masks | {"1.bias": np.ones(8, bool)}),
+        (weights, {"1.weight": masks["1.weight"]}),
+        (weights, masks | {"1.weight": masks["1.weight"].T}),
+        (weights, masks | {"1.weight": masks["1.weight"].astype(np.uint8)}),
+    ]
+    for changed in wrong:
+        with pytest.raises(InputError, match="not those of its model"):
+            compact.dumps(*changed, said)
+
+
+def test_infinite_weights_are_not_quantised_but_kept():
+    weights, masks, said = ticket(density=1)
+    weights["1.weight"] = np.full((8, 4), np.inf, np.float32)
+    with pytest.raises(InputError, match="finite"):
+        compact.dumps(weights, masks, said, 5)
+    assert np.isinf(compact.loads(compact.dumps(weights, masks, said))[0]["1.weight"]).all()
+
+
+@pytest.mark.parametrize("bits", [None, 4])
+def test_a_file_with_any_bit_flipped_or_cut_anywhere_is_refused(bits):
+    weights, masks, said = ticket(density=0.3)
+    weights = {name: np.nan_to_num(values) if values.ndim else values for name, values in weights.items()}
+    data = compact.dumps(weights, masks, said, bits)
+    for place in range(8 * len(data)):
+        flipped = bytearray(data)
+        flipped[place // 8] ^= 1 << place % 8
+        with pytest.raises(InputError, match="damaged"):
+            compact.loads(bytes(flipped))
+    for length in range(len(data)):
+        with pytest.raises(InputError, match="damaged"):
+            compact.loads(data[:length])
+    with pytest.raises(InputError, match="damaged"):
+        compact.loads(data + b"\0")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": "resnet"}, "model 'resnet' is not one of"),
+        ({"model": ["toy"]}, "about.model: input should be a valid string"),
+        ({"model": "light-cnn-9"}, "multiple of 16"),
+        ({"class_names": ["a"]}, "class_names"),
+        ({"class_names": "ab"}, "class_names"),
+        ({"class_names": ["a", ""]}, "class_names.1"),
+        ({"class_names": ["a", "b\n"]}, "printable"),
+        ({"class_names": ["a", "\ud800"]}, "class_names.1"),
+        ({"class_names": ["a", "b" * 201]}, "class_names.1"),
+        ({"class_names": ["a"] * 4097}, "class_names"),
+        ({"class_names": ["a", 1]}, "class_names.1"),
+        ({"preparation": None}, "preparation"),
+        ({"preparation": ABOUT["preparation"] | {"shape": [1, 2, 3]}}, "no 2x3 centre"),
+        ({"preparation": ABOUT["preparation"] | {"side": 1}}, "1 pixels a side have no 2x2 centre"),
+        ({"preparation": {"shape": [1, 2, 2]}}, "preparation.stored"),
+    ],
+)
+def test_what_is_said_about_a_ticket_is_checked(change, message):
+    weights, masks, said = ticket()
+    words = words_of(compact.dumps(weights, masks, said))
+    with pytest.raises(InputError, match=message):
+        compact.loads(packed({"version": 1, "bits": None, "about": said | change}, words))
+    with pytest.raises(InputError, match=message):
+        compact.dumps(weights, masks, said | change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"std": 0.0},
+        {"std": -1.0},
+        {"std": math.nan},
+        {"std": math.inf},
+        {"std": True},
+        {"mean": math.nan},
+        {"mean": 256.0},
+        {"mean": "33"},
+        {"mean": 10**400},
+        {"stored": 0},
+        {"stored": 4097},
+        {"side": -3},
+        {"side": 3.0},
+        {"shape": [1, 2]},
+        {"shape": [1, 2, 2, 2]},
+        {"shape": [0, 2, 2]},
+        {"shape": [1, 2.0, 2]},
+        {"shape": [True, 2, 2]},
+        {"shape": "122"},
+        {"shape": [10**30, 2, 2]},
+    ],
+)
+def test_how_images_are_prepared_is_checked(change):
+    weights, masks, said = ticket()
+    said = said | {"preparation": said["preparation"] | change}
+    words = words_of(compact.dumps(*ticket()))
+    with pytest.raises(InputError, match="damaged or not a ticket"):
+        compact.loads(packed({"version": 1, "bits": None, "about": said}, words))
+    with pytest.raises(InputError, match="cannot be saved"):
+        compact.dumps(weights, masks, said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "",
+        "hello",
+        "[]",
+        "null",
+        "{}",
+        "[" * 100_000,
+        "9" * 5000,
+        {"version": 2, "bits": None, "about": ABOUT},
+        {"version": 1, "about": ABOUT},
+        {"version": 1, "bits": 0, "about": ABOUT},
+        {"version": 1, "bits": 9, "about": ABOUT},
+        {"version": 1, "bits": "5", "about": ABOUT},
+        {"version": 1, "bits": 5, "about": ABOUT},  # the words are of another kind
+        {"version": 1, "bits": None, "about": about(classes=4)},  # of another number of classes
+        {"version": 1, "bits": None, "about": about(side=3)},
+        {"version": 1, "bits": None, "about": about("lenet-300-100")},
+    ],
+)
+def test_a_text_that_does_not_fit_is_refused_with_a_right_checksum(said):
+    words = words_of(compact.dumps(*ticket()))
+    with pytest.raises(InputError, match="damaged or not a ticket"):
+        compact.loads(packed(said, words))
+
+
+@pytest.mark.parametrize("bits", [None, 4])
+def test_words_that_do_not_fit_are_refused_with_a_right_checksum(bits):
+    weights, masks, said = ticket()
+    weights = {name: np.nan_to_num(values) if values.ndim else values for name, values in weights.items()}
+    said = {"version": 1, "bits": bits, "about": said}
+    words = words_of(compact.dumps(weights, masks, ABOUT, bits))
+    assert compact.loads(packed(said, words))[2] == ABOUT
+    rng = np.random.default_rng(0)
+    lengths = [words[:length] for length in range(len(words))]
+    longer = [np.append(words, np.full(more, 2**31, np.uint32)) for more in (2, 3, 50)]
+    noise = [rng.integers(0, 2**32, rng.integers(1, 200), np.uint32) for _ in range(100)]
+    for wrong in (*lengths, *longer, *noise):
+        with pytest.raises(InputError, match="damaged or not a ticket"):
+            compact.loads(packed(said, wrong))
+
+
+def test_a_small_file_cannot_ask_for_more_weights_than_the_limit():
+    words = words_of(compact.dumps(*ticket()))
+    for model in ("toy", "lenet-300-100", "light-cnn-9"):
+        said = {
+            "version": 1,
+            "bits": None,
+            "about": about(model, side=4096, channels=1 if "cnn" in model else 4096),
+        }
+        tracemalloc.start()
+        with pytest.raises(InputError, match=f"weights, more than {compact.MAX_WEIGHTS}"):
+            compact.loads(packed(said, words))
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+        tracemalloc.stop()
+
+
+def test_a_small_file_cannot_claim_more_survivors_than_it_has_room_for():
+    said = {"version": 1, "bits": None, "about": about("lenet-300-100", side=100)}  # 3 million weights
+    to = coding.encoder()
+    for shape in ((300, 10_000), (100, 300), (3, 100)):
+        coding.encode_mask(to, np.ones(shape, bool))
+    with pytest.raises(InputError, match="too short for its weights"):
+        compact.loads(packed(said, to.get_compressed()))
+
+
+def test_other_files_are_refused_by_name(tmp_path):
+    data = compact.dumps(*ticket())
+    tensors, text = tensors_of(data), json.dumps({"version": 1, "bits": None, "about": ABOUT})
+    others = {
+        "empty": b"",
+        "text": b"hello, world",
+        "zeros": bytes(1000),
+        "no-text": file_of(tensors),
+        "other-text": file_of(tensors, {"other": text}),
+        "more": file_of(tensors | {"more": np.zeros(1)}, {"prunet": text}),
+        "less": file_of({"coded": tensors["coded"]}, {"prunet": text}),
+        "types": file_of({name: values.view(np.int8) for name, values in tensors.items()}, {"prunet": text}),
+        "short-sum": file_of(tensors | {"sha256": tensors["sha256"][:4]}, {"prunet": text}),
+        "weights": file_of({"w": np.zeros(3, np.float32)}),
+    }
+    for name, content in others.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(
+            InputError, match=rf"{name} is damaged or not a ticket of prunet \(.+\): fetch"
+        ) as caught:
+            compact.load(tmp_path / name)
+        assert "\n" not in caught.value.message
+    with pytest.raises(InputError, match="gone does not exist"):
+        compact.load(tmp_path / "gone")
+    with pytest.raises(InputError, match="cannot be read"):
+        compact.load(tmp_path)
+
+
+def test_a_file_above_the_limit_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "ticket"
+    compact.save(path, *ticket())
+    monkeypatch.setattr(compact, "MAX_BYTES", path.stat().st_size)
+    compact.load(path)
+    monkeypatch.setattr(compact, "MAX_BYTES", path.stat().st_size - 1)
+    with pytest.raises(InputError, match="it has more than"):
+        compact.load(path)
+
+
+def test_checking_a_text_makes_no_weights(monkeypatch):
+    devices = set()
+    monkeypatch.setitem(
+        models.MODELS, "toy", lambda *size: devices.add(torch.get_default_device().type) or toy(*size)
+    )
+    compact.loads(compact.dumps(*ticket()))
+    assert "meta" in devices

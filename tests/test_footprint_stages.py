@@ -1,0 +1,133 @@
+"""The stages footprint and export, on a toy that was pruned twice."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from prunet.base import dataset, files
+from prunet.deployment import compact, inference
+from prunet.networks.cells import Study
+from prunet.pruning import tickets
+from prunet.pruning.masks import prune
+from stages import export, footprint
+from tests import toys
+from tests.test_selection import params
+
+ROUNDS = ["00", "01", "02"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("footprint")
+    values = params()
+    values["prune"]["rounds"] = values["prune"]["rounds"][: len(ROUNDS)]
+    values["report"]["round"] = values["export"]["round"] = "02"
+    values["footprint"] = {"batches": [1, 4], "seconds": 0.001, "threads": 1, "bits": [2, 5]}
+    (folder / "params.yaml").write_text(yaml.safe_dump(values))
+    dataset.save(folder / "data", **toys.data())
+    study = Study.of(values, "toy", toys.data(), folder / "unfinished")
+    start, masks = study.initial_weights("init"), study.dense_masks()
+    for number in ROUNDS:
+        weights, result = study.train(number, start, masks, ("init",))
+        tickets.save_cell(folder / "models" / "original" / number, weights, masks, result)
+        if number == "00":
+            tickets.save_cell(folder / "models" / "dense", weights, masks, result)
+        rates = {"rate": 0.8, "output_rate_factor": 0.5, "scope": "layer", "criterion": "magnitude"}
+        masks = prune(weights, masks, seed=0, **rates)
+    run(folder, footprint, "--scheme", "original", folder / "data", folder / "models", folder / "metrics")
+    return folder
+
+
+def run(folder, stage, *arguments, code=0):
+    options = ["--params", folder / "params.yaml", "--study", "toy"]
+    done = CliRunner().invoke(stage.main, [str(argument) for argument in (*options, *arguments)])
+    assert done.exit_code == code, done.output
+    return done
+
+
+def test_every_round_has_a_row_and_a_ticket_shrinks_with_its_density(folder):
+    table = pd.read_csv(folder / "metrics" / "footprint.csv", dtype={"round": str})
+    assert table["round"].tolist() == ROUNDS
+    assert table["density"].tolist() == pytest.approx([1, 0.2, 0.04], abs=0.01)
+    assert table["bytes_ticket"].is_monotonic_decreasing
+    assert (table["bytes_dense"] == table["bytes_dense"][0]).all()
+    assert (table["bytes_ticket"] < table["bytes_gzip"])[1:].all()
+    dense = 36 * 300 + 300 * 100 + 100 * 3
+    assert table["macs_dense"].tolist() == [dense] * 3
+    assert table["parameters"].tolist() == [
+        dense + 403,
+        *(int(dense * d) + 403 for d in table["density"][1:]),
+    ]
+    assert table["macs_effective"].tolist() == [count - 403 for count in table["parameters"]]
+    assert (table["macs_shrunk"] <= table["macs_dense"]).all()
+    assert table["macs_shrunk"][2] < dense  # of 300 units with a surviving weight in 25 some have none
+    assert (table["memory_dense"] == 4 * (dense + 403)).all()
+    for batch in (1, 4):
+        best = table[[f"ms_best_{batch}", f"best_{batch}"]]
+        assert (best[f"ms_best_{batch}"] > 0).all()
+        assert set(best[f"best_{batch}"]) <= {"shrunk", "sparse"}
+
+
+def test_every_form_is_timed_on_every_batch(folder):
+    table = pd.read_csv(folder / "metrics" / "latency.csv", dtype={"round": str})
+    cpu = table[table["device"] == "cpu"]
+    assert cpu.groupby(["round", "batch"])["form"].apply(sorted).tolist() == [
+        ["dense", "masked", "shrunk", "sparse"]
+    ] * (2 * len(ROUNDS))
+    assert (table["ms_low"] <= table["ms_median"]).all()
+    assert (table["ms_median"] <= table["ms_high"]).all()
+
+
+def test_lossless_tickets_have_the_accuracy_of_the_round(folder):
+    table = pd.read_csv(folder / "metrics" / "quantised.csv", dtype={"round": str})
+    assert sorted(set(table["bits"])) == [2, 5, 32]
+    for number, rows in table.groupby("round"):
+        result = files.read_json(folder / "models" / "original" / number / "result.json")
+        lossless = rows[rows["bits"] == 32].iloc[0]
+        assert lossless["accuracy"] == pytest.approx(result["networks"][0]["final"]["test_accuracy"])
+        assert rows.sort_values("bits")["bytes"].is_monotonic_increasing
+        assert (rows["times_smaller"] > 1)[rows["bits"] < 32].all()
+
+
+@pytest.mark.parametrize(("number", "replicate"), [("02", 0), ("00", 1)])
+def test_an_export_holds_every_form_with_its_accuracy(folder, number, replicate):
+    output = folder / "exports" / number
+    options = ["--round", number, "--replicate", replicate, "--bits", 5, "--known", 0.95]
+    run(folder, export, "--scheme", "original", *options, folder / "data", folder / "models", output)
+    about = json.loads((output / "about.json").read_text())
+    names = {"ticket.safetensors", "quantised.safetensors", "dense.onnx", "masked.onnx", "shrunk.onnx"}
+    assert set(about["forms"]) == names
+    assert {path.name for path in output.iterdir()} == names | {"about.json"}
+    result = files.read_json(folder / "models" / "original" / number / "result.json")
+    measured = result["networks"][replicate]["final"]["test_accuracy"]
+    for form in ("ticket.safetensors", "masked.onnx", "shrunk.onnx"):
+        assert about["forms"][form]["test_accuracy"] == pytest.approx(measured)
+    assert about["forms"]["shrunk.onnx"]["parameters"] <= about["forms"]["dense.onnx"]["parameters"]
+    weights, _, said = compact.load(output / "ticket.safetensors")
+    stored, _ = tickets.load_network(folder / "models" / "original" / number)
+    for name, values in weights.items():
+        np.testing.assert_array_equal(values, stored[name][replicate])
+    assert {key: about[key] for key in said} == said
+    assert (said["scheme"], said["round"], said["replicate"]) == ("original", number, replicate)
+
+    # The threshold lets 95% of the right answers on the validation images pass.
+    data = toys.data()
+    val = data["split"] == 1
+    seen = inference.classify(inference.build(weights, said), data["images"][val], said)
+    right = seen.argmax(1) == data["labels"][val]
+    assert np.mean(seen.max(1)[right] >= said["threshold"]) >= 0.95
+
+
+def test_an_export_of_what_is_not_there_is_refused_and_leaves_nothing(folder):
+    options = ["--scheme", "original", "--bits", 5, "--known", 0.95, "--replicate"]
+    places = [folder / "data", folder / "models", folder / "none"]
+    assert (
+        "replicates 0 to 1, not 2"
+        in run(folder, export, *options, 2, "--round", "01", *places, code=2).stderr
+    )
+    assert "does not exist" in run(folder, export, *options, 0, "--round", "17", *places, code=2).stderr
+    assert not (folder / "none").exists()

@@ -1,0 +1,419 @@
+import warnings
+from itertools import pairwise
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional
+
+from prunet.base.errors import InputError
+from prunet.deployment import inference
+from prunet.deployment.shrinking import Select, shrink
+from prunet.networks.models import MODELS, MaxFeatureMap, prunable
+
+SHAPES = {"lenet-300-100": (1, 8, 8), "light-cnn-9": (1, 32, 32)}
+BIASES = {"biases": 0.1, "no biases": 0}
+
+
+def count(model):
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def single_weights(rng, shape, density):
+    return rng.random(shape) < density
+
+
+def whole_outputs(rng, shape, density):
+    """Let some units or filters survive, one at least, the same in both halves for the max-feature-maps."""
+    kept = rng.permutation(-(-shape[0] // 2)) < max(1, density * shape[0] // 2)
+    return np.tile(kept, 2)[: shape[0]].reshape(-1, *[1] * (len(shape) - 1)) & np.ones(shape, bool)
+
+
+def prune(model, mask, seed=0, bias=0.1):
+    """Mask every prunable tensor by `mask(rng, shape)`, with values that carry the images to the outputs."""
+    rng = np.random.default_rng(seed)
+    masks = {name: mask(rng, tuple(model.get_parameter(name).shape)) for name in prunable(model)}
+    with torch.no_grad():
+        for name, parameter in model.double().eval().named_parameters():
+            scale = bias if parameter.ndim == 1 else (2 / max(1, masks[name].sum() / len(parameter))) ** 0.5
+            values = scale * rng.standard_normal(parameter.shape) * masks.get(name, True)
+            parameter.copy_(torch.from_numpy(values))
+    return model, masks
+
+
+def images(shape, number=3):
+    return torch.randn(number, *shape, generator=torch.Generator().manual_seed(0)).double()
+
+
+@torch.no_grad()
+def difference(model, smaller, shape):
+    """Return the greatest difference and the greatest influence of the image, in units of the outputs."""
+    given = images(shape)
+    outputs, others = model(given), smaller(given)
+    assert others.shape == outputs.shape
+    size = outputs.abs().max().clamp(min=1e-300)
+    return float((others - outputs).abs().max() / size), float(outputs.std(0).max() / size)
+
+
+@pytest.mark.parametrize("bias", BIASES.values(), ids=BIASES)
+@pytest.mark.parametrize("mask", [single_weights, whole_outputs])
+@pytest.mark.parametrize("density", [0.5, 0.1, 0.02, 0.005])
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_smaller_network_has_the_outputs_of_the_masked_one(name, density, mask, bias):
+    model, masks = prune(
+        MODELS[name](SHAPES[name], 7), lambda rng, shape: mask(rng, shape, density), bias=bias
+    )
+    smaller = shrink(model, masks)
+    error, influence = difference(model, smaller, SHAPES[name])
+    assert error < 1e-12
+    if density == 0.5 or (mask is single_weights and density == 0.1):
+        assert influence > 0.01  # so that equal outputs mean something
+    if density < 0.1 or mask is whole_outputs:
+        assert count(smaller) < count(model)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_dense_network_stays_as_it_is(name):
+    model, masks = prune(MODELS[name](SHAPES[name], 7), lambda rng, shape: np.ones(shape, bool))
+    smaller = shrink(model.float(), masks)
+    found, expected = smaller.state_dict(), model.state_dict()
+    assert list(found) == list(expected)
+    assert all(torch.equal(found[tensor], expected[tensor]) for tensor in expected)
+    given = images(SHAPES[name]).float()
+    assert torch.equal(smaller(given), model(given))
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_network_cut_in_any_layer_has_constant_outputs_and_next_to_no_parameters(name):
+    layers = prunable(MODELS[name](SHAPES[name], 7))
+    for gone in layers[:: 4 if name == "light-cnn-9" else 1]:
+        model, masks = prune(MODELS[name](SHAPES[name], 7), lambda rng, shape: np.ones(shape, bool), bias=0)
+        masks[gone][:] = False
+        with torch.no_grad():
+            model.get_parameter(gone).zero_()
+            model.get_parameter(layers[-1].replace("weight", "bias")).normal_()
+        smaller = shrink(model, masks)
+        assert difference(model, smaller, SHAPES[name]) == (0, 0)
+        if name == "lenet-300-100":
+            assert count(smaller) == 1 + 1 + 1 + 1 + 7 + 7
+
+
+def test_the_model_itself_is_not_changed():
+    model, masks = prune(
+        MODELS["light-cnn-9"]((1, 16, 16), 7), lambda rng, shape: whole_outputs(rng, shape, 0.5)
+    )
+    before = {name: values.clone() for name, values in model.state_dict().items()}
+    kept = {name: mask.copy() for name, mask in masks.items()}
+    smaller = shrink(model.train(), masks)
+    assert model.training
+    assert not smaller.training
+    assert all(torch.equal(values, before[name]) for name, values in model.state_dict().items())
+    assert all(np.array_equal(masks[name], kept[name]) for name in kept)
+
+
+def test_pruned_weights_count_as_zero_whatever_they_are():
+    model, masks = prune(MODELS["lenet-300-100"]((1, 8, 8), 7), lambda rng, s: single_weights(rng, s, 0.02))
+    expected = shrink(model, masks).state_dict()
+    with torch.no_grad():
+        for name, mask in masks.items():
+            model.get_parameter(name)[torch.from_numpy(~mask)] = torch.nan
+    found = shrink(model, masks).state_dict()
+    assert all(torch.equal(found[name], values) for name, values in expected.items())
+
+
+def chain(*layers):
+    return nn.Sequential(*layers).double().eval()
+
+
+def fill(layer, weight, bias):
+    """Set a layer's values; the mask is where they are not zero."""
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor(weight).view_as(layer.weight))
+        layer.bias.copy_(torch.tensor(bias))
+    return layer.weight.detach().numpy() != 0
+
+
+def test_units_and_pixels_go_and_constants_are_folded_exactly():
+    first, second, output = nn.Linear(4, 3), nn.Linear(3, 2), nn.Linear(2, 2)
+    model = chain(nn.Flatten(), first, nn.ReLU(), second, nn.ReLU(), output)
+    masks = {
+        # Unit 0 reads pixels 0 and 2. Unit 1 reads pixel 3, and nothing reads it. Unit 2 is always 2.
+        "1.weight": fill(first, [[1.0, 0, 7, 0], [0, 0, 0, 1], [0, 0, 0, 0]], [0.5, 1, 2]),
+        # Unit 0 gets 1 + 3 * 2 as its bias. Unit 1 is always relu(-4 + 5 * 2) = 6.
+        "3.weight": fill(second, [[9.0, 0, 3], [0, 0, 5]], [1.0, -4]),
+        "5.weight": fill(output, [[1.0, 1], [1, -2]], [0.0, 1]),
+    }
+    smaller = shrink(model, masks)
+    assert smaller[1].select.indices.tolist() == [0, 2]
+    assert (smaller[1].layer.weight.tolist(), smaller[1].layer.bias.tolist()) == ([[1, 7]], [0.5])
+    assert (smaller[3].weight.tolist(), smaller[3].bias.tolist()) == ([[9]], [7])
+    assert (smaller[5].weight.tolist(), smaller[5].bias.tolist()) == ([[1], [1]], [6, -11])
+    assert difference(model, smaller, (1, 2, 2))[0] < 1e-15
+
+
+def test_a_unit_goes_with_all_that_it_alone_read_back_to_the_pixels():
+    layers = [nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 2)]
+    model = chain(nn.Flatten(), *layers)
+    masks = {f"{number}.weight": np.eye(3, dtype=bool) for number in (1, 2, 3)}
+    masks["4.weight"] = np.array([[True, False, False], [True, False, True]])
+    smaller = shrink(model, masks)
+    # Pixels 0 and 2 are left, 2x2 weights and 2 biases in all four layers.
+    assert count(smaller) == 4 * 6
+    assert smaller[1].select.indices.tolist() == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("bias", "padding", "inputs"),
+    [
+        (0.5, 1, 2),  # a constant that is not zero beside zeros
+        (-0.5, 1, 1),  # relu makes it zero
+        (0.5, 0, 1),
+        (0.5, "valid", 1),
+        (0.5, "same", 2),
+    ],
+)
+def test_a_constant_map_stays_only_in_front_of_padding(bias, padding, inputs):
+    first, second = nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(2, 3, 3, padding=padding)
+    model = chain(first, nn.ReLU(), nn.MaxPool2d(2), second, nn.Flatten(), nn.LazyLinear(2))
+    model(images((1, 8, 8)))
+    masks = {"0.weight": np.ones((2, 1, 3, 3), bool)}
+    masks["0.weight"][1] = False
+    with torch.no_grad():
+        first.weight[1] = 0
+        first.bias[1] = bias
+    smaller = shrink(model, masks)
+    assert (smaller[0].out_channels, smaller[3].in_channels) == (inputs, inputs)
+    assert difference(model, smaller, (1, 8, 8))[0] < 1e-14
+
+
+def test_in_front_of_padding_one_map_stands_for_all_constant_ones():
+    first, second = nn.Conv2d(1, 5, 3), nn.Conv2d(5, 2, 3, padding=1)
+    model = chain(first, second)
+    masks = {"0.weight": np.zeros((5, 1, 3, 3), bool)}
+    masks["0.weight"][2] = True
+    with torch.no_grad():
+        first.weight[[0, 1, 3, 4]] = 0
+        first.bias[:] = torch.tensor([1.0, -4, 1, 2, 0])
+    smaller = shrink(model, masks)
+    merged = (first.bias[[0, 1, 3], None, None] / -4 * second.weight[:, [0, 1, 3]]).sum(1)
+    assert smaller[0].bias.tolist() == [-4, 1]  # the largest carries them
+    np.testing.assert_allclose(smaller[1].weight[:, 0].detach(), merged.detach(), rtol=1e-13, atol=0)
+    assert difference(model, smaller, (1, 8, 8))[0] < 1e-14
+
+
+@pytest.mark.parametrize(
+    ("gone", "unread", "left"),
+    [
+        ([], [], 4),
+        ([1], [], 4),  # one half of a pair is a constant: the pair stays
+        ([1, 3], [], 2),  # both halves
+        ([], [0], 2),  # nothing reads the maximum
+        ([1, 3], [0], 2),  # all could go
+    ],
+)
+def test_the_units_of_a_max_feature_map_go_in_pairs(gone, unread, left):
+    first, output = nn.Linear(2, 4), nn.Linear(2, 2)
+    model = chain(nn.Flatten(), first, MaxFeatureMap(), output)
+    masks = {"1.weight": np.ones((4, 2), bool), "3.weight": np.ones((2, 2), bool)}
+    masks["1.weight"][gone] = False
+    masks["3.weight"][:, unread] = False
+    with torch.no_grad():
+        first.weight[gone] = 0
+        output.weight[:, unread] = 0
+    smaller = shrink(model, masks)
+    linear = [module for module in smaller.modules() if isinstance(module, nn.Linear)]
+    assert [layer.out_features for layer in linear] == [left, 2]
+    assert difference(model, smaller, (1, 1, 2))[0] < 1e-15
+
+
+def test_a_map_stays_if_one_of_its_positions_is_read():
+    model = chain(nn.Conv2d(1, 3, 1), nn.Flatten(), nn.Linear(12, 2))  # 2x2 positions a map
+    masks = {"2.weight": np.zeros((2, 12), bool)}
+    masks["2.weight"][0, 1] = masks["2.weight"][1, [9, 11]] = True  # of maps 0 and 2
+    with torch.no_grad():
+        model[2].weight[torch.from_numpy(~masks["2.weight"])] = 0
+    smaller = shrink(model, masks)
+    assert smaller[0].out_channels == 2
+    assert smaller[2].select.indices.tolist() == [1, 5, 7]
+    assert smaller[2].layer.in_features == 3
+    assert difference(model, smaller, (1, 2, 2))[0] < 1e-15
+
+
+def test_colours_that_nothing_reads_are_left_out():
+    model = chain(nn.Conv2d(3, 2, 3), nn.Flatten(), nn.Linear(8, 2))
+    masks = {"0.weight": np.ones((2, 3, 3, 3), bool)}
+    masks["0.weight"][:, 1] = False
+    with torch.no_grad():
+        model[0].weight[:, 1] = 0
+    smaller = shrink(model, masks)
+    assert smaller[0].select.indices.tolist() == [0, 2]
+    assert difference(model, smaller, (3, 4, 4))[0] < 1e-14
+
+
+def test_a_layer_without_a_bias_gets_one_only_for_constants():
+    model = chain(nn.Flatten(), nn.Linear(2, 2), nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False))
+    masks = {"1.weight": np.array([[True, True], [False, False]])}
+    with torch.no_grad():
+        model[1].weight[1] = 0
+    smaller = shrink(model, masks)
+    assert smaller[2].bias is not None
+    assert smaller[3].bias is None
+    assert difference(model, smaller, (1, 1, 2))[0] < 1e-15
+
+
+@given(
+    sizes=st.lists(st.integers(1, 6), min_size=3, max_size=5),
+    density=st.floats(0, 1),
+    seed=st.integers(0, 2**32),
+)
+@settings(max_examples=60, deadline=None)
+def test_what_stays_is_what_a_path_from_a_pixel_to_an_output_passes(sizes, density, seed):
+    layers = [nn.Linear(before, after) for before, after in pairwise(sizes)]
+    model = chain(nn.Flatten(), *[part for layer in layers for part in (layer, nn.ReLU())])
+    model, masks = prune(model, lambda rng, shape: rng.random(shape) < density, seed=seed)
+    smaller = shrink(model, masks)
+    reached, reaching = [np.ones(sizes[0], bool)], [np.ones(sizes[-1], bool)]
+    for mask in masks.values():
+        reached.append(mask @ reached[-1])
+    for mask in reversed(masks.values()):
+        reaching.append(reaching[-1] @ mask)
+    passed = [np.sum(here & there) for here, there in zip(reached, reversed(reaching), strict=True)]
+    kept = [*(max(1, units) for units in passed[:-1]), sizes[-1]]
+    assert count(smaller) == sum((before + 1) * after for before, after in pairwise(kept))
+    assert difference(model, smaller, (1, 1, sizes[0]))[0] < 1e-12
+
+
+@given(density=st.floats(0, 1), seed=st.integers(0, 2**32), padding=st.sampled_from([0, 1]))
+@settings(max_examples=60, deadline=None)
+def test_small_convolutional_networks_keep_their_outputs(density, seed, padding):
+    model = chain(
+        nn.Conv2d(2, 4, 3, padding=1),
+        MaxFeatureMap(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(2, 6, 2, padding=padding),
+        MaxFeatureMap(),
+        nn.Conv2d(3, 2, 1),
+        nn.ReLU(inplace=True),
+        nn.Flatten(),
+        nn.Linear(2 * (2 + 2 * padding) ** 2, 4),
+        MaxFeatureMap(),
+        nn.Linear(2, 3),
+    )
+    model, masks = prune(model, lambda rng, shape: rng.random(shape) < density, seed=seed)
+    smaller = shrink(model, masks)
+    assert difference(model, smaller, (2, 6, 6))[0] < 1e-12
+    nonzero = sum(int(parameter.count_nonzero()) for parameter in smaller.parameters() if parameter.ndim > 1)
+    assert nonzero <= sum(mask.sum() for mask in masks.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dynamo", [True, False])
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_smaller_network_can_be_written_as_onnx_for_any_batch(name, dynamo, tmp_path):
+    shape, path = SHAPES[name], tmp_path / "network.onnx"
+    model, masks = prune(MODELS[name](shape, 7), lambda rng, shape: single_weights(rng, shape, 0.01))
+    smaller = shrink(model, masks).float()
+    assert any(isinstance(module, Select) for module in smaller.modules())
+    dynamic = (
+        {"dynamic_shapes": ({0: torch.export.Dim("N")},)}
+        if dynamo
+        else {"dynamic_axes": {"images": {0: "N"}, "logits": {0: "N"}}}
+    )
+    with warnings.catch_warnings():
+        if not dynamo:
+            warnings.simplefilter("ignore")  # the older exporter says that it is old
+        torch.onnx.export(
+            smaller,
+            (torch.zeros(2, *shape),),
+            path,
+            input_names=["images"],
+            output_names=["logits"],
+            opset_version=20,
+            dynamo=dynamo,
+            verbose=False,
+            **dynamic,
+        )
+    session = onnxruntime.InferenceSession(path)
+    for number in (1, 5):
+        given = images(shape, number)
+        (found,) = session.run(None, {"images": given.float().numpy()})
+        expected = model(given).detach().numpy()
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+def test_a_smaller_network_classifies_as_a_ticket_does():
+    model, masks = prune(MODELS["lenet-300-100"]((1, 8, 8), 7), lambda rng, s: single_weights(rng, s, 0.05))
+    preparation = {"stored": 8, "side": 8, "shape": [1, 8, 8], "mean": 30.0, "std": 50.0}
+    raw = np.random.default_rng(0).integers(0, 256, (20, 1, 8, 8), np.uint8)
+    about = {"preparation": preparation}
+    found = inference.classify(shrink(model.float(), masks), raw, about)
+    np.testing.assert_allclose(found, inference.classify(model, raw, about), rtol=0, atol=1e-6)
+
+
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, images):
+        features = images.flatten(1)
+        return features + self.layer(features)
+
+
+class Branching(Residual):
+    def forward(self, images):
+        return self.layer(images.flatten(1)) if images.sum() > 0 else images.flatten(1)
+
+
+class Twice(Residual):
+    def forward(self, images):
+        return self.layer(self.layer(images.flatten(1)))
+
+
+class Tied(Residual):
+    def forward(self, images):
+        return functional.linear(self.layer(images.flatten(1)), self.layer.weight)
+
+
+class Unused(Residual):
+    def forward(self, images):
+        features = images.flatten(1)
+        self.layer(features)
+        return features
+
+
+class Several(Residual):
+    def forward(self, images):
+        features = self.layer(images.flatten(1))
+        return features, features
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (nn.Sequential(nn.Flatten(), nn.Linear(4, 4), nn.Sigmoid()), r"Sigmoid \(at 2\)"),
+        (nn.Sequential(nn.Conv2d(2, 2, 1, groups=2)), "a convolution in groups"),
+        (nn.Sequential(nn.Conv2d(1, 2, 1), nn.Linear(2, 2)), "Linear on features of 4 dimensions"),
+        (nn.Sequential(nn.Flatten(2), nn.Linear(4, 2)), "Linear on features of 3 dimensions"),
+        (nn.Sequential(nn.Flatten(), nn.Unflatten(1, (1, 2, 2)), nn.Conv2d(1, 2, 1)), "Unflatten"),
+        (Residual(), "not a chain"),
+        (Tied(), "not a chain"),
+        (Unused(), "not a chain"),
+        (Several(), "returns more than one tensor"),
+        (Twice(), "uses a layer twice"),
+        (Branching(), "depend on its images"),
+    ],
+)
+def test_models_that_it_does_not_know_are_refused(model, message):
+    with pytest.raises(InputError, match=f"Cannot make .*({message}).* smaller: keep it as it is"):
+        shrink(model, {})
+
+
+@pytest.mark.parametrize(("name", "shape"), [("fc9.weight", (300, 4)), ("fc1.weight", (300, 5))])
+def test_masks_of_another_model_are_refused(name, shape):
+    with pytest.raises(InputError, match=rf"The mask of {name} \(300, \d\) fits no layer"):
+        shrink(MODELS["lenet-300-100"]((1, 2, 2), 2), {name: np.ones(shape, bool)})

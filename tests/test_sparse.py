@@ -1,0 +1,254 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from prunet.deployment import sparse
+from prunet.deployment.shrinking import Select, shrink
+from prunet.deployment.sparse import PRODUCTS, sparsify
+from prunet.networks import models
+from tests import toys  # noqa: F401 (one thread)
+
+DIGITS = (1, 6, 6)
+FACES = (1, 16, 16)
+
+
+def pruned(model, density=0.3, seed=0):
+    """Give a model random weights and biases, and masks that leave a share of the weights."""
+    generator = torch.Generator().manual_seed(seed)
+    masks = {}
+    for name, parameter in model.named_parameters():
+        parameter.data.normal_(generator=generator)
+        if parameter.ndim > 1:
+            parameter.data /= (density * parameter[0].numel()) ** 0.5
+            masks[name] = torch.rand(parameter.shape, generator=generator) < density
+            parameter.data *= masks[name]
+    return model.eval(), {name: mask.numpy() for name, mask in masks.items()}
+
+
+def images(count, shape, seed=1):
+    return torch.randn(count, *shape, generator=torch.Generator().manual_seed(seed))
+
+
+def kinds(model, kind):
+    return {name: kind for name, module in model.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)}
+
+
+@torch.no_grad()
+def assert_same(model, other, x):
+    torch.testing.assert_close(other(x), model(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", PRODUCTS)
+@pytest.mark.parametrize("columns", [(), (1,), (5,), (40,)])
+@pytest.mark.parametrize("density", [0, 0.2, 1])
+def test_a_product_is_the_matrix_product(kind, columns, density):
+    rng = np.random.default_rng(0)
+    weight = rng.normal(size=(7, 9)).astype(np.float32) * (rng.random((7, 9)) < density)
+    x = rng.normal(size=(9, *columns)).astype(np.float32)
+    found = PRODUCTS[kind](weight)(x)
+    assert found.shape == (7, *columns)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, weight @ x, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["csr", "bag"])
+@pytest.mark.parametrize("columns", [(), (5,)])
+def test_a_sparse_product_skips_pruned_weights(kind, columns):
+    weight = np.array([[1, 0, 2], [0, 0, 3]], np.float32)
+    x = np.ones((3, *columns), np.float32)
+    x[1] = np.inf  # would give NaN if it met a zero
+    np.testing.assert_array_equal(PRODUCTS[kind](weight)(x), np.full((2, *columns), 3.0))
+
+
+@pytest.mark.parametrize("kind", PRODUCTS)
+def test_a_fully_connected_network_becomes_one_chain_of_the_same_outputs(kind):
+    model, _ = pruned(models.lenet_300_100(DIGITS, 3))
+    before = {name: values.clone() for name, values in model.state_dict().items()}
+    made, chosen = sparsify(model, images(2, DIGITS), kinds(model, kind))
+    assert isinstance(made, sparse.Chain)
+    assert chosen == {"fc1": kind, "fc2": kind, "output": kind}
+    for count in (1, 2, 17):
+        assert_same(model, made, images(count, DIGITS))
+    assert all(torch.equal(values, before[name]) for name, values in model.state_dict().items())
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_layers_of_a_chain_may_differ():
+    model, _ = pruned(models.lenet_300_100(DIGITS, 3))
+    choices = {"fc1": "csr", "fc2": "bag", "output": "dense"}
+    made, chosen = sparsify(model, images(1, DIGITS), choices)
+    assert chosen == choices
+    assert_same(model, made, images(4, DIGITS))
+
+
+@pytest.mark.parametrize("batch", [1, 20])
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [(models.lenet_300_100(DIGITS, 3), DIGITS), (models.light_cnn_9(FACES, 3), FACES)],
+    ids=["lenet", "light-cnn"],
+)
+def test_what_is_chosen_by_measurement_has_the_same_outputs_and_can_be_had_again(model, shape, batch):
+    model, _ = pruned(model, 0.05)
+    made, chosen = sparsify(model, images(batch, shape), None)
+    assert list(chosen) == list(kinds(model, ""))
+    assert set(chosen.values()) <= {*PRODUCTS, "torch"}
+    again, same = sparsify(model, images(batch, shape), chosen)
+    assert same == chosen
+    for count in (1, batch):
+        x = images(count, shape)
+        assert_same(model, made, x)
+        assert torch.equal(again(x), made(x))
+
+
+@pytest.mark.parametrize("kind", ["bag", "torch"])
+def test_a_convolutional_network_has_the_same_outputs(kind):
+    model, _ = pruned(models.light_cnn_9(FACES, 3))
+    made, chosen = sparsify(model, images(2, FACES), kinds(model, kind))
+    assert chosen == kinds(model, kind)
+    left = [module for module in made.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+    assert len(left) == (0 if kind == "bag" else 11)
+    for count in (1, 3):
+        assert_same(model, made, images(count, FACES))
+    channels_last = images(3, FACES).to(memory_format=torch.channels_last)
+    assert_same(model, made, channels_last)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv2d(4, 6, 1),
+        nn.Conv2d(4, 6, 3, padding=1),
+        nn.Conv2d(4, 6, (3, 5), padding=(1, 2)),
+        nn.Conv2d(4, 6, (1, 3), padding=(0, 2), dilation=(1, 2)),
+        nn.Conv2d(4, 6, 5, padding=2, bias=False),
+    ],
+)
+def test_a_convolution_that_keeps_the_size_may_become_a_product(layer):
+    model, _ = pruned(nn.Sequential(nn.ReLU(), layer))
+    made, chosen = sparsify(model, images(2, (4, 7, 9)), {"1": "bag"})
+    assert chosen == {"1": "bag"}
+    assert isinstance(made[1], sparse.Convolution)
+    x = images(2, (4, 7, 9))
+    assert_same(model, made, x)
+    assert_same(model, made, x.to(memory_format=torch.channels_last))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv2d(4, 6, 3),
+        nn.Conv2d(4, 6, 2, padding=1),
+        nn.Conv2d(4, 6, 3, padding=1, stride=2),
+        nn.Conv2d(4, 6, 3, padding=1, groups=2),
+        nn.Conv2d(4, 6, 3, padding=1, padding_mode="circular"),
+        nn.Conv2d(4, 6, 3, padding="same"),
+    ],
+)
+def test_any_other_convolution_stays_as_it_is(layer):
+    model, _ = pruned(nn.Sequential(layer))
+    made, chosen = sparsify(model, images(1, (4, 7, 9)), {"0": "bag"})
+    assert chosen == {"0": "torch"}
+    assert_same(model, made, images(2, (4, 7, 9)))
+
+
+@pytest.mark.parametrize("kind", PRODUCTS)
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_selection_and_what_is_no_link_of_a_chain_keep_their_places(kind, bias):
+    model, _ = pruned(
+        nn.Sequential(
+            nn.Conv2d(1, 2, 3),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Sequential(Select(torch.tensor([0, 3, 5, 12])), nn.Linear(4, 8, bias)),
+            nn.Tanh(),
+            nn.Linear(8, 3, bias),
+            nn.ReLU(),
+            nn.Linear(3, 3, bias),
+        )
+    )
+    choices = kinds(model, kind) | {"0": "torch"}
+    made, chosen = sparsify(model, images(1, DIGITS), choices)
+    assert chosen == choices == {"0": "torch", "3.1": kind, "5": kind, "7": kind}
+    assert [type(module) for module in made] == [nn.Conv2d, sparse.Chain, nn.Tanh, sparse.Chain]
+    for count in (1, 4):
+        assert_same(model, made, images(count, DIGITS))
+
+
+def test_a_chain_leaves_its_input_alone():
+    model, _ = pruned(nn.Sequential(nn.ReLU(), nn.Linear(3, 2)))
+    made, _ = sparsify(model, -torch.ones(1, 3), {"1": "csr"})
+    x = -torch.ones(1, 3)
+    made(x)
+    assert torch.equal(x, -torch.ones(1, 3))
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [(models.lenet_300_100(DIGITS, 3), DIGITS), (models.light_cnn_9(FACES, 3), FACES)],
+    ids=["lenet", "light-cnn"],
+)
+def test_a_shrunk_network_can_be_sparse(model, shape):
+    model, masks = pruned(model, 0.02)
+    small = shrink(model, masks)
+    made, chosen = sparsify(small, images(1, shape), kinds(small, "bag"))
+    assert set(chosen.values()) == {"bag"}
+    for count in (1, 3):
+        assert_same(model, made, images(count, shape))
+
+
+def fake_times(monkeypatch, whole):
+    """Make `csr` the quickest product, and the whole chain take `whole` seconds where `torch` takes 5."""
+    seconds = {"dense": 2, "csr": 1, "bag": 3, "torch": 5, "sparse": whole}
+
+    def alternate(forms, argument, _):
+        for form in forms.values():
+            form(argument)
+        return {name: [seconds[name] + 9, seconds[name]] for name in forms}
+
+    monkeypatch.setattr(sparse.latency, "alternate", alternate)
+
+
+@pytest.mark.parametrize(("whole", "chosen"), [(4, "csr"), (6, "torch")])
+def test_the_quickest_product_is_taken_unless_the_layers_as_they_were_are_quicker(monkeypatch, whole, chosen):
+    fake_times(monkeypatch, whole)
+    model, _ = pruned(models.lenet_300_100(DIGITS, 3))
+    made, choices = sparsify(model, images(1, DIGITS))
+    assert choices == {"fc1": chosen, "fc2": chosen, "output": chosen}
+    assert isinstance(made, sparse.Chain if chosen == "csr" else nn.Sequential)
+    assert_same(model, made, images(2, DIGITS))
+
+
+def test_a_product_is_measured_on_what_its_layer_takes(monkeypatch):
+    model, _ = pruned(models.lenet_300_100(DIGITS, 3))
+    taken = []
+
+    def alternate(forms, argument, _):
+        taken.append(argument)
+        return {name: [1.0] for name in forms}
+
+    monkeypatch.setattr(sparse.latency, "alternate", alternate)
+    x = images(5, DIGITS)
+    sparsify(model, x)
+    with torch.no_grad():
+        inputs = [model[:1](x), model[:3](x), model[:5](x)]
+    for expected, found in zip(inputs, taken, strict=False):
+        np.testing.assert_allclose(found, expected.T, rtol=1e-5)
+    assert torch.equal(taken[3], x)
+    assert [len(array) for array in taken] == [36, 300, 100, 5]
+    assert all(first is not second for first, second in pairwise(taken))
+
+
+class OnGPU(torch.Tensor):
+    """A tensor that says it is on a GPU."""
+
+    is_cuda = True
+
+
+def test_on_a_gpu_all_layers_stay_as_they_are():
+    model, _ = pruned(models.light_cnn_9(FACES, 3))
+    made, chosen = sparsify(model, images(1, FACES).as_subclass(OnGPU))
+    assert chosen == kinds(model, "torch")
+    assert [type(module) for module in made.modules()] == [type(module) for module in model.modules()]
