@@ -11,7 +11,9 @@ from prunet.base.errors import InputError
 Percent = Annotated[int, Field(ge=1, le=98)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+Bits = Annotated[int, Field(ge=1, le=8)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+Severity = Literal["warn", "refuse"]
 Scheme = Literal["original", "trained", "random", "shuffled", "random-mask"]
 
 
@@ -89,6 +91,21 @@ class Stability(Block):
     rounds: list[str] = Field(min_length=1)
 
 
+class Footprint(Block):
+    batches: list[Count] = Field(min_length=1)
+    seconds: float = Field(gt=0)
+    threads: Count
+    bits: list[Bits]
+
+
+class Export(Block):
+    scheme: Scheme
+    round: str
+    replicate: int = Field(ge=0)
+    bits: Bits
+    known: float = Field(gt=0, le=1)
+
+
 class Digits(Block):
     val: Count
     test: Count
@@ -102,20 +119,31 @@ class Sample(Block):
 class Ingest(Block):
     source: str = Field(min_length=1)
     concurrency: int = Field(ge=1, le=256)
+    host_concurrency: int = Field(ge=1, le=256)
+    host_delay: float = Field(ge=0)
     timeout: float = Field(gt=0)
     retries: int = Field(ge=0, le=20)
     max_bytes: Count
     max_pixels: Count
     user_agent: str = Field(min_length=1)
     store: str = Field(min_length=1)
+    private_addresses: bool
+    recheck: bool
 
 
-class Crop(Block):
+class Finding(Block):
+    """How faces are found and cut out: tickets keep it, so that faces in use are those of training."""
+
     min_confidence: Share
     min_size: Count
     keep: Literal["largest", "surest", "only"]
     margin: float = Field(ge=0, le=5)
     max_side: Count
+
+
+class Crop(Finding):
+    min_accepted: Share
+    doubtful: Severity
 
 
 class Resize(Block):
@@ -128,6 +156,8 @@ class Split(Block):
     val: Percent
     test: Percent
     near_duplicate_distance: int = Field(ge=0, le=64)
+    min_faces: int = Field(ge=0)
+    doubtful: Severity
 
     @model_validator(mode="after")
     def _whole(self) -> "Split":
@@ -144,6 +174,8 @@ class Params(Block):
     prune: Prune
     report: Report
     stability: Stability
+    footprint: Footprint
+    export: Export
     digits: Digits
     sample: Sample
     ingest: Ingest
@@ -161,13 +193,24 @@ class Params(Block):
         return self
 
     @model_validator(mode="after")
-    def _report_exists(self) -> "Params":
-        if self.report.scheme not in self.prune.schemes:
-            raise ValueError(f"report.scheme is {self.report.scheme!r}, which is not among prune.schemes")
-        if self.report.round not in [entry.n for entry in self.prune.rounds]:
-            raise ValueError(
-                f"report.round is {self.report.round!r}, which is not the n of a round of prune.rounds"
-            )
+    def _report_and_export_exist(self) -> "Params":
+        for name, cell in (("report", self.report), ("export", self.export)):
+            if cell.scheme not in self.prune.schemes:
+                raise ValueError(f"{name}.scheme is {cell.scheme!r}, which is not among prune.schemes")
+            if cell.round not in [entry.n for entry in self.prune.rounds]:
+                raise ValueError(
+                    f"{name}.round is {cell.round!r}, which is not the n of a round of prune.rounds"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _replicate_exists(self) -> "Params":
+        for name, study in self.studies.items():
+            if self.export.replicate >= study.replicates:
+                raise ValueError(
+                    f"export.replicate is {self.export.replicate}, and studies.{name} has replicates 0 to "
+                    f"{study.replicates - 1}"
+                )
         return self
 
     @model_validator(mode="after")

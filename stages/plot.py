@@ -6,22 +6,25 @@ import click
 import pandas as pd
 
 from prunet.base import files
-from prunet.reports import figures, summary
+from prunet.reports import canvas, figures, footprint_figures, summary
 
 
 @click.command()
 @click.option("--study", required=True, help="Name of the study, for the titles.")
 @click.option("--round", "number", required=True, help="Round whose training curves are drawn, two digits.")
-@click.argument("summary_csv", metavar="SUMMARY", type=click.Path(path_type=Path))
+@click.argument("metrics", type=click.Path(path_type=Path))
 @click.argument("plot_data", type=click.Path(path_type=Path))
 @click.argument("output", type=click.Path(path_type=Path))
-def main(study: str, number: str, summary_csv: Path, plot_data: Path, output: Path) -> None:
-    """Draw a study's figures from SUMMARY (summary.csv) and PLOT_DATA (what `summarize` wrote).
+def main(study: str, number: str, metrics: Path, plot_data: Path, output: Path) -> None:
+    """Draw a study's figures from METRICS and PLOT_DATA, what `summarize` and `footprint` wrote.
 
-    OUTPUT gets curves.png (accuracy by epoch of all schemes at the round), accuracy.png and early_stop.png
-    (by density) and layers.png (density of every layer by round).
+    OUTPUT gets curves.png (accuracy by epoch of all schemes at the round), accuracy.png, early_stop.png,
+    sizes.png and speedups.png (by density), layers.png (density of every layer by round) and codebooks.png
+    (accuracy by size).
     """
-    table = summary.read(summary_csv)
+    table = summary.read(metrics / "summary.csv")
+    footprint = summary.read(metrics / "footprint.csv")
+    quantised = summary.read(metrics / "quantised.csv")
     density = table.loc[table["round"] == number, "density"].iloc[0]
     drawn = {
         "curves": figures.curves(
@@ -33,11 +36,14 @@ def main(study: str, number: str, summary_csv: Path, plot_data: Path, output: Pa
         "layers": figures.layer_densities(
             pd.read_csv(plot_data / "layers.csv"), f"{study}: density of the layers"
         ),
+        "sizes": footprint_figures.sizes_by_density(footprint, f"{study}: size by density"),
+        "speedups": footprint_figures.speedups_by_density(footprint, f"{study}: speed by density"),
+        "codebooks": footprint_figures.accuracy_by_size(quantised, f"{study}: accuracy by size"),
     }
     with files.replacing(output) as partial:
         partial.mkdir()
         for name, figure in drawn.items():
-            figures.save(figure, partial / f"{name}.png")
+            canvas.save(figure, partial / f"{name}.png")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import pandas as pd
 from prunet import params
 from prunet.base import files
 from prunet.base.options import PARAMS
+from prunet.footprint import latency
 from prunet.reports import summary
 
 HEADER = f"{'study':<10}{'scheme':<10}{'density':>8}{'accuracy':>17}{'last step':>11}{'early stop':>12}"
@@ -21,6 +22,7 @@ def main(params_file: Path, metrics: Path) -> None:
 
     accuracy: on the test split at the early stop, mean over replicates and its 95% confidence interval;
     last step: the same at the end of training; early stop: the training step of the lowest validation loss.
+    Then the sparsest winning tickets, and from which density on pruned networks are quicker than dense ones.
     """
     values = params.load(params_file)
     click.echo(HEADER)
@@ -37,6 +39,12 @@ def main(params_file: Path, metrics: Path) -> None:
         density = files.read_json(metrics / study / "report.json")["winning_density"]
         found = "none" if density is None else f"{density:.1%} of the weights"
         click.echo(f"Sparsest winning ticket of {study}: {found} (not worse and not later than dense).")
+    for study in values["studies"]:
+        rows = summary.read(metrics / study / "latency.csv").query("device == 'cpu'")
+        found = {
+            int(batch): latency.crossover(part.to_dict("records")) for batch, part in rows.groupby("batch")
+        }
+        click.echo(f"{study}: {latency.sentence(found)}")
     click.echo("Figures: plots/*/figures/*.png, plots/gallery/*.png. All rounds: metrics/*/summary.csv.")
 
 

@@ -13,15 +13,16 @@ from prunet.reports import comparisons, summary
 @click.command()
 @PARAMS
 @click.argument("models", type=click.Path(path_type=Path))
+@click.argument("footprint_csv", metavar="FOOTPRINT", type=click.Path(path_type=Path))
 @click.argument("metrics", type=click.Path(path_type=Path))
 @click.argument("plot_data", type=click.Path(path_type=Path))
-def main(params_file: Path, models: Path, metrics: Path, plot_data: Path) -> None:
-    """Gather the results of all cells below MODELS, the folder of one study.
+def main(params_file: Path, models: Path, footprint_csv: Path, metrics: Path, plot_data: Path) -> None:
+    """Gather the results of all cells below MODELS, the folder of one study, and FOOTPRINT, what they cost.
 
     Writes to METRICS summary.csv (a row for each scheme and round, with confidence intervals),
     comparisons.csv (paired differences from the dense networks and from new random values), report.json (the
-    headline scheme at the headline round, and the density of the sparsest winning ticket) and rounds.json
-    (the headline scheme at every round); to PLOT_DATA the curves that are plotted.
+    headline scheme at the headline round and its costs, and the density of the sparsest winning ticket) and
+    rounds.json (the headline scheme at every round); to PLOT_DATA the curves that are plotted.
     """
     values = params.load(params_file)
     schemes, headline = values["prune"]["schemes"], values["report"]
@@ -33,7 +34,12 @@ def main(params_file: Path, models: Path, metrics: Path, plot_data: Path) -> Non
     }
     table, compared = summary.summarize(results), comparisons.compare(results)
     winner = comparisons.winning_ticket(compared)
-    by_round = {f"round_{number}": summary.headline(table, headline["scheme"], number) for number in rounds}
+    footprint = summary.read(footprint_csv)
+    by_round = {
+        f"round_{number}": summary.headline(table, headline["scheme"], number)
+        | summary.footprint_headline(footprint, number)
+        for number in rounds
+    }
     winning = {"winning_density": None if winner is None else round(float(winner["density"]), 6)}
     files.write_json(metrics / "report.json", by_round[f"round_{headline['round']}"] | winning)
     files.write_json(metrics / "rounds.json", by_round)

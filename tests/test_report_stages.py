@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 from PIL import Image
@@ -54,6 +55,13 @@ def test_the_table_shows_the_dense_network_and_every_scheme_of_the_reported_roun
     summary.write(tmp_path / "faces" / "summary.csv", summary.summarize(single))
     for study, density in (("digits", 0.5), ("faces", None)):
         files.write_json(tmp_path / study / "report.json", {"winning_density": density})
+        times = [(1.0, "dense", 2.0), (1.0, "sparse", 9.0), (0.5, "dense", 2.0), (0.5, "sparse", 1.0)]
+        rows = [
+            {"device": "cpu", "batch": 1, "density": density, "form": form}
+            | dict.fromkeys(("ms_low", "ms_median", "ms_high"), ms)
+            for density, form, ms in times
+        ]
+        summary.write(tmp_path / study / "latency.csv", pd.DataFrame(rows))
     done = run(show.main, "--params", PARAMS, tmp_path)
     assert done.exit_code == 0, done.output
     lines = [line.split() for line in done.stdout.splitlines()]
@@ -64,6 +72,9 @@ def test_the_table_shows_the_dense_network_and_every_scheme_of_the_reported_roun
     assert lines[5][:4] == ["faces", "original", "20.0%", "80.0%"]
     assert "Sparsest winning ticket of digits: 50.0% of the weights" in done.stdout
     assert "Sparsest winning ticket of faces: none" in done.stdout
+    assert (
+        "digits: At batch 1 sparse execution is faster than dense from 50% of the weights on" in done.stdout
+    )
 
 
 def test_the_table_of_a_run_that_has_not_ended_says_what_is_missing(tmp_path):

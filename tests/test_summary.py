@@ -99,3 +99,10 @@ def test_tables_by_density_and_by_layer():
         ["00", 1.0, 1.0],
         ["01", 0.5, 1.0],
     ]
+
+
+def test_the_headline_of_costs_has_the_first_batchs_times():
+    footprint = pd.DataFrame([dict.fromkeys(summary.COSTS, 7) | {"round": "01"}])
+    footprint = footprint.assign(ms_dense_1=2.0, ms_masked_1=3.0, ms_best_1=0.123456, ms_dense_64=9.0)
+    headline = summary.footprint_headline(footprint, "01")
+    assert headline == dict.fromkeys(summary.COSTS, 7.0) | {"ms_dense_1": 2.0, "ms_best_1": 0.1235}

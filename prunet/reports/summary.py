@@ -1,5 +1,6 @@
 """Tables over cells: mean, spread and confidence interval over replicates for every scheme and round."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from prunet.base.errors import InputError
-from prunet.base.files import replacing
+from prunet.base.files import read_rows, reading, replacing
 from prunet.reports.statistics import interval
 
 Results = dict[tuple[str, str], dict[str, Any]]  # (scheme, round): the cell's result
@@ -21,6 +22,9 @@ MEASURED = {
     "final_accuracy": ("final", "test_accuracy"),
     "final_loss": ("final", "test_loss"),
 }
+
+COSTS = ["bytes_dense", "bytes_gzip", "bytes_bound", "bytes_ticket"]
+COSTS += ["memory_dense", "memory_sparse", "macs_dense", "macs_shrunk"]
 
 
 def summarize(results: Results) -> pd.DataFrame:
@@ -68,6 +72,13 @@ def headline(summary: pd.DataFrame, scheme: str, number: str) -> dict[str, float
     return {name: round(float(value), 6) for name, value in (means | {"density": row["density"]}).items()}
 
 
+def footprint_headline(footprint: pd.DataFrame, number: str) -> dict[str, float]:
+    """Return what a round costs, flat: bytes, operations and the first batch's times of `footprint.csv`."""
+    row = footprint[footprint["round"] == number].iloc[0]
+    times = [next(name for name in row.index if name.startswith(start)) for start in ("ms_dense", "ms_best")]
+    return {name: round(float(row[name]), 4) for name in (*COSTS, *times)}
+
+
 def curves(results: Results, schemes: list[str], number: str) -> pd.DataFrame:
     """Return validation accuracy by epoch at one round: each scheme's mean, `*_std` and `*_ci95`."""
     table: dict[str, Any] = {}
@@ -97,15 +108,29 @@ def layer_densities(results: Results, scheme: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def read(path: Path) -> pd.DataFrame:
-    """Read a summary that `write` wrote.
+def read(path: Path, columns: Sequence[str] = (), rounds: Sequence[str] = ()) -> pd.DataFrame:
+    """Read a table that `write` wrote.
+
+    Args:
+        path: the file.
+        columns: that it must have, with numbers in all but `scheme` and `round`; it may have more.
+        rounds: that must have a row.
 
     Raises:
-        InputError: the file does not exist.
+        InputError: the file does not exist, is cut off, or is no such table.
     """
-    if not path.exists():
-        raise InputError(f"{path} does not exist: run the stage summarize first.")
-    return pd.read_csv(path, dtype={"round": str})
+    with reading(path):
+        whole = path.read_bytes().endswith(b"\n")
+    if not whole or not read_rows(path, columns):
+        raise InputError(f"{path} is cut off: run the stage that writes it again.")
+    table = pd.read_csv(path, dtype={"round": str})
+    for column in columns:
+        if column not in ("scheme", "round") and not pd.api.types.is_numeric_dtype(table[column]):
+            raise InputError(f"{path}: {column} is not a number: run the stage that writes it again.")
+    for number in rounds:
+        if number not in set(table["round"]):
+            raise InputError(f"{path} has no round {number}: run the stage that writes it again.")
+    return table
 
 
 def write(path: Path, table: pd.DataFrame) -> None:
