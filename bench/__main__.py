@@ -6,19 +6,26 @@ from typing import Any
 import click
 import torch
 
-from bench import default_run, lenet, light_cnn, machine
+from bench import crop, default_run, inference, ingest, lenet, light_cnn, machine
 from prunet.base import files
 
 PARTS = {
     "lenet": lenet.measure,
     "light-cnn": light_cnn.measure,
     "gpu": lenet.measure_gpu,
+    "inference": inference.measure,
+    "crop": crop.measure,
+    "ingest": ingest.measure,
     "default-run": default_run.measure,
 }
 AT_LEAST = {
     "step_share_of_roofline": 0.5,
     "round_speedup_over_plain_loop": 10,
     "lightcnn_share_of_roofline": 0.5,
+    "lenet_sparse_speedup_95": 3,
+    "lightcnn_shrunk_share_of_flop_reduction": 0.8,
+    "crop_speedup_over_plain_loop": 2,
+    "ingest_least_share_of_bound": 0.9,
     "default_run_training_share": 0.75,
 }
 AT_MOST = {"evaluation_share_of_training": 0.2}

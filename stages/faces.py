@@ -7,10 +7,9 @@ import numpy as np
 
 from prunet.base import dataset
 from prunet.base.errors import InputError
-from prunet.base.files import read_rows, write_json
+from prunet.base.files import write_json
 from prunet.base.options import UNDERSCORES
-from prunet.faces import detection, splitting
-from prunet.faces.gray import read_picture
+from prunet.faces import detection, quality, splitting
 
 
 @click.command(context_settings=UNDERSCORES)
@@ -23,6 +22,15 @@ from prunet.faces.gray import read_picture
     required=True,
     help="Photos or faces whose perceptual hashes differ in at most this many of 64 bits stay on one side.",
 )
+@click.option(
+    "--min-faces", type=click.IntRange(0), required=True, help="A person with fewer faces is in doubt."
+)
+@click.option(
+    "--doubtful",
+    type=click.Choice(quality.SEVERITIES),
+    required=True,
+    help="What to do about people in doubt, and faces that look the same for two: warn, or refuse the list.",
+)
 @click.option("--seed", type=click.IntRange(0), required=True, help="Another seed is another split.")
 @click.argument("gray", type=click.Path(path_type=Path))
 @click.argument("output", type=click.Path(path_type=Path))
@@ -32,6 +40,8 @@ def main(
     val: int,
     test: int,
     near_duplicate_distance: int,
+    min_faces: int,
+    doubtful: str,
     seed: int,
     gray: Path,
     output: Path,
@@ -43,11 +53,11 @@ def main(
     no other, near-duplicates aside. METRICS (JSON) counts images and classes.
     """
     block = splitting.block_of((train, val, test))
-    rows = read_rows(gray / "manifest.csv", ("row", "place", "label", "image", "status", "photo_hash"))
-    rows = sorted((row for row in rows if row["status"] == "ok"), key=lambda row: int(row["row"]))
+    rows = [row for row in quality.read_manifest(gray, quality.GRAY_COLUMNS) if row["status"] == "ok"]
     if not rows:
         raise InputError(f"{gray} has no image: see {gray / 'manifest.csv'} for the reason of each face.")
-    images = np.stack([read_picture(gray / row["image"]) for row in rows])  # (N, S, S) uint8
+    names = [row["image"] for row in rows]
+    images = quality.read_gray(gray, names)  # (N, S, S) uint8
     own = np.array(
         [splitting.side_of(row["label"], int(row["place"]), block, seed) for row in rows], np.uint8
     )
@@ -61,8 +71,16 @@ def main(
     )
     split, joined = splitting.keep_together(hashes, own, near_duplicate_distance)
 
-    class_names = sorted({row["label"] for row in rows})
-    labels = np.array([class_names.index(row["label"]) for row in rows], np.int64)
+    people = [row["label"] for row in rows]
+    quality.report(
+        [
+            quality.too_few(people, min_faces),
+            quality.look_alike(hashes, people, names, near_duplicate_distance),
+        ],
+        doubtful,
+    )
+    class_names = sorted(set(people))
+    labels = np.array([class_names.index(label) for label in people], np.int64)
     kept = split != splitting.LEFT_OUT
     dataset.save(output, images[kept, None], labels[kept], split[kept], class_names)
     counts = {name: int(np.sum(split == side)) for side, name in enumerate(dataset.SPLITS)}

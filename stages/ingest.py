@@ -10,8 +10,10 @@ import click
 from prunet.base.errors import InputError
 from prunet.base.files import replacing, write_json, write_rows
 from prunet.base.options import UNDERSCORES
-from prunet.faces import scraping
-from prunet.faces.fetching import fetch_all, key
+from prunet.faces import conflicts, report, scraping
+from prunet.faces.bodies import Limits
+from prunet.faces.fetching import fetch_all
+from prunet.faces.store import Store, key
 
 
 @click.command(context_settings=UNDERSCORES)
@@ -24,11 +26,20 @@ from prunet.faces.fetching import fetch_all, key
 )
 @click.option("--concurrency", type=click.IntRange(1), required=True, help="Urls fetched at a time.")
 @click.option(
+    "--host-concurrency", type=click.IntRange(1), required=True, help="Urls of one host fetched at a time."
+)
+@click.option(
+    "--host-delay",
+    type=click.FloatRange(0),
+    required=True,
+    help="Least seconds between the beginnings of two tries at one host.",
+)
+@click.option(
     "--timeout",
     type=click.FloatRange(0, min_open=True),
     required=True,
-    help="Seconds that one try may take, from connecting to the last byte; also the longest wait before "
-    "another try.",
+    help="Seconds that one try may take, from looking up the host to the last byte, even if they trickle; "
+    "also the longest wait before another try.",
 )
 @click.option(
     "--retries",
@@ -48,26 +59,57 @@ from prunet.faces.fetching import fetch_all, key
     help="Folder that keeps each image fetched over http, so that an interrupted or extended run goes on "
     "from there; delete it to fetch all of them afresh.",
 )
+@click.option(
+    "--private-addresses",
+    is_flag=True,
+    help="Also ask machines that are not on the public internet: this one, those of a private network.",
+)
+@click.option(
+    "--recheck",
+    is_flag=True,
+    help="Ask again for each image in the store whether it has changed. The stored one is used all the same; "
+    "the report names those that changed.",
+)
 @click.argument("output", type=click.Path(path_type=Path))
 @click.argument("metrics", type=click.Path(path_type=Path))
-def main(source: Path, store: Path, output: Path, metrics: Path, **options: Any) -> None:
+def main(
+    source: Path,
+    store: Path,
+    output: Path,
+    metrics: Path,
+    timeout: float,
+    retries: int,
+    max_bytes: int,
+    max_pixels: int,
+    recheck: bool,
+    **options: Any,
+) -> None:
     """Fetch the images of a list into the folder OUTPUT, as OUTPUT/<label>/<hash>.<ext>.
 
-    OUTPUT/manifest.csv says of each row of the list what became of it and why; METRICS (JSON) counts
-    the rows by that. OUTPUT is replaced as a whole, and only if at least one row gave an image.
+    OUTPUT/manifest.csv says of each row of the list what became of it and why, OUTPUT/report.md what to do
+    about it; METRICS (JSON) counts the rows. OUTPUT is replaced as a whole, and only if at least one row gave
+    an image.
     """
     _keep_apart(("the output", output), ("the source", source), ("the store", store))
     rows = scraping.screen(scraping.read_list(source))
     urls = list(dict.fromkeys(row["url"] for row in rows if not row["status"]))
     folder = source if source.is_dir() else source.parent
+    limits = Limits(timeout, retries, max_bytes, max_pixels, recheck)
     with replacing(output) as partial:
         bodies = partial / ".bodies"  # no label starts with a dot
         bodies.mkdir(parents=True)
-        scraping.settle(rows, fetch_all(urls, folder, bodies, store, **options))
+        results = fetch_all(urls, folder, bodies, Store(store), limits, **options)
+        scraping.settle(rows, results)
         scraping.require_images(rows, source)
         _place(rows, bodies, partial)
         write_rows(partial / scraping.MANIFEST, scraping.COLUMNS, [_encodable(row) for row in rows])
-    write_json(metrics, scraping.count(rows))
+        across, within = conflicts.find(rows, results)
+        text = report.write(rows, across, within, str(source), str(store))
+        (partial / scraping.REPORT).write_text(text, encoding="utf-8")
+    write_json(
+        metrics, scraping.count(rows) | {"label-conflicts": len(across), "changed": len(report.changed(rows))}
+    )
+    click.echo(f"{report.summary(rows, across)} See {output / scraping.REPORT}.")
 
 
 def _keep_apart(*places: tuple[str, Path]) -> None:

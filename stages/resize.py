@@ -12,9 +12,8 @@ from tqdm import tqdm
 from prunet.base.errors import InputError
 from prunet.base.files import read_rows, replacing, write_json, write_rows
 from prunet.base.options import UNDERSCORES
-from prunet.faces import gray
-
-COLUMNS = ("row", "place", "label", "image", "status", "detail", "crop", "photo_hash")
+from prunet.faces import gray, quality
+from prunet.faces.images import load_rgb
 
 
 @click.command(context_settings=UNDERSCORES)
@@ -38,8 +37,7 @@ def main(size: int, exclude: Path, crops: Path, output: Path, sheets: Path, metr
     crossed out in red. OUTPUT/manifest.csv has one row for each face; METRICS (JSON) counts them.
     """
     manifest = crops / "manifest.csv"
-    rows = read_rows(manifest, ("row", "place", "label", "image", "status", "photo_hash"))
-    rows = [row for row in rows if row["status"] == "ok"]
+    rows = [row for row in quality.read_manifest(crops, quality.CROP_COLUMNS) if row["status"] == "ok"]
     if not rows:
         raise InputError(f"{crops} has no face: see {manifest} for the reason of each photo.")
     reasons = read_exclude(exclude)
@@ -52,9 +50,9 @@ def main(size: int, exclude: Path, crops: Path, output: Path, sheets: Path, metr
         for entry in tqdm(results, desc="resize", unit="face", disable=None):
             if entry["status"] == "ok":
                 (partial / entry["label"]).mkdir(parents=True, exist_ok=True)
-                image = gray.to_gray(gray.read_picture(crops / entry["crop"]), size)
+                image = gray.to_gray(load_rgb(crops / entry["crop"]), size)
                 Image.fromarray(image).save(partial / entry["image"], compress_level=1)
-        write_rows(partial / "manifest.csv", COLUMNS, results)
+        write_rows(partial / "manifest.csv", quality.GRAY_COLUMNS, results)
     with replacing(sheets) as partial:
         partial.mkdir()
         for label in sorted({row["label"] for row in rows}):
@@ -95,7 +93,7 @@ def draw_sheet(label: str, crops: Path, results: list[dict[str, Any]], exclude: 
     excluded = sum(entry["status"] == "excluded" for entry in results)
     entries = [
         gray.Entry(
-            image=gray.read_picture(crops / entry["crop"]),
+            image=load_rgb(crops / entry["crop"]),
             name=PurePosixPath(entry["crop"]).stem,
             reason=entry["detail"] if entry["status"] == "excluded" else None,
         )

@@ -1,12 +1,17 @@
 """A web server on the loopback interface that misbehaves as told."""
 
+import socket
+import ssl
+import subprocess
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
+Conversation = Callable[[socket.socket, threading.Event], None]
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
@@ -115,6 +120,75 @@ def drip(handler: Any, code: int = 200, **headers: str) -> None:
         handler.wfile.flush()
         if handler.server.stopping.wait(0.02):
             return
+
+
+def drip_head(handler: Any) -> None:
+    """Send a header, a byte every 20 ms."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Filler: ")
+    _drip(handler.wfile.write, handler.server.stopping)
+
+
+def drip_body_chunked(handler: Any) -> None:
+    """Send a chunked body of which a byte comes every 20 ms."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n")
+    _drip(handler.wfile.write, handler.server.stopping)
+
+
+def endless_head(handler: Any) -> None:
+    """Say without an end that the answer is about to come."""
+    while not handler.server.stopping.wait(0.02):
+        handler.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+def _drip(send: Callable[[bytes], object], stopping: threading.Event) -> None:
+    while not stopping.wait(0.02):
+        send(b"x")
+
+
+def drip_tls(connection: socket.socket, stopping: threading.Event) -> None:
+    """Begin a TLS record of 16 kB and send a byte of it every 20 ms."""
+    connection.sendall(b"\x16\x03\x03\x40\x00")
+    _drip(connection.sendall, stopping)
+
+
+def serve_tls(folder: Path) -> Conversation:
+    """Shake hands with a certificate that we signed ourselves."""
+    files = folder / "key.pem", folder / "certificate.pem"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -keyout {} -out {}"
+    subprocess.run(command.format(*files).split(), check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(files[1], files[0])
+
+    def converse(connection: socket.socket, stopping: threading.Event) -> None:
+        del stopping
+        context.wrap_socket(connection, server_side=True).close()
+
+    return converse
+
+
+@contextmanager
+def listening(converse: Conversation) -> Iterator[int]:
+    """Accept one connection after another, and `converse` on it, until the block ends; give the port."""
+    stopping = threading.Event()
+
+    def accept() -> None:
+        while not stopping.is_set():
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                continue
+            with connection, suppress(OSError):
+                converse(connection, stopping)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.05)
+        thread = threading.Thread(target=accept)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            stopping.set()
+            thread.join()
 
 
 def reset(handler: Any) -> None:

@@ -45,6 +45,14 @@ KEYS = {
         "lightcnn_share_of_roofline",
         "lightcnn_float32_share_of_roofline",
     },
+    "ingest": {
+        "ingest_2_at_5ms_per_s",
+        "ingest_4_at_5ms_per_s",
+        "ingest_cpu_ms_per_image",
+        "ingest_2_at_5ms_share_of_bound",
+        "ingest_4_at_5ms_share_of_bound",
+        "ingest_least_share_of_bound",
+    },
 }
 
 

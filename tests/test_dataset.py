@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from prunet.base import dataset, tensors
 from prunet.base.errors import InputError
@@ -56,3 +57,48 @@ def test_another_file_is_not_a_dataset(tmp_path):
         dataset.load(tmp_path / "other")
     with pytest.raises(InputError, match="does not exist"):
         dataset.load(tmp_path / "gone")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (
+            {"images": np.zeros((6, 1, 2, 2), np.float32)},
+            "images are float32 of shape (6, 1, 2, 2), not uint8",
+        ),
+        ({"images": np.zeros((6, 4), np.uint8)}, "images are uint8 of shape (6, 4)"),
+        ({"images": np.zeros((6, 1, 0, 2), np.uint8)}, "6 images"),
+        ({"labels": np.zeros(6, np.int32)}, "labels are int32"),
+        ({"labels": np.array([0, 1, 0, 1, 0, 2])}, "labels from 0 to 2 for 2 classes"),
+        ({"labels": np.array([0, 1, 0, 1, 0, -1])}, "labels from -1 to 1"),
+        ({"labels": np.zeros(5, np.int64)}, "6 images, 5 labels and 6 sides"),
+        ({"split": np.array([0, 0, 1, 1, 2, 3], np.uint8)}, "a split of [0, 1, 2, 3]"),
+        ({"split": np.zeros(6, np.uint8)}, "a split of [0] instead of all of train, val, test"),
+    ],
+)
+def test_a_wrong_part_is_named(tmp_path, changes, says):
+    data = toy() | changes
+    names = {"class_names": data.pop("class_names")}
+    tensors.write(tmp_path / "data", data, names)
+    with pytest.raises(InputError) as error:
+        dataset.load(tmp_path / "data")
+    assert f"data is not a dataset file ({says}" in error.value.message
+
+
+@pytest.mark.parametrize("names", [None, "even", ["even"], ["even", 1], {"even": 0, "odd": 1}])
+def test_class_names_are_a_list_of_texts(tmp_path, names):
+    data = toy()
+    del data["class_names"]
+    tensors.write(tmp_path / "data", data, {} if names is None else {"class_names": names})
+    with pytest.raises(InputError, match="no list of class names"):
+        dataset.load(tmp_path / "data")
+
+
+@pytest.mark.parametrize("about", ["[]", "1", "{", "[" * 100_000, "9" * 5000])
+def test_a_file_that_says_nothing_about_itself_is_damaged(tmp_path, about):
+    save_file({"a": np.zeros(3)}, tmp_path / "file", {"prunet": about})
+    with pytest.raises(InputError, match=r"file is damaged"):
+        tensors.read(tmp_path / "file")
+    save_file({"a": np.zeros(3)}, tmp_path / "file")
+    with pytest.raises(InputError, match=r"file is damaged"):
+        tensors.read(tmp_path / "file")

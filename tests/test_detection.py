@@ -140,6 +140,32 @@ def test_mtcnn_finds_a_drawn_face(mtcnn):
 
 
 @pytest.mark.mtcnn
+def test_mtcnn_finds_the_faces_of_the_package_as_it_comes(mtcnn):
+    from mtcnn import MTCNN
+
+    photos = [photo_of_one(person, np.random.default_rng(3)) for person in invent_people(0).values()]
+    plain = MTCNN()
+    for photo in [*photos, photos[0][:-7, 5:], photos[1][::2, ::2]]:
+        expected = plain.detect_faces(photo)
+        found = mtcnn(photo)
+        assert [list(face.box) for face in found] == [face["box"] for face in expected]
+        for face, other in zip(found, expected, strict=True):
+            assert [list(point) for point in face.landmarks] == [
+                other["keypoints"][name] for name in detection.LANDMARKS
+            ]
+            assert face.confidence == pytest.approx(other["confidence"], abs=1e-5)
+
+
+@pytest.mark.mtcnn
+def test_the_detector_leaves_modules_that_it_hides_to_others():
+    code = (
+        "import sys; from prunet.faces import detection; detection.detector(); "
+        "assert not {'sklearn', 'matplotlib'} & set(sys.modules); import sklearn.base, matplotlib.pyplot"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.mtcnn
 @pytest.mark.parametrize("shape", [(1, 1), (5, 5), (13, 13), (20, 20), (3, 900), (200, 200)])
 @pytest.mark.parametrize("content", ["blank", "noise"])
 def test_mtcnn_finds_nothing_where_nothing_is(mtcnn, shape, content):

@@ -2,14 +2,22 @@
 
 import csv
 import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
+import psutil
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
 from prunet.base import dataset
-from prunet.faces import detection
+from prunet.base.errors import InputError
+from prunet.faces import detection, quality, scraping
 from prunet.faces.detection import Face
 from prunet.portraits.people import invent_people
 from prunet.portraits.photos import photo_of_nobody, photo_of_one
@@ -96,8 +104,10 @@ def words(text):
     return text.split()
 
 
-CROP = words("--min-confidence 0.9 --min-size 24 --keep largest --margin 0.25 --max-side 800")
-FACES = words("--train 70 --val 20 --test 10 --near-duplicate-distance 6 --seed 0")
+DOUBT = words("--min-accepted 0 --doubtful warn")
+CROP = words("--min-confidence 0.9 --min-size 24 --keep largest --margin 0.25 --max-side 800") + DOUBT
+SHARES = words("--train 70 --val 20 --test 10 --near-duplicate-distance 6 --seed 0")
+FACES = [*SHARES, *words("--min-faces 1 --doubtful warn")]
 
 
 def run_crop(folder, options=CROP):
@@ -140,7 +150,7 @@ def test_crop_writes_squares_and_a_manifest(tmp_path):
     make_photos(tmp_path / "photos", photos, failed=[1])
     assert run_crop(tmp_path) == ""
     rows = read_table(tmp_path / "crops" / "manifest.csv")
-    assert tuple(rows[0]) == crop.COLUMNS
+    assert tuple(rows[0]) == quality.CROP_COLUMNS
     assert [(row["row"], row["place"], row["status"], row["faces"]) for row in rows] == [
         ("2", "1", "ok", "1"),
         ("3", "0", "no-face", "0"),
@@ -169,7 +179,8 @@ def test_crop_takes_underscores_and_every_rule(tmp_path):
     two = texture(3)
     two[0, 0] = 2
     make_photos(tmp_path / "photos", [("ada", two), ("ada", texture(4))])
-    start = words("--min_confidence 0.9 --min_size 24 --margin 0.25 --max_side 800 --keep")
+    start = words("--min_confidence 0.9 --min_size 24 --margin 0.25 --max_side 800")
+    start += words("--min_accepted 0 --doubtful warn --keep")
     run_crop(tmp_path, [*start, "surest"])
     assert read_table(tmp_path / "crops" / "manifest.csv")[0]["confidence"] == "0.96"
     run_crop(tmp_path, [*start, "only"])
@@ -183,7 +194,11 @@ def test_crop_names_each_person_without_a_face(tmp_path):
     empty = texture(2)
     empty[0, 0] = 0
     make_photos(tmp_path / "photos", [("ada", texture(1)), ("boris", empty), ("boris", empty)])
-    assert run_crop(tmp_path) == "label boris: none of its 2 photos has a usable face\n"
+    said = run_crop(tmp_path)
+    assert said.startswith(
+        "warning: 1 person has too few photos with a usable face (none, or less than 0%): "
+    )
+    assert "boris (0 of 2 photos): list better photos" in said
 
 
 def test_crop_refuses_photos_without_any_face(tmp_path):
@@ -201,6 +216,95 @@ def test_crop_refuses_a_list_of_which_every_row_failed(tmp_path):
     assert "has no photo: see" in refusal(crop, *CROP, photos, tmp_path / "crops", tmp_path / "crop.json")
 
 
+def contents(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*")}
+
+
+def test_crop_in_three_processes_is_crop_in_one(tmp_path, monkeypatch):
+    photos = many(4)
+    photos[3][1][0, 0], photos[6][1][0, 0] = 0, 2
+    for name, processes in (("one", 1), ("three", 3)):
+        make_photos(tmp_path / name / "photos", photos, failed=[5])
+        monkeypatch.setattr(crop, "processes_for", lambda photos, number=processes: number)
+        run_crop(tmp_path / name)
+    assert contents(tmp_path / "three") == contents(tmp_path / "one")
+
+
+def test_few_photos_are_the_work_of_one_process(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: range(4), raising=False)
+    counts = [crop.processes_for(photos) for photos in (1, 199, 200, 400, 100_000)]
+    assert counts == [1, 1, 2, 4, 4]
+
+
+def run_with(find, tmp_path, monkeypatch):
+    """Run crop in two processes that look for faces with `find`; return what it refuses with."""
+    monkeypatch.setattr(detection, "detector", lambda: find)
+    monkeypatch.setattr(crop, "processes_for", lambda photos: 2)
+    photos = make_photos(tmp_path / "photos", many(4))
+    said = refusal(crop, *CROP, photos, tmp_path / "crops", tmp_path / "crop.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+    assert not multiprocessing.active_children()
+    return said
+
+
+def test_a_killed_process_ends_the_stage_with_a_sentence(tmp_path, monkeypatch):
+    said = run_with(lambda photo: os.kill(os.getpid(), signal.SIGKILL), tmp_path, monkeypatch)
+    assert said.startswith("a process that looks for faces was killed, often by too little memory")
+
+
+def test_what_one_process_refuses_the_stage_refuses(tmp_path, monkeypatch):
+    def find(photo):
+        raise InputError("the photo is of a cat.")
+
+    assert run_with(find, tmp_path, monkeypatch) == "the photo is of a cat."
+
+
+def slow(photo):
+    time.sleep(60)
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
+def test_no_process_outlives_the_stage(tmp_path, monkeypatch, end):
+    monkeypatch.setattr(detection, "detector", lambda: slow)
+    photos = make_photos(tmp_path / "photos", many(4))
+    rows = crop.with_places(quality.read_manifest(photos, scraping.COLUMNS))
+    how = {"photos": photos, "output": tmp_path, "margin": 0, "max_side": 800}
+    stage = multiprocessing.get_context("fork").Process(
+        target=lambda: (
+            (os.setsid(), signal.signal(signal.SIGINT, signal.default_int_handler))
+            and list(crop.crop_all(rows, 2, **how))
+        )
+    )
+    stage.start()
+    children = []
+    while len(children) < 2:
+        time.sleep(0.02)
+        children = psutil.Process(stage.pid).children()
+    time.sleep(0.2)  # they sleep in `slow`
+    if end == signal.SIGINT:  # Ctrl-C goes to all of them
+        os.killpg(stage.pid, end)
+    else:
+        os.kill(stage.pid, end)
+    stage.join(10)
+    assert stage.exitcode not in (0, None)
+    assert psutil.wait_procs(children, timeout=10)[1] == []
+
+
+@pytest.mark.mtcnn
+@pytest.mark.slow
+def test_crop_with_mtcnn_in_two_processes_is_crop_in_one(tmp_path):
+    rng = np.random.default_rng(0)
+    people = list(invent_people(0).items())[:2]
+    photos = [(name, photo_of_one(person, rng)) for name, person in people for _ in range(3)]
+    make_photos(tmp_path / "photos", photos)
+    for processes in (1, 2):  # in a process of its own: one that imported TensorFlow cannot be forked
+        code = f"from stages import crop; crop.processes_for = lambda photos: {processes}; crop.main()"
+        outputs = (tmp_path / str(processes) / "crops", tmp_path / str(processes) / "crop.json")
+        subprocess.run([sys.executable, "-c", code, *CROP, tmp_path / "photos", *outputs], check=True)
+    assert len(contents(tmp_path / "1")) == 8
+    assert contents(tmp_path / "1") == contents(tmp_path / "2")
+
+
 @pytest.mark.mtcnn
 def test_crop_finds_the_drawn_people(tmp_path):
     rng = np.random.default_rng(0)
@@ -214,6 +318,147 @@ def test_crop_finds_the_drawn_people(tmp_path):
     before = (tmp_path / "crops" / "manifest.csv").read_bytes()
     run_crop(tmp_path)
     assert (tmp_path / "crops" / "manifest.csv").read_bytes() == before
+
+
+# damage between the stages
+
+
+MANIFESTS = {
+    crop: ("photos", lambda folder: (*CROP, folder / "photos", folder / "crops", folder / "crop.json")),
+    resize: ("crops", lambda folder: resize_arguments(folder)),
+    faces: ("gray", lambda folder: (*FACES, folder / "gray", folder / "data", folder / "faces.json")),
+}
+
+
+def damaged(tmp_path, command, change):
+    """Run the stages before `command`, change a row of what it reads; return what it says.
+
+    `change` is given the list of rows and the folder; the first row is boris's.
+    """
+    make_photos(tmp_path / "photos", many(1))
+    if command is not crop:
+        run_crop(tmp_path)
+    if command is faces:
+        run(resize, *resize_arguments(tmp_path))
+    name, arguments = MANIFESTS[command]
+    rows = read_table(tmp_path / name / "manifest.csv")
+    change(rows, tmp_path / name)
+    write_table(tmp_path / name / "manifest.csv", list(rows[0]), rows)
+    outside = {path for path in tmp_path.parent.rglob("*") if tmp_path not in path.parents}
+    said = refusal(command, *arguments(tmp_path))
+    assert "\n" not in said
+    assert outside == {path for path in tmp_path.parent.rglob("*") if tmp_path not in path.parents}
+    assert not any(path.name.endswith(".partial") for path in tmp_path.iterdir())
+    return said.replace(f"{tmp_path / name}/", "")
+
+
+@pytest.mark.parametrize("command", MANIFESTS, ids=lambda command: command.__name__)
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"image": "../boris/1.png"}, "its image is '../boris/1.png', not a file of the folder 'boris'"),
+        ({"row": "one"}, "its row is 'one', not a whole number"),
+    ],
+)
+def test_a_damaged_row_is_refused(tmp_path, command, change, what):
+    said = damaged(tmp_path, command, lambda rows, folder: rows[0].update(change))
+    assert (
+        said
+        == f"manifest.csv, row 1 below the header: {what}; mend it, or run the stage that writes it again."
+    )
+
+
+@pytest.mark.parametrize("command", MANIFESTS, ids=lambda command: command.__name__)
+def test_an_unknown_column_is_refused(tmp_path, command):
+    said = damaged(tmp_path, command, lambda rows, folder: [row.update(colour="red") for row in rows])
+    assert said == "manifest.csv has a column 'colour' that no stage wrote: remove it."
+
+
+@pytest.mark.parametrize("command", MANIFESTS, ids=lambda command: command.__name__)
+def test_a_missing_image_is_refused(tmp_path, command):
+    said = damaged(tmp_path, command, lambda rows, folder: (folder / rows[1]["image"]).unlink())
+    assert said == f"ada/{2:016x}.png does not exist: run the stage that writes it again."
+
+
+@pytest.mark.parametrize("command", MANIFESTS, ids=lambda command: command.__name__)
+def test_half_an_image_is_refused(tmp_path, command):
+    def change(rows, folder):
+        path = folder / rows[1]["image"]
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+    said = damaged(tmp_path, command, change)
+    assert said == f"ada/{2:016x}.png is not an image that can be decoded: remove it."
+
+
+def test_a_gray_image_of_another_size_is_refused(tmp_path):
+    def change(rows, folder):
+        Image.new("L", (40, 40)).save(folder / rows[1]["image"])
+
+    said = damaged(tmp_path, faces, change)
+    assert said == f"ada/{2:016x}.png is not a gray image of 36 x 36 pixels: run the stage resize again."
+
+
+# people who are in doubt
+
+
+def severe(options):
+    return [*options[:-1], "refuse"]
+
+
+def test_crop_warns_of_a_person_of_whom_most_photos_are_rejected_or_refuses(tmp_path):
+    photos = many(3)
+    for number in (0, 2):
+        photos[number][1][0, 0] = 0  # boris keeps one of three
+    make_photos(tmp_path / "photos", photos)
+    options = [*words("--min-confidence 0.9 --min-size 24 --keep largest --margin 0.25 --max-side 800")]
+    options += words("--min-accepted 0.5 --doubtful warn")
+    finding = (
+        "1 person has too few photos with a usable face (none, or less than 50%): boris (1 of 3 photos): "
+        "list better photos of them, or leave them out"
+    )
+    assert run_crop(tmp_path, options) == f"warning: {finding}\n"
+    before = contents(tmp_path)
+    arguments = (tmp_path / "photos", tmp_path / "crops", tmp_path / "crop.json")
+    assert refusal(crop, *severe(options), *arguments) == (
+        f"{finding} (`doubtful: warn` makes this a warning)."
+    )
+    assert contents(tmp_path) == before
+
+
+def test_crop_warns_of_a_photo_of_two_people_or_refuses(tmp_path):
+    photos = make_photos(tmp_path / "photos", many(2), failed=[4])
+    rows = read_table(photos / "manifest.csv")
+    listed = [scraping.Row(row, url=f"{row['label']}.png", status="") for row in rows]
+    found = {"status": "ok", "detail": "", "image": "1.png"}
+    scraping.settle(listed, {"boris.png": found, "ada.png": found})
+    rows[3] |= {key: listed[1][key] for key in ("status", "detail")}  # as ingest says it: row 1 is boris
+    write_table(photos / "manifest.csv", LIST_COLUMNS, rows)
+    finding = "1 photo is listed for two people: boris in row 1 and ada in row 4: take the wrong row of each"
+    assert run_crop(tmp_path).startswith(f"warning: {finding}")
+    arguments = (photos, tmp_path / "crops", tmp_path / "crop.json")
+    assert refusal(crop, *severe(CROP), *arguments).startswith(finding)
+
+
+def test_faces_warns_of_people_with_few_faces_and_of_faces_alike_or_refuses(tmp_path):
+    photos = many(20)
+    twin = np.array(Image.fromarray(photos[7][1]).resize((120, 96)))  # ada's photo, larger
+    twin[0, 0] = 1
+    photos = [*photos, ("boris", twin)]
+    make_photos(tmp_path / "photos", photos)
+    run_crop(tmp_path)
+    run(resize, *resize_arguments(tmp_path))
+    outputs = (tmp_path / "gray", tmp_path / "faces.safetensors", tmp_path / "faces.json")
+    few = "1 person has fewer than 21 faces: ada (20): list more photos of them, or leave them out"
+    alike = (
+        "1 pair of images of two people with at most 6 of 64 bits between their perceptual hashes: "
+        f"ada/{8:016x}.png and boris/{41:016x}.png: write the wrong image of each pair into the exclude list"
+    )
+    options = [*SHARES, *words("--min-faces 21 --doubtful warn")]
+    assert run(faces, *options, *outputs) == f"warning: {few}\nwarning: {alike}\n"
+    before = contents(tmp_path)
+    said = refusal(faces, *severe(options), *outputs)
+    assert said == f"{few}; {alike} (`doubtful: warn` makes this a warning)."
+    assert contents(tmp_path) == before
 
 
 # resize
@@ -235,7 +480,7 @@ def test_resize_writes_gray_faces_and_leaves_out_what_the_list_names(tmp_path):
     assert warning.count("\n") == 1
 
     rows = read_table(tmp_path / "gray" / "manifest.csv")
-    assert tuple(rows[0]) == resize.COLUMNS
+    assert tuple(rows[0]) == quality.GRAY_COLUMNS
     assert [(row["status"], row["image"], row["detail"]) for row in rows[:4]] == [
         ("ok", f"boris/{1:016x}.png", ""),
         ("excluded", "", "wrong person"),
@@ -337,6 +582,7 @@ def test_faces_refuses_shares_that_do_not_sum_to_100(tmp_path):
     run_crop(tmp_path)
     run(resize, *resize_arguments(tmp_path))
     options = words("--train 70 --val 20 --test 20 --near_duplicate_distance 6 --seed 0")
+    options += words("--min_faces 1 --doubtful warn")
     said = refusal(
         faces, *options, tmp_path / "gray", tmp_path / "faces.safetensors", tmp_path / "faces.json"
     )

@@ -1,4 +1,10 @@
+import errno
 import json
+import os
+import shutil
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -21,23 +27,163 @@ def test_replacing_leaves_the_old_file_when_the_block_fails(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def write_folder(path, **contents):
+    with files.replacing(path) as partial:
+        partial.mkdir()
+        for name, content in contents.items():
+            (partial / name).write_text(content)
+
+
 def test_replacing_replaces_a_folder_whole(tmp_path):
     path = tmp_path / "deep" / "out"
-    for content in ("first", "second"):
-        with files.replacing(path) as partial:
-            partial.mkdir()
-            (partial / content).write_text(content)
-    assert [entry.name for entry in path.iterdir()] == ["second"]
+    write_folder(path, table="first", only_first="")
+    write_folder(path, table="second")
+    assert [entry.name for entry in path.iterdir()] == ["table"]
+    assert (path / "table").read_text() == "second"
     assert [entry.name for entry in path.parent.iterdir()] == ["out"]
 
 
-def test_replacing_clears_what_a_kill_left_behind(tmp_path):
+@pytest.mark.parametrize("stale", ["stale", "killed/stale", "killed/out/stale"])
+def test_replacing_clears_what_a_kill_left_behind(tmp_path, stale):
     path = tmp_path / "out"
-    (tmp_path / "out.partial").mkdir()
-    (tmp_path / "out.partial" / "stale").write_text("")
-    with files.replacing(path) as partial:
-        partial.mkdir()
-    assert list(path.iterdir()) == []
+    (tmp_path / "out.partial" / stale).parent.mkdir(parents=True)
+    (tmp_path / "out.partial" / stale).write_text("")
+    write_folder(path, table="")
+    assert [str(entry.relative_to(tmp_path)) for entry in sorted(tmp_path.rglob("*"))] == ["out", "out/table"]
+
+
+def test_a_killed_writer_leaves_the_old_file_and_the_next_writer_removes_its_rest(tmp_path):
+    path = tmp_path / "out"
+    path.write_text("old")
+    child = os.fork()
+    if child == 0:
+        with files.replacing(path) as partial:
+            partial.write_text("half")
+            signal.raise_signal(signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert path.read_text() == "old"
+    assert list((tmp_path / "out.partial").iterdir())
+    files.write_json(path, {})
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_kill_between_the_two_renames_of_a_folder_loses_nothing(tmp_path):
+    path = tmp_path / "out"
+    write_folder(path, table="old")
+    (tmp_path / "out.partial" / "killed").mkdir(parents=True)
+    path.rename(tmp_path / "out.partial" / "killed" / "out.old")
+
+    def fails():
+        with files.replacing(path):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fails()
+    assert (path / "table").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_does_not_get_into_its_place_leaves_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "out"
+    write_folder(path, table="old")
+    rename = Path.rename
+
+    def refuse(source, target):
+        if source.name == "out" and source.parent != tmp_path:
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(InputError, match=r"out cannot be written \(Input/output error\)"):
+        write_folder(path, table="new")
+    assert (path / "table").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_writers_at_the_same_time_do_not_disturb_each_other(tmp_path):
+    """Two that are in the middle of it, then many that hurry."""
+    path = tmp_path / "out"
+    with files.replacing(path) as first:
+        first.mkdir()
+        write_folder(path, table="second")
+        (first / "table").write_text("first")
+    assert (path / "table").read_text() == "first"  # the later one
+
+    def hurry(number):
+        for _ in range(20):
+            write_folder(path, table=str(number), same=str(number))
+            files.write_json(tmp_path / "value.json", {"a": number})
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(hurry, range(4)))
+    assert (path / "table").read_text() == (path / "same").read_text()
+    assert files.read_json(tmp_path / "value.json")["a"] in range(4)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["out", "value.json"]
+
+
+@pytest.mark.parametrize("name", ["photo.jpg", ".git", ".dvc"])
+def test_a_folder_that_is_no_former_output_is_not_replaced(tmp_path, name):
+    path = tmp_path / "holiday"
+    path.mkdir()
+    (path / name).write_text("dear")
+    with pytest.raises(InputError, match=r"holiday .* replaced: .*choose another place"):
+        write_folder(path, table="new")
+    assert (path / name).read_text() == "dear"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_neither_the_working_folder_nor_the_home_nor_what_holds_them_is_replaced(tmp_path, monkeypatch):
+    work, home = tmp_path / "work" / "here", tmp_path / "home" / "me"
+    for folder in (work, home):
+        folder.mkdir(parents=True)
+    monkeypatch.chdir(work)
+    monkeypatch.setenv("HOME", str(home))
+    for precious in (work, home, work.parent, home.parent, tmp_path / "work" / ".." / "home", Path("..")):
+        with pytest.raises(InputError, match=r"is or holds .* never replaced"):
+            write_folder(precious, table="")
+    write_folder(work / "out", table="")
+
+
+def test_a_link_to_a_folder_is_replaced_and_what_it_names_stays(tmp_path):
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "photo.jpg").write_text("dear")
+    (tmp_path / "out").symlink_to(kept)
+    write_folder(tmp_path / "out", table="new")
+    assert not (tmp_path / "out").is_symlink()
+    assert (kept / "photo.jpg").read_text() == "dear"
+
+
+def test_a_file_and_a_folder_do_not_replace_each_other(tmp_path):
+    (tmp_path / "file").write_text("dear")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="file cannot be written"):
+        write_folder(tmp_path / "file", table="")
+    with pytest.raises(InputError, match="folder cannot be written"):
+        files.write_json(tmp_path / "folder", {})
+    assert (tmp_path / "file").read_text() == "dear"
+    assert list((tmp_path / "folder").iterdir()) == []
+
+
+def test_what_a_copy_could_not_copy_is_said_in_one_sentence(tmp_path):
+    (tmp_path / "from").mkdir()
+    (tmp_path / "from" / "broken").symlink_to("nothing")
+
+    def copied():
+        with files.replacing(tmp_path / "to") as partial:
+            shutil.copytree(tmp_path / "from", partial)
+
+    with pytest.raises(InputError, match=r"to cannot be written \(.*No such file.*\): mend that"):
+        copied()
+
+
+def test_a_mistake_of_ours_keeps_its_traceback(tmp_path):
+    def mistake():
+        with files.replacing(tmp_path / "out"):
+            raise OSError("cannot write mode F as PNG")
+
+    with pytest.raises(OSError, match="mode F"):
+        mistake()
 
 
 def test_rows_come_back_as_written(tmp_path):
@@ -82,7 +228,9 @@ def test_json_has_no_nan_and_keeps_its_order(tmp_path):
     assert files.read_json(path) == {"b": 1, "a": 2}
 
 
-@pytest.mark.parametrize("content", [b"{", b"\xff"])
+@pytest.mark.parametrize(
+    "content", [b"{", b"\xff", b"", b"NaN", b'{"a": Infinity}', b"[" * 100_000, b"9" * 5000]
+)
 def test_damaged_json_is_named(tmp_path, content):
     path = tmp_path / "value.json"
     path.write_bytes(content)
@@ -90,3 +238,17 @@ def test_damaged_json_is_named(tmp_path, content):
         files.read_json(path)
     with pytest.raises(InputError, match=r"gone.json does not exist"):
         files.read_json(tmp_path / "gone.json")
+
+
+@pytest.mark.parametrize("content", ["[]", "1", '{"a": 1}'])
+def test_json_without_a_key_that_must_be_there_is_named(tmp_path, content):
+    (tmp_path / "value.json").write_text(content)
+    with pytest.raises(InputError, match=r"value.json does not say 'b'"):
+        files.read_json(tmp_path / "value.json", ["b"])
+
+
+def test_a_folder_is_no_file(tmp_path):
+    with pytest.raises(InputError, match=r"cannot be read \(Is a directory\)"):
+        files.read_json(tmp_path)
+    with pytest.raises(InputError, match=r"cannot be read \(Is a directory\)"):
+        files.read_rows(tmp_path, [])

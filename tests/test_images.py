@@ -52,13 +52,13 @@ def png_chunk(name, data):
     ],
 )
 def test_the_extension_is_that_of_the_bytes(format_name, extension):
-    assert verify(encoded(Image.fromarray(MIXED), format_name), MANY) == extension
+    assert verify(encoded(Image.fromarray(MIXED), format_name), MANY)[0] == extension
 
 
 def test_a_jpeg_with_a_second_picture_behind_it_is_a_jpeg(tmp_path):
     first, second = Image.new("RGB", (20, 16), (255, 0, 0)), Image.new("RGB", (20, 16), (0, 0, 255))
     data = encoded(first, "MPO", save_all=True, append_images=[second])
-    assert verify(data, MANY) == "jpg"
+    assert verify(data, MANY)[0] == "jpg"
     assert loaded(tmp_path, data)[0, 0].tolist() == [254, 0, 0]
 
 
@@ -79,7 +79,7 @@ def test_what_is_no_image(data, detail):
 def test_a_truncated_image_is_broken(format_name):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     data = encoded(Image.fromarray(noise), format_name)
-    assert verify(data, MANY)
+    assert verify(data, MANY)[1].shape == (64, 64, 3)
     assert rejection(data[: len(data) // 2])[0] == "broken-image"
 
 
@@ -98,7 +98,7 @@ def test_a_corrupt_checksum_is_broken():
 
 
 def test_the_least_side_is_16_pixels():
-    assert verify(encoded(Image.new("RGB", (16, 16)), "PNG"), MANY) == "png"
+    assert verify(encoded(Image.new("RGB", (16, 16)), "PNG"), MANY)[0] == "png"
     assert rejection(encoded(Image.new("RGB", (100, 15)), "PNG")) == (
         "too-small",
         "100 x 15 pixels: a side is under 16",
@@ -107,7 +107,7 @@ def test_the_least_side_is_16_pixels():
 
 def test_the_largest_image_is_max_pixels():
     data = encoded(Image.new("RGB", (20, 30)), "PNG")
-    assert verify(data, 600) == "png"
+    assert verify(data, 600)[0] == "png"
     assert rejection(data, 599) == ("too-large", "20 x 30 pixels: more than 599")
 
 
@@ -115,6 +115,14 @@ def test_a_bomb_is_found_by_its_header_alone():
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
     bomb = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", zlib.compress(b"\0"))
     assert rejection(bomb, 50_000_000) == ("too-large", "60000 x 60000 pixels: more than 50000000")
+
+
+def test_a_jpeg_of_many_scans_is_too_large():
+    data = encoded(Image.fromarray(MIXED), "JPEG", progressive=True)
+    scan = data.rindex(b"\xff\xda")
+    assert verify(data, MANY)[0] == "jpg"
+    bomb = data[:scan] + data[scan:-2] * 201 + data[-2:]
+    assert rejection(bomb) == ("too-large", "a JPEG of more than 200 scans")
 
 
 def test_values_of_unknown_range_are_broken():
@@ -142,7 +150,7 @@ def test_the_high_byte_of_16_bits_is_kept(tmp_path, format_name):
     deep[0, :4] = [0, 255, 256, 65535]
     data = encoded(Image.fromarray(deep), format_name)
     pixels = loaded(tmp_path, data)
-    assert verify(data, MANY)
+    assert np.array_equal(verify(data, MANY)[1], pixels)
     assert pixels.shape == (16, 20, 3)
     assert pixels[0, :5, 0].tolist() == [0, 0, 1, 255, 0xAB]
     assert (pixels == pixels[..., :1]).all()

@@ -1,31 +1,39 @@
 """The stage ingest, run as a person runs it, against a server on the loopback interface."""
 
 import csv
+import errno
 import hashlib
 import io
 import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from prunet.faces import fetching
+from prunet.faces import images
 from prunet.faces.scraping import STATUSES
+from prunet.faces.store import key
 from stages.ingest import main
 from tests.servers import body, drip, hang, in_turn, redirect, serving, status
 
 OPTIONS = {
     "concurrency": 4,
+    "host_concurrency": 4,
+    "host_delay": 0,
     "timeout": 2,
     "retries": 1,
     "max_bytes": 20_000,
     "max_pixels": 10_000,
     "user_agent": "prunet-test",
+    "private_addresses": True,
+    "recheck": False,
 }
 OTHER_LABEL = "the same bytes as row {}, which has another label, {!r}: one of the two labels is wrong"
 
@@ -49,8 +57,16 @@ def write_list(path, *pairs):
 
 def ingest(folder, source="list.csv", output="out", **changes):
     options = OPTIONS | {"source": folder / source, "store": folder / "store"} | changes
-    arguments = [text for option, value in options.items() for text in (f"--{option}", str(value))]
-    return CliRunner().invoke(main, [*arguments, str(folder / output), str(folder / "metrics.json")])
+    paths = [str(folder / output), str(folder / "metrics.json")]
+    return CliRunner().invoke(main, [*as_dvc_writes(options), *paths])
+
+
+def as_dvc_writes(options):
+    """Options as DVC writes them: those that are true alone, those that are false not at all."""
+    told = {option: value for option, value in options.items() if value is not False}
+    return [
+        text for option, value in told.items() for text in (f"--{option}", str(value))[: 2 - (value is True)]
+    ]
 
 
 def ingested(folder, **options):
@@ -85,7 +101,7 @@ def tree(folder):
 
 def counts(folder):
     numbers = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    assert list(numbers) == ["rows", *STATUSES]
+    assert list(numbers) == ["rows", *STATUSES, "label-conflicts", "changed"]
     return {key: number for key, number in numbers.items() if number}
 
 
@@ -139,7 +155,8 @@ def test_every_kind_of_answer(tmp_path):
             ("Arya", url("/truncated"), "broken-image", "", None),
             (
                 *("Arya", url("/short"), "unreachable", ""),
-                f"no full answer (IncompleteRead({len(plain)} bytes read, 10 more expected))",
+                "no full answer (400, message: Not enough data to satisfy content length header "
+                f"(received {len(plain)} of {len(plain) + 10} bytes).)",
             ),
             ("Arya", url("/oversize"), "too-large", "", "more than 20000 bytes"),
             ("Arya", url("/small"), "too-small", "", "1 x 1 pixels: a side is under 16"),
@@ -170,11 +187,11 @@ def test_every_kind_of_answer(tmp_path):
         detail = row["detail"] if wanted[-1] is None else wanted[-1]
         assert tuple(row.values()) == (row["row"], *wanted[:-1], detail)
         assert (row["detail"] == "") == (row["status"] == "ok")
-    images = [plain, twice, far, deep, cmyk, turned, local]
+    good = [plain, twice, far, deep, cmyk, turned, local]
     paths = [row["image"] for row in rows if row["status"] == "ok"]
     found = tree(tmp_path / "out")
-    del found["manifest.csv"]
-    assert found == dict(zip(paths, images, strict=True))
+    del found["manifest.csv"], found["report.md"]
+    assert found == dict(zip(paths, good, strict=True))
     assert counts(tmp_path) == {
         "rows": 28,
         "ok": 7,
@@ -190,6 +207,7 @@ def test_every_kind_of_answer(tmp_path):
         "missing-file": 1,
         "bad-label": 3,
         "bad-url": 3,
+        "label-conflicts": 2,
     }
     assert {path.name for path in tmp_path.iterdir()} == {
         "list.csv",
@@ -198,7 +216,11 @@ def test_every_kind_of_answer(tmp_path):
         "metrics.json",
         "store",
     }
-    assert sorted(tree(tmp_path / "store").values()) == sorted([*images[:-1], far])  # far: by two urls
+    assert sorted(stored(tmp_path)) == sorted([*good[:-1], far])  # far: by two urls
+
+
+def stored(folder):
+    return [data for name, data in tree(folder / "store").items() if name != "index.jsonl"]
 
 
 def picture_16_bit():
@@ -217,6 +239,21 @@ def test_local_paths_stay_below_the_list(tmp_path):
     write_list(folder / "list.csv", *(("a", url) for url in urls))
     assert [row["status"] for row in ingested(folder)] == ["ok", *["bad-url"] * 4]
     assert secret.read_bytes() not in tree(folder / "out").values()
+
+
+def test_machines_of_the_private_network_are_not_asked_unless_one_wants_it(tmp_path):
+    (tmp_path / "good.jpg").write_bytes(picture(0))
+    with serving({"/a": body(picture(1))}) as server:
+        write_list(tmp_path / "list.csv", ("a", "good.jpg"), ("a", server.url("/a")))
+        rows = ingested(tmp_path, private_addresses=False)
+        assert outcome(rows[1:]) == [("refused", "", "127.0.0.1 is not on the public internet")]
+        assert not server.requests
+        assert "set `private_addresses`" in (tmp_path / "out" / "report.md").read_text()
+        assert [row["status"] for row in ingested(tmp_path)] == ["ok", "ok"]
+        assert [row["status"] for row in ingested(tmp_path, private_addresses=False)] == [
+            "ok",
+            "ok",
+        ]  # stored
 
 
 def test_a_folder_of_photos(tmp_path):
@@ -332,29 +369,131 @@ def test_two_runs_write_the_same_bytes(tmp_path):
         ingested(tmp_path, output="two", store=tmp_path / "s2", concurrency=12)
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
     assert (tmp_path / "metrics.json").read_bytes() == one
-    assert counts(tmp_path) == {"rows": 12, "ok": 9, "duplicate": 3}
+    assert counts(tmp_path) == {"rows": 12, "ok": 9, "duplicate": 3, "label-conflicts": 3}
 
 
-def test_a_killed_run_leaves_no_output_but_a_store(tmp_path, monkeypatch):
-    verify, answers = fetching.images.verify, {f"/{n}": body(picture(n)) for n in range(4)}
-
-    def killed(data, max_pixels):
-        if data == picture(2):
-            raise KeyboardInterrupt
-        return verify(data, max_pixels)
-
-    with serving(answers) as server:
-        write_list(tmp_path / "list.csv", *(("a", server.url(f"/{n}")) for n in range(4)))
-        monkeypatch.setattr(fetching.images, "verify", killed)
-        assert ingest(tmp_path, concurrency=1).exit_code == 1
-        assert {path.name for path in tmp_path.iterdir()} == {"list.csv", "store"}
-        kept = sorted(tree(tmp_path / "store").values())
-        assert picture(0) in kept
-        assert picture(1) in kept
-        monkeypatch.setattr(fetching.images, "verify", verify)
+def test_a_killed_run_leaves_no_output_but_a_store(tmp_path):
+    answers = {f"/{number}": body(picture(number)) for number in range(4)}
+    with serving(answers | {"/3": hang}) as server:
+        write_list(tmp_path / "list.csv", *(("a", server.url(f"/{number}")) for number in range(4)))
+        options = as_dvc_writes(OPTIONS | {"source": tmp_path / "list.csv", "store": tmp_path / "store"})
+        command = [
+            sys.executable,
+            "-m",
+            "stages.ingest",
+            *options,
+            tmp_path / "out",
+            tmp_path / "metrics.json",
+        ]
+        with subprocess.Popen(command, start_new_session=True) as run:
+            wait_until(lambda: len(list((tmp_path / "store").glob("?" * 64))) == 3)
+            run.kill()
+        wait_until(lambda: not members(run.pid))
+        assert not (tmp_path / "out").exists()
+        assert sorted(stored(tmp_path)) == sorted(picture(number) for number in range(3))
+        with (tmp_path / "store" / "index.jsonl").open("a") as index:
+            index.write('{"key": "cut o')
+        server.answers |= answers
         server.requests.clear()
         assert [row["status"] for row in ingested(tmp_path)] == ["ok"] * 4
-        assert sum(server.requests.values()) == 4 - len(kept)
+        assert server.requests == {"/3": 1}
+        assert [row["status"] for row in ingested(tmp_path)] == ["ok"] * 4
+        assert server.requests == {"/3": 1}
+
+
+def wait_until(happens):
+    end = time.monotonic() + 30
+    while not happens():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def members(group):
+    """Return the processes of a group that still run."""
+    return [process.pid for process in psutil.process_iter() if os.getsid(process.pid) == group]
+
+
+def test_a_damaged_file_of_the_store_is_noticed(tmp_path):
+    with serving({"/0": body(picture(0)), "/1": body(picture(1))}) as server:
+        urls = [server.url("/0"), server.url("/1")]
+        write_list(tmp_path / "list.csv", *(("a", url) for url in urls))
+        ingested(tmp_path)
+        shorter, other = (tmp_path / "store" / key(url) for url in urls)
+        shorter.write_bytes(picture(0)[:-1])
+        other.write_bytes(bytes(len(picture(1))))
+        server.requests.clear()
+        assert outcome(ingested(tmp_path)) == [
+            ("ok", f"a/{name(picture(0))}", ""),
+            ("broken-image", "", f"damaged in the store: remove {other} to fetch it again"),
+        ]
+        assert server.requests == {"/0": 1}
+        other.unlink()
+        assert [row["status"] for row in ingested(tmp_path)] == ["ok", "ok"]
+
+
+def conditional(data, tag):
+    """Answer 304 to whoever knows `tag`, and 200 with `data` to all others."""
+
+    def answer(handler):
+        known = handler.headers.get("If-None-Match") == tag
+        (status(304, ETag=tag) if known else body(data, ETag=tag))(handler)
+
+    return answer
+
+
+def test_what_changed_at_an_address_is_reported_and_not_mixed_in(tmp_path):
+    answers = {f"/{number}": conditional(picture(number), f'"{number}"') for number in range(5)}
+    with serving(answers) as server:
+        write_list(tmp_path / "list.csv", *(("a", server.url(path)) for path in answers))
+        first = ingested(tmp_path)
+        server.answers |= {
+            "/1": conditional(picture(11), '"11"'),
+            "/2": body(picture(2)),  # the same image, though the server knows no tags any more
+            "/3": status(410),
+            "/4": body(b"<html>"),
+        }
+        assert ingested(tmp_path) == first  # unless one asks, nobody is asked
+        rows = ingested(tmp_path, recheck=True)
+        assert [(row["status"], row["image"]) for row in rows] == [("ok", row["image"]) for row in first]
+        since = "from an earlier run: the address gives"
+        assert [row["detail"] for row in rows] == [
+            "",
+            f"{since} another image now",
+            "",
+            f"{since} no image now (HTTP status 410)",
+            f"{since} no image now (is an HTML page)",
+        ]
+        assert counts(tmp_path) == {"rows": 5, "ok": 5, "changed": 3}
+        report = (tmp_path / "out" / "report.md").read_text()
+        assert key(server.url("/1")) in report
+        assert key(server.url("/2")) not in report
+        (tmp_path / "store" / key(server.url("/1"))).unlink()  # as the report says
+        assert ingested(tmp_path)[1]["image"] == f"a/{name(picture(11))}"
+
+
+def test_a_body_that_crashes_its_decoder_is_a_broken_image(tmp_path, monkeypatch):
+    verify = images.verify
+
+    def fragile(data, max_pixels):
+        return os._exit(9) if data == picture(5) else verify(data, max_pixels)
+
+    monkeypatch.setattr(images, "verify", fragile)  # decoders are forked
+    for number in range(10):
+        (tmp_path / f"{number}.jpg").write_bytes(picture(number))
+    write_list(tmp_path / "list.csv", *(("a", f"{number}.jpg") for number in range(10)))
+    rows = ingested(tmp_path)
+    assert [row["status"] for row in rows] == ["ok"] * 5 + ["broken-image"] + ["ok"] * 4
+    assert rows[5]["detail"] == "does not decode (its decoder crashed)"
+
+
+def test_an_output_that_cannot_be_written_is_told_in_one_sentence(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", "/full/disk")
+
+    (tmp_path / "a.jpg").write_bytes(picture(0))
+    write_list(tmp_path / "list.csv", ("a", "a.jpg"))
+    monkeypatch.setattr(Path, "write_bytes", full)
+    assert refused(tmp_path) == "/full/disk cannot be written (No space left on device)."
 
 
 def test_the_command_line(tmp_path):
@@ -363,10 +502,11 @@ def test_the_command_line(tmp_path):
     assert "delete it to fetch all of them afresh" in " ".join(told.split())
     (tmp_path / "a.jpg").write_bytes(picture(0))
     write_list(tmp_path / "list.csv", ("a", "a.jpg"))
-    options = [f"--{name.replace('_', '-')}={value}" for name, value in OPTIONS.items()]
+    options = [name.replace("_", "-") for name in as_dvc_writes(OPTIONS)]
     options += [f"--source={tmp_path}/list.csv", f"--store={tmp_path}/store"]
     done = subprocess.run(
         [*command, *options, tmp_path / "out", tmp_path / "metrics.json"], capture_output=True, text=True
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    told = f"1 of 1 rows gave an image. See {tmp_path}/out/report.md.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, told, "")
     assert outcome(manifest(tmp_path / "out")) == [("ok", f"a/{name(picture(0))}", "")]

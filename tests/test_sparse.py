@@ -177,6 +177,24 @@ def test_a_selection_and_what_is_no_link_of_a_chain_keep_their_places(kind, bias
         assert_same(model, made, images(count, DIGITS))
 
 
+class Tanh(nn.Module):
+    """Two layers that its forward does not run one after the other."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.first(self.second(x).tanh())
+
+
+def test_layers_side_by_side_in_a_module_are_no_chain():
+    model, _ = pruned(Tanh(), 0.5)
+    made, chosen = sparsify(model, images(1, (4,)), {"first": "csr", "second": "bag"})
+    assert chosen == {"first": "csr", "second": "bag"}
+    assert_same(model, made, images(3, (4,)))
+
+
 def test_a_chain_leaves_its_input_alone():
     model, _ = pruned(nn.Sequential(nn.ReLU(), nn.Linear(3, 2)))
     made, _ = sparsify(model, -torch.ones(1, 3), {"1": "csr"})
@@ -206,7 +224,7 @@ def fake_times(monkeypatch, whole):
     def alternate(forms, argument, _):
         for form in forms.values():
             form(argument)
-        return {name: [seconds[name] + 9, seconds[name]] for name in forms}
+        return {name: [20 - seconds[name], seconds[name]] for name in forms}
 
     monkeypatch.setattr(sparse.latency, "alternate", alternate)
 

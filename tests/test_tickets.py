@@ -61,3 +61,67 @@ def test_damaged_files_are_refused_by_name(tmp_path):
         tickets.load_weights(tmp_path / "text")
     with pytest.raises(InputError, match="gone does not exist"):
         tickets.load_weights(tmp_path / "gone")
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        {"w": [1, -8]},
+        {"w": [2**40, 2**40]},
+        {"w": [1, 8.0]},
+        {"w": [1, True]},
+        {"w": "18"},
+        {"w": []},
+        {"w": [0, 8]},
+        {"w": 8},
+        {"v": [1, 8]},
+        {"w": [1, 8], "v": [1, 8]},
+        {},
+        [["w", [1, 8]]],
+        None,
+    ],
+)
+def test_shapes_of_masks_are_checked_before_they_are_used(tmp_path, shapes):
+    tensors.write(tmp_path / "masks", {"w": np.full(1, 255, np.uint8)}, {"shapes": shapes})
+    with pytest.raises(InputError, match=r"masks does not hold masks|the mask of w is damaged"):
+        tickets.load_masks(tmp_path / "masks")
+
+
+def test_bits_of_another_type_or_a_mask_without_a_survivor_are_refused(tmp_path):
+    tensors.write(tmp_path / "masks", {"w": np.full(1, 255, np.int64)}, {"shapes": {"w": [1, 8]}})
+    with pytest.raises(InputError, match="the mask of w is damaged"):
+        tickets.load_masks(tmp_path / "masks")
+    tickets.save_masks(tmp_path / "masks", {"w": np.array([[True, True], [False, False]])})
+    with pytest.raises(InputError, match="no weight of w survives"):
+        tickets.load_masks(tmp_path / "masks")
+    tickets.save_masks(tmp_path / "masks", {"w": np.ones((2, 3), bool), "v": np.ones((1, 3), bool)})
+    with pytest.raises(InputError, match="the number of replicates is damaged"):
+        tickets.load_masks(tmp_path / "masks")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_not_finite_are_refused(tmp_path, value):
+    tickets.save_weights(tmp_path / "weights", {"w": np.array([[1, value]], np.float32)})
+    with pytest.raises(InputError, match="w, which has values that are not finite, is damaged"):
+        tickets.load_weights(tmp_path / "weights")
+
+
+@pytest.mark.parametrize("order", [["w", "w"], ["v"], [["w"]], "w", {"w": 0}, None, []])
+def test_the_order_of_weights_is_that_of_all_of_them(tmp_path, order):
+    tensors.write(tmp_path / "weights", {"w": np.zeros((1, 2), np.float32)}, {"order": order})
+    with pytest.raises(InputError, match="does not hold weights"):
+        tickets.load_weights(tmp_path / "weights")
+
+
+def test_weights_of_another_type_are_refused(tmp_path):
+    tickets.save_weights(tmp_path / "weights", {"w": np.zeros((1, 2))})
+    with pytest.raises(InputError, match=r"w \(float64 of shape \(1, 2\)\) is damaged"):
+        tickets.load_weights(tmp_path / "weights")
+
+
+def test_a_layer_without_its_mask_is_refused(tmp_path):
+    weights, masks = toy()
+    tickets.save_cell(tmp_path / "cell", weights, masks, {})
+    tickets.save_masks(tmp_path / "cell" / "masks.safetensors", {"a": masks["a"]})
+    with pytest.raises(InputError, match="weights and mask of w do not belong together"):
+        tickets.load_network(tmp_path / "cell")

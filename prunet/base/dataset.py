@@ -13,6 +13,11 @@ from prunet.base import tensors
 from prunet.base.errors import InputError
 
 SPLITS = ("train", "val", "test")
+STORED: dict[str, tuple[Any, int]] = {
+    "images": (np.uint8, 4),
+    "labels": (np.int64, 1),
+    "split": (np.uint8, 1),
+}
 
 
 def save(
@@ -50,11 +55,30 @@ def load(path: Path) -> dict[str, Any]:
     """Read a dataset file: `images`, `labels`, `split` as in `save`, and `class_names`.
 
     Raises:
-        InputError: the file is missing, cut short, or not a dataset file.
+        InputError: the file is missing, cut short, or does not hold what `save` writes.
     """
     arrays, about = tensors.read(path)
-    data = arrays | about
-    sizes = {len(data[name]) for name in ("images", "labels", "split") if name in data}
-    if not {"images", "labels", "split", "class_names"} <= set(data) or len(sizes) != 1:
-        raise InputError(f"{path} is not a dataset file: run the stage that writes it again.")
-    return data
+    problem = _problem(arrays, about.get("class_names"))
+    if problem:
+        raise InputError(f"{path} is not a dataset file ({problem}): run the stage that writes it again.")
+    return arrays | about
+
+
+def _problem(arrays: tensors.Tensors, names: Any) -> str | None:
+    """Say what is wrong with the contents of a file; None if nothing is."""
+    for part, (dtype, dimensions) in STORED.items():
+        if part not in arrays:
+            return f"no {part}"
+        if arrays[part].dtype != dtype or arrays[part].ndim != dimensions:
+            found = f"{arrays[part].dtype} of shape {arrays[part].shape}"
+            return f"{part} are {found}, not {np.dtype(dtype)} with {dimensions} dimensions"
+    images, labels, split = (arrays[part] for part in STORED)
+    if images.size == 0 or not len(images) == len(labels) == len(split):
+        return f"{len(images)} images, {len(labels)} labels and {len(split)} sides of the split"
+    if not isinstance(names, list) or len(names) < 2 or not all(isinstance(name, str) for name in names):
+        return "no list of class names"
+    if labels.min() < 0 or labels.max() >= len(names):
+        return f"labels from {labels.min()} to {labels.max()} for {len(names)} classes"
+    if set(np.unique(split)) != set(range(len(SPLITS))):
+        return f"a split of {np.unique(split).tolist()} instead of all of {', '.join(SPLITS)}"
+    return None

@@ -7,10 +7,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from prunet.base.errors import InputError
-from prunet.base.files import replacing
+from prunet.base.files import reading, replacing
 
 Tensors = dict[str, NDArray[Any]]
 
@@ -18,8 +18,9 @@ Tensors = dict[str, NDArray[Any]]
 def write(path: Path, tensors: Tensors, about: Mapping[str, Any]) -> None:
     """Write `tensors` and the JSON values of `about`; equal input gives equal bytes."""
     with replacing(path) as partial:
-        # One metadata key: safetensors does not keep the order of several, and the bytes must not vary.
-        save_file(tensors, partial, {"prunet": json.dumps(about)})
+        # One metadata key: safetensors does not keep the order of several, and the bytes must not vary. Its
+        # save_file() would hide from the system's errors, and from those who may read the file.
+        partial.write_bytes(save(tensors, {"prunet": json.dumps(about)}))
 
 
 def read(path: Path) -> tuple[Tensors, dict[str, Any]]:
@@ -29,10 +30,11 @@ def read(path: Path) -> tuple[Tensors, dict[str, Any]]:
         InputError: the file is missing, cut short, or not one of prunet's.
     """
     try:
-        with safe_open(path, "numpy") as file:
+        with reading(path), safe_open(path, "numpy") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            return tensors, json.loads(file.metadata()["prunet"])
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist: run the stage that writes it first.") from None
-    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+            about = json.loads(file.metadata()["prunet"])
+            if not isinstance(about, dict):
+                raise ValueError("what is said about its tensors is no JSON object")
+            return tensors, about
+    except (SafetensorError, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged ({error}): run the stage that writes it again.") from None

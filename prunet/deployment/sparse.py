@@ -136,9 +136,11 @@ class Convolution(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map (N, in, H, W) to (N, out, H, W)."""
-        patches = self.patches(images.contiguous())  # (N, in * kernel, H * W)
-        maps = torch.stack([torch.from_numpy(self.product(columns.numpy())) for columns in patches])
-        return maps.add_(self.bias).view(len(images), -1, *images.shape[2:])
+        maps = []
+        for image in torch.split(images, 1):  # the patches of a whole batch would leave the caches
+            columns = self.patches(image)[0].numpy()  # (in * kernel, H * W)
+            maps.append(torch.from_numpy(self.product(columns)).add_(self.bias))
+        return torch.stack(maps).view(len(images), -1, *images.shape[2:])
 
 
 class Place(NamedTuple):

@@ -1,130 +1,149 @@
-"""Fetching: the bytes behind a url of a scraping list, from the web, the store or the disk."""
+"""Fetching: all urls of a scraping list, many at a time."""
 
-import hashlib
-import re
-import threading
+import asyncio
+import math
+import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
-import requests
+import aiohttp
 from tqdm import tqdm
 
-from prunet.base.files import replacing
-from prunet.faces import images
-from prunet.faces.downloading import download, open_session, too_large
+from prunet.faces import bodies
+from prunet.faces.bodies import Body, Limits
+from prunet.faces.decoders import Decoder
+from prunet.faces.downloading import Passing, open_session
 from prunet.faces.images import Rejection
 from prunet.faces.scraping import Row
+from prunet.faces.store import Store
+from prunet.faces.turns import Task, Turns
 
-SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-DECODERS = threading.BoundedSemaphore(4)  # decoded images are what needs memory: a few at a time
+DECODERS = min(4, os.cpu_count() or 1)  # decoded images are what needs memory: a few at a time
+FIRST_WAIT = 0.5  # seconds before the second try; doubles with each try
+BATCH = 16  # bodies that are given to a decoder at once, if they are there
+BATCH_BYTES = 1_000_000
 
 
 def fetch_all(
     urls: Sequence[str],
     folder: Path,
-    bodies: Path,
-    store: Path,
+    output: Path,
+    store: Store,
+    limits: Limits,
     *,
     concurrency: int,
+    host_concurrency: int,
+    host_delay: float,
     user_agent: str,
-    **limits: Any,
+    private_addresses: bool,
 ) -> dict[str, Row]:
-    """Fetch and verify `urls` in threads; write the bytes of each good one to `bodies / key(url)`.
+    """Fetch and verify `urls`; write the bytes of each good one to `output / key(url)`.
+
+    Failed connections and the codes 429, 500, 502, 503 and 504 are tried again, after a wait that doubles or
+    that the server asks for, but of at most `limits.timeout` seconds.
 
     Args:
         urls: distinct addresses, or paths relative to `folder`.
         folder: where local files lie; a path may not leave it.
-        bodies: an existing folder.
-        store: folder in which images that came over http are kept; what is there is not asked for again.
+        output: an existing folder.
+        store: keeps images that came over http; what is there is asked for again only to recheck it.
+        limits: how one url may be fetched.
         concurrency: how many urls are fetched at a time.
+        host_concurrency: how many of them from one host; redirects to it are not counted.
+        host_delay: least seconds between the beginnings of two tries at one host.
         user_agent: how to name ourselves to servers.
-        limits: `timeout`, `retries` and `max_bytes` as in `download`, `max_pixels` as in `images.verify`.
+        private_addresses: whether machines may be asked that are not on the public internet.
 
     Returns:
-        For each url its `status`, `detail` and, if that is `ok`, its file-name `<hash>.<ext>` as `image`.
+        For each url what `bodies.verify` returns. An image that is `ok` has a detail if its address does not
+        give it any more.
     """
-    local = threading.local()
-    with ExitStack() as sessions:
-
-        def start() -> None:
-            local.session = sessions.enter_context(open_session(user_agent))
-
-        def fetch(url: str) -> Row:
-            try:
-                return _fetch(local.session, url, folder, bodies, store, **limits)
-            except Rejection as rejection:
-                return {"status": rejection.status, "image": "", "detail": rejection.detail}
-
-        # When a result raises, map() cancels what has not started; the pool waits for what has.
-        with ThreadPoolExecutor(concurrency, initializer=start) as pool:
-            results = tqdm(pool.map(fetch, urls), "fetch", len(urls), unit="url", disable=None)
-            return dict(zip(urls, results, strict=True))
+    turns = Turns(
+        urls, lambda url: bodies.host_to_ask(url, store, limits.recheck), host_concurrency, host_delay
+    )
+    verify = partial(bodies.verify, folder=folder, output=output, store=store, limits=limits)
+    with ExitStack() as stack:
+        # Forked now, while there are neither threads nor connections.
+        decoders = [stack.enter_context(Decoder(verify)) for _ in range(min(DECODERS, len(urls)))]
+        progress = stack.enter_context(tqdm(desc="fetch", total=len(urls), unit="url", disable=None))
+        run = _Run(turns, store, limits, len(urls), progress)
+        try:
+            asyncio.run(run.all(decoders, user_agent, private_addresses, concurrency))
+        except BaseExceptionGroup as several:
+            raise several.exceptions[0] from None
+    return run.results
 
 
-def _fetch(
-    session: requests.Session,
-    url: str,
-    folder: Path,
-    bodies: Path,
-    store: Path,
-    *,
-    max_bytes: int,
-    max_pixels: int,
-    **limits: Any,
-) -> Row:
-    stored = store / key(url)
-    remote = url.lower().startswith(("http://", "https://"))
-    if not remote:
-        data = read_local(folder, url, max_bytes)
-    elif stored.exists():
-        data = _read_file(stored, max_bytes)
-    else:
-        data = download(session, url, max_bytes=max_bytes, **limits)
-    with DECODERS:
-        extension = images.verify(data, max_pixels)
-    if remote and not stored.exists():
-        with replacing(stored) as partial:
-            partial.write_bytes(data)
-    (bodies / key(url)).write_bytes(data)
-    return {"status": "ok", "image": f"{hashlib.sha256(data).hexdigest()[:16]}.{extension}", "detail": ""}
+class _Run:
+    def __init__(
+        self, turns: Turns, store: Store, limits: Limits, unasked: int, progress: "tqdm[NoReturn]"
+    ) -> None:
+        self.turns, self.store, self.limits, self.progress = turns, store, limits, progress
+        self.unasked = unasked  # urls of which the last try is not over
+        self.active = 0
+        self.changed = asyncio.Event()
+        self.arrived: asyncio.Queue[tuple[str, Body]] = asyncio.Queue(BATCH)  # to be decoded
+        self.results: dict[str, Row] = {}
 
+    async def all(
+        self, decoders: Sequence[Decoder], user_agent: str, private_addresses: bool, concurrency: int
+    ) -> None:
+        async with open_session(user_agent, private_addresses) as session, asyncio.TaskGroup() as group:
+            decoding = [group.create_task(self.decode(decoder)) for decoder in decoders]
+            while self.unasked:
+                task = self.turns.take() if self.active < concurrency else math.inf
+                if isinstance(task, Task):
+                    self.active += 1
+                    group.create_task(self.ask(session, task))
+                else:
+                    await self.wait(task)
+            await self.arrived.join()
+            for work in decoding:
+                work.cancel()
 
-def key(url: str) -> str:
-    """Name the file that holds the bytes of `url`: the SHA-256 of the url, in hex digits."""
-    return hashlib.sha256(url.encode("utf-8", "surrogateescape")).hexdigest()
+    async def wait(self, seconds: float) -> None:
+        """Wait until a task is given back, but at most so long."""
+        alarm = None
+        if seconds < math.inf:
+            alarm = asyncio.get_running_loop().call_later(seconds, self.changed.set)
+        await self.changed.wait()
+        self.changed.clear()
+        if alarm:
+            alarm.cancel()
 
+    async def ask(self, session: aiohttp.ClientSession, task: Task) -> None:
+        last_try = task.tries >= self.limits.retries
+        try:
+            body = await bodies.fetch(session, task.url, self.store, self.limits, last_try=last_try)
+        except Rejection as rejection:
+            if isinstance(rejection, Passing) and not last_try:
+                wait = min(max(rejection.wait, FIRST_WAIT * 2**task.tries), self.limits.timeout)
+                self.turns.postpone(task, wait, whole_host=rejection.wait > 0)
+            else:
+                self.turns.finish(task)
+                self.settle(task.url, bodies.rejected(rejection))
+                self.unasked -= 1
+        else:
+            self.turns.finish(task)
+            await self.arrived.put((task.url, body))  # no more is asked for than can be decoded
+            self.unasked -= 1
+        self.active -= 1
+        self.changed.set()
 
-def read_local(folder: Path, url: str, max_bytes: int) -> bytes:
-    """Read a file of which the path `url` is relative to `folder` and stays below it.
+    async def decode(self, decoder: Decoder) -> None:
+        while True:
+            batch = [await self.arrived.get()]
+            size = len(batch[0][1].data or b"")
+            while len(batch) < BATCH and size < BATCH_BYTES and not self.arrived.empty():
+                batch.append(self.arrived.get_nowait())
+                size += len(batch[-1][1].data or b"")
+            for (url, _), row in zip(batch, await decoder.run(batch), strict=True):
+                self.settle(url, row)
+                self.arrived.task_done()
 
-    Raises:
-        Rejection: `bad-url`, `missing-file` or `too-large`.
-    """
-    if not url:
-        raise Rejection("bad-url", "the url is empty")
-    if SCHEME.match(url):
-        raise Rejection("bad-url", "neither an http nor an https address, nor a relative path")
-    if Path(url).is_absolute():
-        raise Rejection("bad-url", "an absolute path: local paths are relative to the list")
-    try:
-        path = (folder / url).resolve()
-        if folder.resolve() not in path.parents:
-            raise Rejection("bad-url", "a path that leaves the folder of the list")
-        if not path.is_file():
-            raise Rejection("missing-file", "there is no such file")
-        return _read_file(path, max_bytes)
-    except OSError as error:
-        raise Rejection("missing-file", f"cannot be read ({error.strerror})") from error
-    except (ValueError, RuntimeError) as error:  # a NUL character, a circle of symbolic links
-        raise Rejection("bad-url", f"not a path ({error})") from error
-
-
-def _read_file(path: Path, max_bytes: int) -> bytes:
-    with path.open("rb") as stream:
-        data = stream.read(max_bytes + 1)
-    if len(data) > max_bytes:
-        raise too_large(max_bytes)
-    return data
+    def settle(self, url: str, row: Row) -> None:
+        self.results[url] = row
+        self.progress.update()

@@ -13,6 +13,8 @@ from prunet.base.errors import InputError
 Image.MAX_IMAGE_PIXELS = None
 
 MIN_SIDE = 16
+MAX_SCANS = 200  # of a JPEG; encoders write about 10
+START_OF_SCAN = b"\xff\xda"
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")  # PPM: PGM and PBM, too
 EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg"}  # MPO: a JPEG with more pictures behind the first
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
@@ -27,15 +29,16 @@ class Rejection(Exception):
         self.detail = detail
 
 
-def verify(data: bytes, max_pixels: int) -> str:
-    """Decode `data` in full, as `load_rgb` will, and return the file extension of its format.
+def verify(data: bytes, max_pixels: int) -> tuple[str, npt.NDArray[np.uint8]]:
+    """Decode `data` in full, as `load_rgb` will; return the file extension of its format, and its pixels.
 
     Args:
         data: the bytes of a file.
         max_pixels: most pixels (width x height), read from the header before anything is decoded.
 
     Returns:
-        jpg, png, webp, gif, bmp, tiff or ppm: what the bytes are, whatever the file was called.
+        jpg, png, webp, gif, bmp, tiff or ppm: what the bytes are, whatever the file was called; and
+        RGB, uint8 of shape (height, width, 3).
 
     Raises:
         Rejection: `not-an-image`, `broken-image`, `too-small` (a side under 16 pixels) or `too-large`.
@@ -51,11 +54,14 @@ def verify(data: bytes, max_pixels: int) -> str:
         if min(width, height) < MIN_SIDE:
             raise Rejection("too-small", f"{width} x {height} pixels: a side is under {MIN_SIDE}")
         name = str(image.format)
+        # Bytes of a few may ask for a pass over all pixels each: minutes a megabyte of them.
+        if name in ("JPEG", "MPO") and data.count(START_OF_SCAN) > MAX_SCANS:
+            raise Rejection("too-large", f"a JPEG of more than {MAX_SCANS} scans")
         try:
-            _rgb(image)
+            pixels = _rgb(image)
         except Exception as error:
             raise Rejection("broken-image", f"does not decode ({error})") from error
-    return EXTENSIONS.get(name, name.lower())
+    return EXTENSIONS.get(name, name.lower()), pixels
 
 
 def _unidentified(data: bytes) -> Rejection:

@@ -9,22 +9,25 @@ from pathlib import Path
 from prunet.base.errors import InputError
 from prunet.base.files import read_rows
 
+# What may become of a row; prunet.faces.report says what to do about each.
 STATUSES = (
-    "ok",
-    "duplicate",
-    "http-error",
-    "timeout",
-    "unreachable",
-    "redirects",
-    "too-large",
+    "ok",  # it has an image; with a detail if the address does not give that image any more
+    "duplicate",  # the same label and url, or the same bytes, as an earlier row
+    "http-error",  # the server answered another status than 200, or packed the file unasked
+    "timeout",  # no full answer in time: name server, connection, TLS, header and body together
+    "unreachable",  # no such host, no connection, no valid answer, a certificate of another
+    "refused",  # the address, or one that it redirects to, is not on the public internet
+    "redirects",  # too many, in a circle, or to what is no http or https address
+    "too-large",  # bytes, packed or unpacked, or pixels, or passes over them
     "too-small",
     "not-an-image",
-    "broken-image",
+    "broken-image",  # cut off, damaged, or too much for the decoder
     "missing-file",
     "bad-label",
     "bad-url",
 )
 MANIFEST = "manifest.csv"
+REPORT = "report.md"
 COLUMNS = ("row", "label", "url", "status", "image", "detail")
 MAX_LABEL = 64
 
@@ -104,8 +107,8 @@ def label_problem(label: str) -> str:
         return "the label has a slash or '..' in it, or starts with a dot: it must be a plain name"
     if not label.isprintable():
         return "the label has control characters or others that cannot be printed"
-    if label.casefold().startswith(MANIFEST):
-        return f"the label is the name of the manifest, {MANIFEST}"
+    if label.casefold().startswith((MANIFEST, REPORT)):
+        return f"the label is the name of a file of the output, {MANIFEST} or {REPORT}"
     return ""
 
 
@@ -116,7 +119,7 @@ def settle(rows: Sequence[Row], results: Mapping[str, Row]) -> None:
 
     Args:
         rows: from `screen`; changed in place.
-        results: for each url its `status`, `detail` and, if that is `ok`, its file-name as `image`.
+        results: for each url its `status` and `detail` and, if the status is `ok`, its file-name as `image`.
     """
     kept: dict[str, Row] = {}
     for row in rows:

@@ -5,6 +5,7 @@ with the density; `masks.safetensors` holds the masks, one bit a weight; `result
 Replicates of a cell share the folder: every tensor has a leading dimension R.
 """
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from prunet.base import tensors
 from prunet.base.errors import InputError
 from prunet.base.files import replacing, write_json
 from prunet.pruning.masks import Masks, Weights
+
+DTYPES = (np.float32, np.int64)  # int64: how many batches a norm has seen
 
 
 def cell_folder(path: Path) -> Path:
@@ -32,18 +35,33 @@ def load_masks(path: Path) -> Masks:
     """Read masks.
 
     Raises:
-        InputError: the file is missing, cut short, or does not hold masks.
+        InputError: the file is missing, cut short, or does not hold masks; or no weight of a layer survives.
     """
     bits, about = tensors.read(path)
-    masks: Masks = {}
-    for name, shape in about.get("shapes", {}).items():
-        size = int(np.prod(shape))
-        if name not in bits or bits[name].size != -(-size // 8):
-            raise InputError(f"{path}: the mask of {name} is damaged: run the stage that writes it again.")
-        masks[name] = np.unpackbits(bits[name], count=size).reshape(shape).astype(bool)
-    if not masks:
+    shapes = about.get("shapes")
+    if not isinstance(shapes, dict) or not shapes or set(shapes) != set(bits):
         raise InputError(f"{path} does not hold masks: run the stage that writes it again.")
+    masks: Masks = {}
+    for name, shape in shapes.items():
+        if not _is_shape(shape) or bits[name].dtype != np.uint8:
+            raise _damaged(path, f"the mask of {name}")
+        size = math.prod(shape)
+        if bits[name].shape != (-(-size // 8),):
+            raise _damaged(path, f"the mask of {name}")
+        masks[name] = np.unpackbits(bits[name], count=size).reshape(shape).astype(bool)
+        if not masks[name].reshape(shape[0], -1).any(axis=1).all():
+            raise InputError(f"{path}: no weight of {name} survives: run the stages from `train` on again.")
+    if len({len(mask) for mask in masks.values()}) > 1:
+        raise _damaged(path, "the number of replicates")
     return masks
+
+
+def _is_shape(shape: Any) -> bool:
+    return isinstance(shape, list) and len(shape) > 1 and all(type(n) is int and n > 0 for n in shape)
+
+
+def _damaged(path: Path, what: str) -> InputError:
+    return InputError(f"{path}: {what} is damaged: run the stage that writes it again.")
 
 
 def save_cell(folder: Path, weights: Weights, masks: Masks, result: dict[str, Any]) -> None:
@@ -64,14 +82,17 @@ def load_network(folder: Path) -> tuple[Weights, Masks]:
     """
     masks = load_masks(folder / "masks.safetensors")
     weights = load_weights(folder / "weights.safetensors")
-    for name, mask in masks.items():
-        survivors = weights.get(name)
-        if survivors is None or survivors.shape != (np.count_nonzero(mask),):
+    replicates = len(next(iter(masks.values())))
+    for name in [*masks, *(name for name in weights if name not in masks)]:
+        survivors, mask = weights.get(name), masks.get(name)
+        expected = replicates if mask is None else np.count_nonzero(mask)
+        if survivors is None or len(survivors) != expected or (mask is not None and survivors.ndim > 1):
             raise InputError(
                 f"{folder}: weights and mask of {name} do not belong together: run its stage again."
             )
-        weights[name] = np.zeros(mask.shape, np.float32)
-        weights[name][mask] = survivors
+        if mask is not None:
+            weights[name] = np.zeros(mask.shape, np.float32)
+            weights[name][mask] = survivors
     return weights, masks
 
 
@@ -84,9 +105,15 @@ def load_weights(path: Path) -> Weights:
     """Read what `save_weights` wrote, in its order.
 
     Raises:
-        InputError: the file is missing, cut short, or does not hold weights.
+        InputError: the file is missing, cut short, or does not hold weights, all of them finite.
     """
     arrays, about = tensors.read(path)
-    if set(about.get("order", [])) != set(arrays):
+    order = about.get("order")
+    if not isinstance(order, list) or not order or sorted(map(str, order)) != sorted(arrays):
         raise InputError(f"{path} does not hold weights: run the stage that writes it again.")
-    return {name: arrays[name] for name in about["order"]}
+    for name, values in arrays.items():
+        if values.dtype not in DTYPES or values.ndim == 0:
+            raise _damaged(path, f"{name} ({values.dtype} of shape {values.shape})")
+        if not np.isfinite(values).all():
+            raise _damaged(path, f"{name}, which has values that are not finite,")
+    return {name: arrays[name] for name in order}

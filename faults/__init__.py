@@ -1,0 +1,1 @@
+"""What must not lose anything: campaigns of faults against the pipeline and its parts."""

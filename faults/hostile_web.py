@@ -1,0 +1,195 @@
+"""The campaign of the hostile web: thousands of rows, most of which go wrong, through the ingest stage.
+
+A case survives if its row says what is true of it, and if its image, where it has one, is in the output, byte
+for byte.
+"""
+
+import csv
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from faults import hostile_pictures, hostile_server
+
+MAX_BYTES = 1_000_000
+MAX_PIXELS = 1_000_000
+LABELS = ("Arya", "Grey Worm", "Zoë", "丹妮莉丝", "O'Brien; rm -rf $HOME", "-rf", "=1+1", "%2e%2e", "con")
+BAD_LABELS = ("", "..", "../up", "a/b", "a\\b", ".hidden", "a\u202eb", "a\x07b", "x" * 300, "manifest.csv")
+BAD_URLS = (
+    *("", "http://", "http://[::1", "http://a..b/", "http://127.0.0.1:99999/", "http://2130706433/"),
+    *("ftp://a/b.jpg", "file:///etc/hostname", "javascript:alert(1)", "data:image/png;base64,AAAA"),
+    *("/etc/hostname", "../outside.jpg", "link.jpg", "out/outside.jpg", "http://0x7f.1/"),
+)
+
+
+class Case(NamedTuple):
+    """A row, and what must become of it."""
+
+    kind: str
+    label: str
+    url: str
+    statuses: tuple[str, ...]
+    data: bytes | None = None  # of its image, if it has one
+
+
+def cases(rows: int, folder: Path, port: int, tls_port: int) -> list[Case]:
+    """Return `rows` cases of all kinds, in no order; their local files are written to `folder`."""
+    made = list(islice(_endless(folder, port, tls_port), rows))
+    order = np.random.default_rng(0).permutation(rows)
+    return [made[place] for place in order]
+
+
+def _endless(folder: Path, port: int, tls_port: int) -> Iterator[Case]:
+    labels, bad_labels, bad_urls = cycle(LABELS), cycle(BAD_LABELS), cycle(BAD_URLS)
+    web = f"http://127.0.0.1:{port}"
+    number = 0
+    while True:
+        for kind, make in hostile_pictures.GOOD.items():
+            number += 1
+            yield Case(kind, next(labels), f"{web}/{kind}/{number}/a.jpg", ("ok",), make(number))
+        for kind in hostile_server.GOOD_ANSWERS:
+            number += 1
+            data = hostile_server.picture(number)
+            yield Case(kind, next(labels), f"{web}/{kind}/{number}/фото 1.jpg", ("ok",), data)
+        for kind, (make, statuses) in hostile_pictures.BAD.items():
+            number += 1
+            yield Case(kind, next(labels), f"{web}/{kind}/{number}/a.jpg", statuses, make(number))
+        for kind, (_, statuses) in hostile_server.BAD_ANSWERS.items():
+            number += 1
+            yield Case(kind, next(labels), f"{web}/{kind}/{number}/a.jpg", statuses)
+        number += 1
+        data = hostile_server.picture(number)
+        url = f"{web}/jpeg/{number}"
+        yield Case("first of several", "Arya", f"{url}/1", ("ok",), data)
+        yield Case("the same row", "Arya", f"{url}/1", ("ok",), data)
+        yield Case("the same bytes", "Arya", f"{url}/2", ("ok",), data)
+        yield Case("the same bytes, another label", "Zoë", f"{url}/3", ("ok",), data)
+        yield Case("another host", "Zoë", f"http://localhost:{port}/jpeg/{number}", ("ok",), data)
+        number += 1
+        name = f"gr\xfc\xdfe \u202e {number}.jpg"
+        data = hostile_server.picture(number)
+        (folder / name).write_bytes(data)
+        yield Case("local file", next(labels), name, ("ok",), data)
+        yield Case("missing file", next(labels), f"{number} missing.jpg", ("missing-file",))
+        yield Case("pipe", next(labels), f"./{'./' * (number % 1000)}pipe", ("missing-file",))
+        yield Case("drip in TLS", next(labels), f"https://127.0.0.1:{tls_port}/{number}", ("timeout",))
+        yield Case("nobody listens", next(labels), f"http://127.0.0.1:1/{number}", ("unreachable",))
+        yield Case("bad label", next(bad_labels), f"{web}/jpeg/{number}", ("bad-label",))
+        yield Case("bad url", next(labels) + f" {number}", next(bad_urls), ("bad-url",))
+
+
+def campaign(folder: Path, rows: int) -> dict[str, Any]:
+    """Send `rows` cases through the stage, in a process of its own.
+
+    Args:
+        folder: an empty folder, in which everything is written.
+        rows: how many cases; there are about 100 kinds, in turn.
+
+    Returns:
+        `kinds`: {kind: {`cases`, `survived`, `lost`}}; the sums of these; `problems`: what went wrong
+        besides, an empty list if nothing did; `examples` of lost cases; `seconds`, and `peak_mb`, the memory
+        of the largest process (resident, in MB).
+    """
+    place = folder / "list"
+    place.mkdir()
+    (folder / "outside.jpg").write_bytes(hostile_server.picture(0))
+    (place / "link.jpg").symlink_to(folder / "outside.jpg")
+    (place / "out").symlink_to(folder)
+    os.mkfifo(place / "pipe")
+    with hostile_server.serving() as (port, tls_port):
+        listed = cases(rows, place, port, tls_port)
+        with (place / "list.csv").open("w", encoding="utf-8", newline="") as stream:
+            csv.writer(stream).writerows([("label", "url"), *((case.label, case.url) for case in listed)])
+        before = _files(folder)
+        code, said, seconds, peak_mb = _run(folder)
+    if code != 0:
+        raise RuntimeError(f"the stage ended with code {code}: {said[-2000:]}")
+    problems = [said] if "Traceback" in said else []
+    new = {path for path in _files(folder) - before if path.parts[0] not in ("photos", "store")}
+    problems += [f"a file outside: {path}" for path in sorted(new - {Path("metrics.json"), Path("said")})]
+    return (
+        judge(listed, folder / "photos")
+        | {"seconds": seconds, "peak_mb": peak_mb}
+        | ({"problems": problems + _strangers(listed, folder / "photos")})
+    )
+
+
+def _files(folder: Path) -> set[Path]:
+    return {path.relative_to(folder) for path in folder.rglob("*") if not path.is_dir()}
+
+
+def _run(folder: Path) -> tuple[int, str, float, float]:
+    options = {
+        "source": folder / "list" / "list.csv",
+        "store": folder / "store",
+        "concurrency": 64,
+        "host-concurrency": 64,
+        "host-delay": 0,
+        "timeout": 4,
+        "retries": 2,
+        "max-bytes": MAX_BYTES,
+        "max-pixels": MAX_PIXELS,
+        "user-agent": "prunet-faults",
+    }
+    command = [sys.executable, "-m", "stages.ingest", "--private-addresses"]
+    command += [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    began = time.monotonic()
+    with (folder / "said").open("wb") as said:
+        process = subprocess.Popen(
+            [*command, str(folder / "photos"), str(folder / "metrics.json")], stdout=said, stderr=said
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    text = (folder / "said").read_text(encoding="utf-8", errors="replace")
+    return process.returncode, text, time.monotonic() - began, usage.ru_maxrss / 1024
+
+
+def judge(listed: list[Case], photos: Path) -> dict[str, Any]:
+    """Compare the manifest with what must have become of each case; count, and keep a few lost ones."""
+    with (photos / "manifest.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    if len(rows) != len(listed):
+        raise RuntimeError(f"{len(rows)} rows in the manifest, {len(listed)} in the list")
+    kinds: dict[str, dict[str, int]] = {}
+    examples: list[str] = []
+    kept: set[bytes] = set()
+    for case, row in zip(listed, rows, strict=True):
+        statuses = case.statuses
+        if "ok" in statuses and case.data is not None and _digest(case.data) in kept:
+            statuses = ("duplicate",)
+        survived = row["status"] in statuses
+        if row["status"] == "ok":
+            survived &= case.data == (photos / row["image"]).read_bytes()
+            kept.add(_digest(case.data or b""))
+        counts = kinds.setdefault(case.kind, {"cases": 0, "survived": 0, "lost": 0})
+        counts["cases"] += 1
+        counts["survived" if survived else "lost"] += 1
+        if not survived and len(examples) < 10:
+            told = f"{row['status']} ({row['detail']})"
+            examples.append(f"{case.kind}: {case.url[:80]} is {told}, not {' or '.join(statuses)}")
+    sums = {name: sum(counts[name] for counts in kinds.values()) for name in ("cases", "survived", "lost")}
+    return {"kinds": kinds, **sums, "examples": examples}
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def _strangers(listed: list[Case], photos: Path) -> list[str]:
+    """Find images that are there twice, or that no row asked for."""
+    wanted = {_digest(case.data) for case in listed if case.data is not None and "ok" in case.statuses}
+    found = [
+        _digest(path.read_bytes()) for path in photos.rglob("*") if path.is_file() and path.parent != photos
+    ]
+    problems = (
+        [f"{len(found) - len(set(found))} images are there twice"] if len(set(found)) < len(found) else []
+    )
+    return problems + [f"{len(set(found) - wanted)} images are no row's"] * bool(set(found) - wanted)

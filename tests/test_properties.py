@@ -1,0 +1,346 @@
+"""Laws that hold for any input, on inputs that hypothesis invents; the same ones in every run."""
+
+import copy
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from prunet import params
+from prunet.base import dataset
+from prunet.base.errors import InputError
+from prunet.faces import scraping, splitting
+from prunet.pruning import tickets
+from prunet.pruning.masks import CRITERIA, prune, remove_lowest
+
+PARAMS = Path(__file__).parent.parent / "params.yaml"
+FEW = settings(
+    max_examples=60,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+WRITES = settings(FEW, max_examples=20)  # each example waits for the disk
+SHAPES = st.tuples(st.integers(1, 3), hnp.array_shapes(max_dims=4, max_side=5)).map(lambda s: (s[0], *s[1]))
+VALUES = st.one_of(  # -0.0 and numbers near zero, too, and many that are equal
+    st.floats(-(2.0**100), 2.0**100, width=32), st.sampled_from([0.0, -0.0, 1.0, -1.0])
+)
+
+
+def taken_or_refused(load, path):
+    """What `load` makes of a file; None if it refuses it, by name."""
+    refusals = []
+    try:
+        return load(path)
+    except InputError as error:
+        refusals.append(error.message)
+    assert str(path) in refusals[0]
+    return None
+
+
+@st.composite
+def networks(draw):
+    """Weights and masks (R, *shape) of one to three layers, each with a survivor in every replicate."""
+    replicates = draw(st.integers(1, 3))
+    weights, masks = {}, {}
+    for number in range(draw(st.integers(1, 3))):
+        shape = (replicates, *draw(hnp.array_shapes(max_dims=3, max_side=5)))
+        weights[f"layer{number}"] = draw(hnp.arrays(np.float32, shape, elements=VALUES))
+        mask = draw(hnp.arrays(np.bool_, shape))
+        mask.reshape(replicates, -1)[:, draw(st.integers(0, mask[0].size - 1))] = True
+        masks[f"layer{number}"] = mask
+    return weights, masks
+
+
+OPTIONS = st.fixed_dictionaries(
+    {
+        "rate": st.floats(0, 1),
+        "output_rate_factor": st.floats(0, 1),
+        "scope": st.sampled_from(["layer", "global"]),
+        "criterion": st.sampled_from(list(CRITERIA)),
+        "seed": st.integers(0, 2**32),
+    }
+)
+
+
+@FEW
+@given(networks(), OPTIONS)
+def test_masks_nest_and_no_layer_is_emptied(network, options):
+    weights, masks = network
+    after = prune(weights, masks, **options)
+    assert list(after) == list(masks)
+    for name, mask in masks.items():
+        assert after[name].shape == mask.shape
+        assert not (after[name] & ~mask).any()
+        assert after[name].reshape(len(mask), -1).any(axis=1).all()
+
+
+@FEW
+@given(networks(), OPTIONS)
+def test_exactly_the_rounded_share_goes(network, options):
+    weights, masks = network
+    after = prune(weights, masks, **options)
+    rate = options["rate"]
+    for replicate in range(len(next(iter(masks.values())))):
+        left = {name: int(mask[replicate].sum()) for name, mask in after.items()}
+        had = {name: int(mask[replicate].sum()) for name, mask in masks.items()}
+        if options["scope"] == "global":
+            total = sum(had.values())
+            most = total - len(masks)  # the best of every layer is protected
+            assert sum(left.values()) == total - min(math.floor(rate * total + 0.5), most)
+        else:
+            for name, count in had.items():
+                share = rate * (options["output_rate_factor"] if name == list(masks)[-1] else 1)
+                assert left[name] == count - min(math.floor(share * count + 0.5), count - 1)
+
+
+@FEW
+@given(networks(), OPTIONS)
+def test_a_rate_of_zero_changes_nothing(network, options):
+    weights, masks = network
+    after = prune(weights, masks, **options | {"rate": 0.0})
+    for name, mask in masks.items():
+        np.testing.assert_array_equal(after[name], mask)
+
+
+@FEW
+@given(
+    hnp.arrays(np.float64, st.integers(1, 40), elements=st.integers(0, 3).map(float)),
+    st.floats(0, 1),
+    st.data(),
+)
+def test_what_goes_is_lower_or_equal_and_earlier_than_what_stays(scores, rate, data):
+    mask = data.draw(hnp.arrays(np.bool_, scores.shape))
+    assume(mask.any())
+    after = remove_lowest(scores, mask, rate)
+    gone, stays = np.flatnonzero(mask & ~after), np.flatnonzero(after)
+    if len(gone):
+        last = max((scores[index], index) for index in gone)
+        assert all(last < (scores[index], index) for index in stays)
+
+
+@WRITES
+@given(networks())
+def test_a_cell_comes_back_bit_by_bit(tmp_path, network):
+    weights, masks = network
+    zeroed = {name: np.where(masks[name], values, np.float32(0)) for name, values in weights.items()}
+    replicates = len(next(iter(masks.values())))
+    everything = zeroed | {"bias": np.arange(replicates * 2, dtype=np.float32).reshape(replicates, 2)}
+    tickets.save_cell(tmp_path / "cell", everything, masks, {})
+    loaded, loaded_masks = tickets.load_network(tmp_path / "cell")
+    assert list(loaded) == list(everything)
+    assert list(loaded_masks) == list(masks)
+    for name, values in everything.items():
+        assert loaded[name].dtype == np.float32
+        assert loaded[name].shape == values.shape
+        assert loaded[name].tobytes() == values.tobytes()
+    for name, mask in masks.items():
+        np.testing.assert_array_equal(loaded_masks[name], mask)
+
+
+@WRITES
+@given(SHAPES, st.sampled_from([np.float32, np.int64]), st.data())
+def test_weights_of_any_shape_come_back(tmp_path, shape, dtype, data):
+    values = data.draw(hnp.arrays(dtype, shape, elements=VALUES if dtype == np.float32 else None))
+    tickets.save_weights(tmp_path / "weights", {"b": values, "a": values[:1]})
+    loaded = tickets.load_weights(tmp_path / "weights")
+    assert list(loaded) == ["b", "a"]
+    assert loaded["b"].dtype == dtype
+    assert loaded["b"].tobytes() == values.tobytes()
+
+
+@WRITES
+@given(st.data(), st.integers(2, 4), st.integers(0, 6))
+def test_a_dataset_comes_back(tmp_path, data, classes, more):
+    labels = np.arange(3 * classes + more) % classes
+    split = (np.arange(len(labels)) // classes % 3).astype(np.uint8)
+    shape = (len(labels), *data.draw(hnp.array_shapes(min_dims=3, max_dims=3, max_side=4)))
+    images = data.draw(hnp.arrays(np.uint8, shape))
+    names = data.draw(st.lists(st.text(st.characters(codec="utf-8")), min_size=classes, max_size=classes))
+    dataset.save(tmp_path / "data", images, labels, split, names)
+    loaded = dataset.load(tmp_path / "data")
+    assert loaded["class_names"] == names
+    for name, values in (("images", images), ("labels", labels), ("split", split)):
+        np.testing.assert_array_equal(loaded[name], values)
+        assert loaded[name].dtype == values.dtype
+
+
+@WRITES
+@given(st.data())
+def test_a_damaged_file_is_refused_or_holds_what_it_should(tmp_path, data):
+    """Any one place of a cell's or a dataset's file holds another byte, or the file ends there."""
+    rng = np.random.default_rng(0)
+    masks = {"w": rng.random((1, 4, 3)) < 0.5}
+    tickets.save_masks(tmp_path / "masks", masks)
+    tickets.save_weights(tmp_path / "weights", {"w": rng.normal(size=(1, 4, 3)).astype(np.float32)})
+    labels, split = np.arange(6) % 2, np.repeat([0, 1, 2], 2).astype(np.uint8)
+    dataset.save(tmp_path / "data", np.zeros((6, 1, 2, 2), np.uint8), labels, split, ["a", "b"])
+    for name, load in (
+        ("masks", tickets.load_masks),
+        ("weights", tickets.load_weights),
+        ("data", dataset.load),
+    ):
+        content = bytearray((tmp_path / name).read_bytes())
+        place = data.draw(st.integers(0, len(content) - 1))
+        byte = data.draw(st.one_of(st.none(), st.integers(0, 255)))
+        if byte is None:
+            del content[place:]
+        else:
+            content[place] = byte
+        (tmp_path / name).write_bytes(content)
+        loaded = taken_or_refused(load, tmp_path / name)
+        assert loaded is None or loaded
+
+
+HASHES = st.lists(  # near-duplicates are common
+    st.tuples(*[st.integers(0, 15).map(lambda n: n * 0x0101010101010101) | st.integers(0, 2**64 - 1)] * 2),
+    min_size=1,
+    max_size=12,
+)
+
+
+@FEW
+@given(HASHES, st.integers(0, 64), st.data())
+def test_near_duplicates_never_lie_on_two_sides_and_more_images_move_none(hashes, distance, data):
+    sides = np.array(
+        data.draw(st.lists(st.integers(0, 2), min_size=len(hashes), max_size=len(hashes))), np.uint8
+    )
+    hashes = np.array(hashes, np.uint64)
+    split, joined = splitting.keep_together(hashes, sides, distance)
+    kept = np.flatnonzero(split != splitting.LEFT_OUT)
+    for i in kept:
+        for j in kept:
+            if (np.bitwise_count(hashes[i] ^ hashes[j]) <= distance).any():
+                assert split[i] == split[j]
+    fewer = data.draw(st.integers(0, len(hashes)))
+    before, joined_before = splitting.keep_together(hashes[:fewer], sides[:fewer], distance)
+    np.testing.assert_array_equal(before, split[:fewer])
+    np.testing.assert_array_equal(joined_before, joined[:fewer])
+
+
+@FEW
+@given(st.text(), st.integers(0, 2**32), st.tuples(st.integers(1, 98), st.integers(1, 98)))
+def test_every_whole_block_of_a_label_has_the_exact_shares(label, seed, shares):
+    train, val = shares
+    assume(train + val < 100)
+    block = splitting.block_of((train, val, 100 - train - val))
+    sides = [splitting.side_of(label, place, block, seed) for place in range(2 * len(block))]
+    for part in (sides[: len(block)], sides[len(block) :]):
+        assert sorted(part) == sorted(block.tolist())
+
+
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.sampled_from([10**30, -1, 0, 2**63]),
+    st.floats(),
+    st.text(max_size=8),
+    st.dates(),
+)
+ANYTHING = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5) | SCALARS, inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+def places(value, path=()):
+    """Every place in a tree of dicts and lists."""
+    yield path
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from places(inner, (*path, key))
+
+
+VALID = yaml.safe_load(PARAMS.read_text())
+PLACES = [path for path in places(VALID) if path]
+
+
+@settings(FEW, max_examples=150)
+@given(st.lists(st.tuples(st.sampled_from(PLACES), st.none() | ANYTHING), min_size=1, max_size=2))
+def test_changed_params_are_taken_or_refused_in_a_sentence(tmp_path, changes):
+    values = copy.deepcopy(VALID)
+    for path, new in changes:
+        inner = values
+        for key in path[:-1]:
+            known = key in inner if isinstance(inner, dict) else isinstance(inner, list) and key < len(inner)
+            assume(known and isinstance(inner[key], dict | list))
+            inner = inner[key]
+        assume(path[-1] in inner if isinstance(inner, dict) else path[-1] < len(inner))
+        if new is None:
+            del inner[path[-1]]
+        else:
+            inner[path[-1]] = new
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+    values = taken_or_refused(params.load, tmp_path / "params.yaml")
+    assert values is None or set(values) == set(VALID)
+
+
+@settings(FEW, max_examples=150)
+@given(st.integers(0, len(PARAMS.read_bytes()) - 1), st.binary(max_size=4), st.integers(0, 6))
+def test_params_with_other_bytes_are_taken_or_refused_in_a_sentence(tmp_path, place, new, length):
+    content = PARAMS.read_bytes()
+    (tmp_path / "params.yaml").write_bytes(content[:place] + new + content[place + length :])
+    values = taken_or_refused(params.load, tmp_path / "params.yaml")
+    assert values is None or set(values) == set(VALID)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[" * 1000,
+        "seed: 2001-13-45",
+        "&a [*a]",
+        "? [1]\n: 2",
+        "9" * 5000,
+        "a: !!python/name:os",
+        "\0",
+    ],
+)
+def test_what_is_no_params_file_is_refused_in_a_sentence(tmp_path, text):
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"params\.yaml"):
+        params.load(tmp_path / "params.yaml")
+
+
+LINES = st.lists(
+    st.one_of(
+        st.sampled_from(
+            [b"label,url", b"ada,http://a/1.jpg", b"ada,../x", b'"a"",b"', b'a,"', b",", b"a,b,c", b"\0"]
+        ),
+        st.binary(max_size=12),
+    ),
+    max_size=6,
+)
+
+
+@settings(FEW, max_examples=150)
+@given(st.booleans(), LINES, st.sampled_from([b"\n", b"\r\n", b"\r", b""]))
+def test_any_list_gives_rows_that_are_settled_or_a_sentence(tmp_path, headed, lines, end):
+    path = tmp_path / "list.csv"
+    path.write_bytes((b"label,url\n" if headed else b"") + end.join(lines))
+    rows = taken_or_refused(scraping.read_list, path)
+    if rows is None:
+        return
+    screened = scraping.screen(rows)
+    assert [row["row"] for row in screened] == [str(number) for number in range(1, len(rows) + 1)]
+    wanted = {row["url"] for row in screened if not row["status"]}
+    fetched = {"status": "ok", "detail": "", "image": "0123456789abcdef.jpg"}
+    scraping.settle(screened, dict.fromkeys(wanted, fetched))
+    assert all(row["status"] in scraping.STATUSES for row in screened)
+    for row in screened:
+        if row["status"] == "ok":
+            folder, _, name = row["image"].partition("/")
+            assert name == fetched["image"]
+            assert (tmp_path / folder).resolve().parent == tmp_path.resolve()
+    assert sum(scraping.count(screened)[status] for status in scraping.STATUSES) == len(rows)
