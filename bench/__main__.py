@@ -63,7 +63,7 @@ def main(only: tuple[str, ...], quick: bool, profile: bool, output: Path) -> Non
 
 def table(results: dict[str, Any], spread: dict[str, dict[str, float]]) -> str:
     """Lay out every number with its range over the repeats and its target."""
-    lines = [f"{'what':38}{'value':>10}  {'min to max':20}target"]
+    lines = [f"{'what':50}{'value':>10}  {'min to max':20}target"]
     for key, value in results.items():
         if isinstance(value, dict | bool):
             continue
@@ -74,9 +74,9 @@ def table(results: dict[str, Any], spread: dict[str, dict[str, float]]) -> str:
             target = f"at least {AT_LEAST[key]}: {'met' if value >= AT_LEAST[key] else 'missed'}"
         elif key in AT_MOST:
             target = f"at most {AT_MOST[key]}: {'met' if value <= AT_MOST[key] else 'missed'}"
-        lines.append(f"{key:38}{value:>10.4g}  {between:20}{target}".rstrip())
+        lines.append(f"{key:50}{value:>10.4g}  {between:20}{target}".rstrip())
     for name, share in results.get("default_run_split", {}).items():
-        lines.append(f"{'  default run: ' + name:38}{share:>10.1%}")
+        lines.append(f"{'  default run: ' + name:50}{share:>10.1%}")
     return "\n".join(lines)
 
 

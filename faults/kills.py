@@ -13,6 +13,8 @@ from tqdm import tqdm
 from faults import miniature
 from faults.outcomes import Outcome
 
+TRIES = 6  # to kill a stage before it ends, each time sooner
+
 
 def campaign(cases: int, *targets: str, seed: int = 0) -> Outcome:
     """Kill `dvc repro` of a small copy `cases` times, in every stage if there are enough, and let it finish.
@@ -58,32 +60,34 @@ def durations(clone: Path, targets: tuple[str, ...]) -> dict[str, float]:
 def kill_all(
     clone: Path, targets: tuple[str, ...], seconds: dict[str, float], cases: int, rng: random.Random
 ) -> tuple[list[str], list[str]]:
-    """Kill run after run; return the stage that each kill hit, and a sentence for each run that failed."""
+    """Kill run after run; return the stage that each kill hit, and a sentence if a run failed by itself."""
     hits: list[str] = []
-    for stage in tqdm(planned(list(seconds), cases, rng), desc="kills", unit="kill", disable=None):
-        for arguments in (targets, ("--force", "--single-item", stage)):
-            hit, said = kill_in(clone, stage, rng.uniform(0, seconds[stage]), ("repro", *arguments))
+    order = list(seconds)
+    for stage in tqdm(planned(order, cases, rng), desc="kills", unit="kill", disable=None):
+        for attempt in range(TRIES):
+            # One that was done before the kill, or in an earlier run, runs once more by itself.
+            arguments = ("--force", "--single-item", stage) if attempt else targets
+            delay = rng.uniform(0, seconds[stage] / 2**attempt)
+            hit, said = kill_in(clone, order[order.index(stage) :], delay, ("repro", *arguments))
             if said is not None:
                 return hits, [f"the run after {len(hits)} kills failed by itself: {said[-500:]}"]
-            if hit:
-                hits.append(hit)
+            hits += [hit] if hit else []
             if hit == stage:
                 break
-            # It was done before the kill, or in an earlier run: then it runs once more, by itself.
     return hits, []
 
 
 def planned(stages: list[str], cases: int, rng: random.Random) -> list[str]:
     """Return the stages to kill, in their order: each once, then any again until there are `cases`."""
-    once = [stages[number * len(stages) // cases] for number in range(min(cases, len(stages)))]
-    once = stages if cases >= len(stages) else once
-    return sorted(once + rng.choices(stages, k=max(cases - len(stages), 0)), key=stages.index)
+    count = min(cases, len(stages))
+    once = [stages[number * len(stages) // count] for number in range(count)]
+    return sorted(once + rng.choices(stages, k=cases - count), key=stages.index)
 
 
 def kill_in(
-    clone: Path, stage: str, delay: float, arguments: tuple[str, ...]
+    clone: Path, stages: list[str], delay: float, arguments: tuple[str, ...]
 ) -> tuple[str | None, str | None]:
-    """Run DVC, and kill it `delay` seconds after it began `stage`.
+    """Run DVC, and kill it `delay` seconds after it began one of `stages`.
 
     Returns:
         The stage that was running when it was killed, None if it ended before; what was said if it failed.
@@ -94,7 +98,7 @@ def kill_in(
         for line in lines:
             said.append(line)
             running = miniature.begun(line) or running
-            if miniature.begun(line) == stage:
+            if running in stages and not killer.ident:
                 killer.start()
         killer.cancel()
         if killer.is_alive():  # before wait(): until then nobody else has the number of this group

@@ -300,8 +300,9 @@ def test_what_differs_is_left_or_is_damaged_is_found(tmp_path):
 def test_a_run_that_is_killed_again_and_again_loses_nothing():
     """`test_pipeline.py` kills a training, which goes on from its checkpoint."""
     outcome = kills.campaign(2, "digits")
-    assert outcome.cases == 2
+    assert outcome.cases >= 2
     assert outcome.problems == []
+    assert outcome.notes == ["killed in 2 of 2 stages"]
 
 
 @pytest.mark.slow

@@ -76,7 +76,7 @@ def test_every_form_is_timed_on_every_batch(folder):
     table = pd.read_csv(folder / "metrics" / "latency.csv", dtype={"round": str})
     cpu = table[table["device"] == "cpu"]
     assert cpu.groupby(["round", "batch"])["form"].apply(sorted).tolist() == [
-        ["dense", "masked", "shrunk", "sparse"]
+        ["dense", "masked", "numpy", "shrunk", "sparse"]
     ] * (2 * len(ROUNDS))
     assert (table["ms_low"] <= table["ms_median"]).all()
     assert (table["ms_median"] <= table["ms_high"]).all()

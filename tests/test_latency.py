@@ -1,4 +1,5 @@
 import gc
+import math
 
 import pytest
 import torch
@@ -33,6 +34,7 @@ class Clock:
 def clock(monkeypatch):
     clock = Clock()
     monkeypatch.setattr(latency, "perf_counter", clock)
+    monkeypatch.setattr(latency, "SLOW_SECONDS", math.inf)
     return clock
 
 
@@ -85,6 +87,12 @@ def test_forms_take_turns_and_the_first_call_of_a_turn_does_not_count(clock, mon
     turns = "ab" + 2 * ("aaa" + "bbb")
     assert "".join(order) == turns
     assert times == {"a": [1] * 4, "b": [1] * 4}
+
+
+def test_of_a_slow_form_every_call_but_the_very_first_counts(clock, monkeypatch):
+    monkeypatch.setattr(latency, "SLOW_SECONDS", 1.0)
+    times = latency.alternate({"slow": clock.form(5, 2), "quick": clock.form(1, 0.5)}, None, seconds=0.1)
+    assert times == {"slow": [2], "quick": [1]}
 
 
 def test_forms_run_for_inference_with_as_many_threads_of_numpy_as_of_pytorch():
@@ -165,6 +173,13 @@ def test_the_best_form_of_a_density_counts():
     sparse = slow | {0.05: (1, 2, 3)}
     assert latency.crossover(rows(DENSE, shrunk=shrunk, sparse=sparse)) == 0.1
     assert latency.crossover(rows(DENSE, sparse=sparse)) == 0.05
+
+
+def test_what_cheaper_calls_win_for_a_dense_network_is_not_won_by_pruning():
+    numpy = dict.fromkeys(DENSE, (5, 5, 5))
+    sparse = {1.0: (6, 6, 6), 0.2: (6, 6, 6), 0.1: (4, 4, 4), 0.05: (3, 3, 3)}
+    assert latency.crossover(rows(DENSE, sparse=sparse)) == 1.0
+    assert latency.crossover(rows(DENSE, numpy=numpy, sparse=sparse)) == 0.1
 
 
 def test_no_rows_have_no_crossover():

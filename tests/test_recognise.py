@@ -12,7 +12,8 @@ from PIL import Image
 from prunet.base import dataset
 from prunet.base.errors import InputError
 from prunet.deployment import compact, inference
-from prunet.faces import detection, gray
+from prunet.faces import detection
+from prunet.faces.images import load_rgb
 from prunet.networks import batches, models
 from prunet.recognition import drawing, faces, pictures
 from prunet.recognition.tables import printable, table
@@ -119,7 +120,7 @@ def prove_equality(folder):
     expected, right = probabilities.argmax(1), data["labels"][test]
     source = {row["image"]: row["photo"] for row in read_table(folder / "crops" / "manifest.csv")}
     photo_of = {
-        gray.read_picture(folder / "gray" / row["image"]).tobytes(): folder / "photos" / source[row["image"]]
+        load_rgb(folder / "gray" / row["image"])[..., 0].tobytes(): folder / "photos" / source[row["image"]]
         for row in read_table(folder / "gray" / "manifest.csv")
     }
     photos = [photo_of[image.tobytes()] for image in data["images"][test]]

@@ -11,11 +11,13 @@ from torch import Tensor, nn
 from prunet.deployment import compact, inference
 from prunet.deployment.selection import Ticket
 from prunet.deployment.shrinking import shrink
-from prunet.deployment.sparse import sparsify
+from prunet.deployment.sparse import UNCHANGED, sparsify
 from prunet.footprint import latency
 from prunet.footprint.memory import forward_peak_bytes, parameter_bytes
-from prunet.footprint.operations import operations
+from prunet.footprint.operations import LAYERS, operations
 from prunet.footprint.sizes import sizes
+
+WIDE = 64  # images: for more of them the same products are the quickest
 
 Row = dict[str, Any]
 
@@ -73,8 +75,9 @@ def sparse_bytes(model: nn.Module) -> int:
 def latencies(dense: nn.Module, ticket: Ticket, batches: Sequence[Tensor], seconds: float) -> list[Row]:
     """Time a forward pass of every form on every batch (B, C, H, W), alternating, on the batches' device.
 
-    Forms: `dense` (the unpruned network), `masked` (the same shape with zeros), `shrunk` (what nothing
-    reaches is removed) and `sparse` (that, every layer by the quickest sparse or dense product).
+    Forms: `dense` (the unpruned network), `numpy` (the same, its fully connected layers in NumPy, whose
+    calls cost less: what is won by that is not won by pruning), `masked` (zeros where it was pruned),
+    `shrunk` (what nothing reaches is removed) and `sparse` (that, every layer by its quickest product).
 
     Returns:
         The rows of `latency.measure` with `round`, `density` and `device`.
@@ -86,23 +89,33 @@ def latencies(dense: nn.Module, ticket: Ticket, batches: Sequence[Tensor], secon
     forms = {"dense": dense.to(device), "masked": masked.to(device), "shrunk": small.to(device)}
     rows: list[Row] = []
     for images in batches:
-        sparse, _ = sparsify(forms["shrunk"], images)
-        rows += latency.measure(forms | {"sparse": sparse}, [images], seconds)
+        made = {
+            "numpy": sparsify(forms["dense"], images, all_in_numpy(dense))[0],
+            "sparse": sparsify(forms["shrunk"], images[:WIDE])[0],
+        }
+        rows += latency.measure(forms | made, [images], seconds)
     where = {"round": about["round"], "density": about["density"], "device": device.type}
     return [where | row for row in rows]
+
+
+def all_in_numpy(model: nn.Module) -> dict[str, str]:
+    """Choose for `sparsify` that fully connected layers are dense products of NumPy, and all else stays."""
+    layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, LAYERS)}
+    return {name: "dense" if isinstance(layer, nn.Linear) else UNCHANGED for name, layer in layers.items()}
 
 
 def best(rows: Sequence[Row]) -> Row:
     """Return the median milliseconds on the CPU for each batch size B.
 
-    `ms_dense_B`, `ms_masked_B`, and of the quickest other form `ms_best_B` and its name, `best_B`.
+    `ms_dense_B`, `ms_numpy_B`, `ms_masked_B`, and of the quicker of `shrunk` and `sparse` `ms_best_B` and its
+    name, `best_B`.
     """
     flat: Row = {}
     for batch in dict.fromkeys(row["batch"] for row in rows):
         times = {
             row["form"]: row["ms_median"] for row in rows if row["batch"] == batch and row["device"] == "cpu"
         }
-        flat |= {f"ms_{form}_{batch}": times.pop(form) for form in ("dense", "masked")}
+        flat |= {f"ms_{form}_{batch}": times.pop(form) for form in ("dense", "numpy", "masked")}
         quickest = min(times, key=lambda form: times[form])
         flat |= {f"ms_best_{batch}": times[quickest], f"best_{batch}": quickest}
     return flat

@@ -1,7 +1,6 @@
 """Grayscale faces of one size, and contact sheets on which a person can check them."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -26,12 +25,6 @@ class Entry(NamedTuple):
     image: NDArray[np.uint8]  # (H, W, 3), RGB
     name: str  # printed below
     reason: str | None  # why it is left out; None if it is kept
-
-
-def read_picture(path: Path) -> NDArray[np.uint8]:
-    """Read a picture that a stage wrote, (H, W) or (H, W, 3) uint8 as it is stored."""
-    with Image.open(path) as image:
-        return np.asarray(image)
 
 
 def scaled(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

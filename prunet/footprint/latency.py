@@ -2,7 +2,7 @@
 
 import gc
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from time import perf_counter
@@ -12,7 +12,9 @@ import torch
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 
+DENSE = ("dense", "numpy")  # the unpruned network, in PyTorch and with NumPy's cheaper calls
 BLOCK_SECONDS = 0.002  # that a form runs before it is the next one's turn
+SLOW_SECONDS = 0.05  # a call that takes longer fills the caches in a small part of its time
 
 
 def measure(
@@ -65,16 +67,17 @@ def alternate(
     """Return the times (s) of `form(argument)`, the forms taking turns until each had about `seconds`.
 
     A turn is a block of calls: at work a network finds its own weights in the caches, not another's. The
-    first call of a block does not count, for it finds the other's.
+    first call of a block does not count, for it finds the other's; if it takes `SLOW_SECONDS`, no matter.
     """
     times: dict[str, list[float]] = {name: [] for name in forms}
     with _no_garbage_collection(), threadpool_limits(torch.get_num_threads(), user_api="blas"):
-        for form in forms.values():  # what is slow for the first time
-            _seconds(form, argument)
+        # First of all what is slow for the first time.
+        slow = {name: _seconds(form, argument) > SLOW_SECONDS for name, form in forms.items()}
         end = perf_counter() + seconds * len(forms)
         while not times[next(iter(forms))] or perf_counter() < end:
             for name, form in forms.items():
-                _seconds(form, argument)
+                if not slow[name]:
+                    _seconds(form, argument)
                 block_end = perf_counter() + BLOCK_SECONDS
                 times[name].append(_seconds(form, argument))
                 while perf_counter() < block_end:
@@ -103,13 +106,14 @@ def _no_garbage_collection() -> Iterator[None]:
 
 
 def crossover(rows: Sequence[Mapping[str, Any]]) -> float | None:
-    """Return the highest density from which on down the best other form is clearly faster than `dense`.
+    """Return the highest density from which on down the best pruned form is clearly faster than a dense one.
 
-    Clearly: its upper quartile lies below the lower quartile of the dense form. The best form of a density is
-    the one with the lowest median.
+    Clearly: its upper quartile lies below the lower quartile of the dense network, in whichever of its
+    `DENSE` forms has the lower median. The best form of a density is the one with the lowest median.
 
     Args:
-        rows: of `measure`, of one batch size, each with its `density`; each density has one of form `dense`.
+        rows: of `measure`, of one batch size, each with its `density`, and at every density one of form
+            `dense`.
 
     Returns:
         The density, 0 to 1, or None if that is so not even at the lowest.
@@ -118,12 +122,15 @@ def crossover(rows: Sequence[Mapping[str, Any]]) -> float | None:
     by_density = sorted(rows, key=lambda row: row["density"])
     for density, group in groupby(by_density, key=lambda row: row["density"]):
         forms = {row["form"]: row for row in group}
-        dense = forms.pop("dense")
-        best = min(forms.values(), key=lambda row: row["ms_median"])
-        if best["ms_high"] >= dense["ms_low"]:
+        dense = _quickest([forms.pop(name) for name in DENSE if name in forms])
+        if _quickest(forms.values())["ms_high"] >= dense["ms_low"]:
             break
         reached = density
     return reached
+
+
+def _quickest(rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    return min(rows, key=lambda row: row["ms_median"])
 
 
 def sentence(crossovers: Mapping[int, float | None]) -> str:
