@@ -260,6 +260,11 @@ def places(value, path=()):
             yield from places(inner, (*path, key))
 
 
+def holds(value, key):
+    """Whether a tree that was changed still has this key of a dict, or this number of a list."""
+    return key in value if isinstance(value, dict) else isinstance(value, list) and key in range(len(value))
+
+
 VALID = yaml.safe_load(PARAMS.read_text())
 PLACES = [path for path in places(VALID) if path]
 
@@ -271,10 +276,9 @@ def test_changed_params_are_taken_or_refused_in_a_sentence(tmp_path, changes):
     for path, new in changes:
         inner = values
         for key in path[:-1]:
-            known = key in inner if isinstance(inner, dict) else isinstance(inner, list) and key < len(inner)
-            assume(known and isinstance(inner[key], dict | list))
+            assume(holds(inner, key))
             inner = inner[key]
-        assume(path[-1] in inner if isinstance(inner, dict) else path[-1] < len(inner))
+        assume(holds(inner, path[-1]))
         if new is None:
             del inner[path[-1]]
         else:

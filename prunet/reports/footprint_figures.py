@@ -4,7 +4,14 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator, PercentFormatter
+from matplotlib.ticker import (
+    FixedLocator,
+    FuncFormatter,
+    LogLocator,
+    NullFormatter,
+    NullLocator,
+    PercentFormatter,
+)
 
 from prunet.reports.canvas import column, density_axes, legend, shades
 
@@ -23,13 +30,14 @@ def sizes_by_density(footprint: pd.DataFrame, title: str) -> Figure:
     for name, (label, look) in SIZES.items():
         axes.plot(footprint["density"], footprint[name] / 1000, label=label, markersize=3, **look)
     axes.set(yscale="log", ylabel="size on disk (kB)")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda size, _: f"{size:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     return legend(figure, axes)
 
 
 def speedups_by_density(footprint: pd.DataFrame, title: str) -> Figure:
-    """Draw by density how many times as quick as the dense network its best smaller or sparse form is."""
+    """Draw by density how many times as quick as dense PyTorch the best smaller or sparse form is."""
     figure, axes = density_axes(footprint, title)
     batches = [int(name.split("_")[-1]) for name in footprint.columns if name.startswith("ms_dense_")]
     for batch, color, marker in zip(batches, shades(len(batches)), MARKERS, strict=False):
@@ -38,6 +46,8 @@ def speedups_by_density(footprint: pd.DataFrame, title: str) -> Figure:
         axes.plot(footprint["density"], gained, label=label, color=color, marker=marker, markersize=3)
     axes.axhline(1, color="0.5", linewidth=0.8, zorder=0)
     axes.set(yscale="log", ylabel="times as quick as dense")
+    lowest, highest = axes.get_ylim()
+    axes.set_ylim(min(lowest, 0.5), max(highest, 2))  # noise around 1 must look like noise
     axes.yaxis.set_major_locator(FixedLocator([0.2, 0.5, 1, 2, 5, 10, 20, 50]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda times, _: f"{times:g}"))
     axes.yaxis.set_minor_locator(NullLocator())
