@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
 
-.PHONY: repro test study bench lint format clean
+.PHONY: repro test study bench faults audit lint format clean
 
 repro: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
@@ -23,6 +23,14 @@ study: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m bench bench/results.json
+
+# Kills, full disks, damaged files, a hostile web: about an hour, on a machine that does nothing else.
+faults: $(VENV)/.installed-dev
+	$(BIN)/python -m faults
+
+# Known vulnerabilities of all that is installed; needs the internet, and fails if it cannot ask (--strict).
+audit: $(VENV)/.installed-dev
+	$(BIN)/pip-audit --strict --local
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check

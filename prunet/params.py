@@ -20,7 +20,7 @@ Scheme = Literal["original", "trained", "random", "shuffled", "random-mask"]
 class Block(BaseModel):
     """A block of params.yaml: no unknown names, no text where a number belongs."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Training(Block):
@@ -238,10 +238,10 @@ def load(path: Path) -> dict[str, Any]:
         return Params.model_validate(values).model_dump(by_alias=True)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}).") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not YAML: {error}") from None
     except ValidationError as errors:
         raise InputError("; ".join(_sentence(path, error) for error in errors.errors())) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # also a date that there is not
+        raise InputError(f"{path} is not YAML: {error}") from None
 
 
 def study(values: dict[str, Any], name: str) -> dict[str, Any]:

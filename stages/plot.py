@@ -3,10 +3,14 @@
 from pathlib import Path
 
 import click
-import pandas as pd
 
 from prunet.base import files
 from prunet.reports import canvas, figures, footprint_figures, summary
+
+# What the figures need of each table.
+SUMMARY = ("scheme", "round", "density", "accuracy_mean", "early_stop_step_mean")
+FOOTPRINT = ("round", "density", *footprint_figures.SIZES)
+QUANTISED = ("density", "bits", "times_smaller", "accuracy", "accuracy_dense")
 
 
 @click.command()
@@ -22,20 +26,20 @@ def main(study: str, number: str, metrics: Path, plot_data: Path, output: Path) 
     sizes.png and speedups.png (by density), layers.png (density of every layer by round) and codebooks.png
     (accuracy by size).
     """
-    table = summary.read(metrics / "summary.csv")
-    footprint = summary.read(metrics / "footprint.csv")
-    quantised = summary.read(metrics / "quantised.csv")
+    table = summary.read(metrics / "summary.csv", SUMMARY, [number])
+    footprint = summary.read(metrics / "footprint.csv", FOOTPRINT)
+    quantised = summary.read(metrics / "quantised.csv", QUANTISED)
+    epochs = summary.read(plot_data / "curves.csv", ("epoch",))
+    layers = summary.read(plot_data / "layers.csv", ("round",))
     density = table.loc[table["round"] == number, "density"].iloc[0]
     drawn = {
         "curves": figures.curves(
-            pd.read_csv(plot_data / "curves.csv"),
+            epochs,
             f"{study}: {density:.1%} of the weights (round {int(number)})",
         ),
         "accuracy": figures.accuracy_by_density(table, f"{study}: accuracy by density"),
         "early_stop": figures.early_stop_by_density(table, f"{study}: early stop by density"),
-        "layers": figures.layer_densities(
-            pd.read_csv(plot_data / "layers.csv"), f"{study}: density of the layers"
-        ),
+        "layers": figures.layer_densities(layers, f"{study}: density of the layers"),
         "sizes": footprint_figures.sizes_by_density(footprint, f"{study}: size by density"),
         "speedups": footprint_figures.speedups_by_density(footprint, f"{study}: speed by density"),
         "codebooks": footprint_figures.accuracy_by_size(quantised, f"{study}: accuracy by size"),

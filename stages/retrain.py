@@ -61,12 +61,14 @@ def main(
     study = Study.of(params.load(params_file), name, dataset.load(data), unfinished)
     drawn_for = ("random", number) if scheme == "random" else ("init",)
     seed = derive(study.seed, name, scheme, number)
+    given = tickets.load_masks(masks_file)
+    study.check_masks(given)
     start, masks = SCHEMES[scheme](
         Sources(
             initial=lambda: tickets.load_weights(init),
             trained=lambda: tickets.load_network(chain)[0],
             fresh=lambda: study.initial_weights(*drawn_for, reinits=study.block["reinits"]),
-            masks=tickets.load_masks(masks_file),
+            masks=given,
             rng=lambda replicate: np.random.default_rng([seed, replicate]),
         )
     )

@@ -9,6 +9,8 @@ from prunet.base import files
 from prunet.base.options import PARAMS
 from prunet.reports import comparisons, summary
 
+RESULT = ("density", "layer_density", "epochs_per_step", "networks")
+
 
 @click.command()
 @PARAMS
@@ -28,13 +30,13 @@ def main(params_file: Path, models: Path, footprint_csv: Path, metrics: Path, pl
     schemes, headline = values["prune"]["schemes"], values["report"]
     rounds = [entry["n"] for entry in values["prune"]["rounds"]]
     results = {
-        (scheme, number): files.read_json(models / scheme / number / "result.json")
+        (scheme, number): files.read_json(models / scheme / number / "result.json", RESULT)
         for scheme in schemes
         for number in rounds
     }
     table, compared = summary.summarize(results), comparisons.compare(results)
     winner = comparisons.winning_ticket(compared)
-    footprint = summary.read(footprint_csv)
+    footprint = summary.read(footprint_csv, summary.COSTS, rounds)
     by_round = {
         f"round_{number}": summary.headline(table, headline["scheme"], number)
         | summary.footprint_headline(footprint, number)

@@ -100,8 +100,9 @@ def rows_of(ticket, *arguments, folder):
 
 
 def options(block, **changes):
-    """Spell the values of a block of params.yaml as DVC does."""
-    return [part for name, value in (VALUES[block] | changes).items() for part in (f"--{name}", value)]
+    """Spell the values of a block of params.yaml as DVC does, which leaves out what is false."""
+    values = {name: value for name, value in (VALUES[block] | changes).items() if value is not False}
+    return [part for name, value in values.items() for part in (f"--{name}", value) if part is not True]
 
 
 def prove_equality(folder):

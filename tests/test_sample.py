@@ -135,6 +135,7 @@ def test_an_interrupted_run_leaves_what_was_there(tmp_path, monkeypatch):
 
 def test_a_new_run_replaces_the_folder(tmp_path, monkeypatch):
     (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "list.csv").write_text("")
     (tmp_path / "out" / "left-over.txt").write_text("")
     plain = np.zeros((40, 40, 3), np.uint8)
     for name in ("photo_of_one", "photo_of_two", "photo_of_nobody"):

@@ -25,6 +25,7 @@ def folder(tmp_path_factory):
     params = PARAMS | {"studies": {"toy": study}}
     params["prune"] = PARAMS["prune"] | {"schemes": list(SCHEMES), "rounds": PARAMS["prune"]["rounds"][:2]}
     params["report"] = {"scheme": "original", "round": "01"}
+    params["export"] = PARAMS["export"] | {"round": "01"}
     params["stability"] = {"studies": ["toy"], "rounds": ["00", "01"]}
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     dataset.save(folder / "data", **toys.data())

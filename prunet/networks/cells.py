@@ -81,6 +81,19 @@ class Study:
             for name in models.prunable(self.model)
         }
 
+    def check_masks(self, masks: Masks) -> None:
+        """Refuse masks that are not those of the model's layers, (R, *shape) each.
+
+        Raises:
+            InputError: a layer is missing or unknown, or its mask has another shape.
+        """
+        expected = {name: mask.shape for name, mask in self.dense_masks().items()}
+        if {name: mask.shape for name, mask in masks.items()} != expected:
+            raise InputError(
+                f"study {self.name}: the masks are of another model, input size or number of replicates: run "
+                "the stages from `train` on again."
+            )
+
     def train(
         self, cell: str, start: Weights, masks: Masks, drawn_for: tuple[str, ...]
     ) -> tuple[Weights, dict[str, Any]]:
@@ -202,7 +215,7 @@ class Study:
         expected = {name: (count, *tensor.shape) for name, tensor in self.model.state_dict().items()}
         found = {name: values.shape for name, values in start.items()}
         masked = {name: mask.shape for name, mask in masks.items()}
-        fits = found == expected and masked == {name: expected.get(name) for name in masks}
+        fits = found == expected and masked == {name: expected[name] for name in models.prunable(self.model)}
         if not fits or count % self.replicates:
             raise InputError(
                 f"study {self.name}: the start values or masks are of another model, input size or number of "

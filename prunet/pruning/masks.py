@@ -68,13 +68,14 @@ def prune(
     return after
 
 
-def remove_lowest(scores: Scores, mask: NDArray[np.bool_], rate: float) -> NDArray[np.bool_]:
+def remove_lowest(scores: Scores, mask: NDArray[np.bool_], rate: float, least: int = 1) -> NDArray[np.bool_]:
     """Return `mask` (n,) less exactly `round(rate * survivors)` weights, those with the lowest scores.
 
-    Of equal scores the earlier go first, so ties never remove more than asked for. One weight is always left.
+    Of equal scores the earlier go first, so ties never remove more than asked for. At least `least` weights
+    are left.
     """
     survivors = np.flatnonzero(mask)
-    count = min(math.floor(rate * len(survivors) + 0.5), len(survivors) - 1)
+    count = min(math.floor(rate * len(survivors) + 0.5), len(survivors) - least)
     lowest = np.argsort(scores[survivors], kind="stable")[:count]
     after = mask.copy()
     after[survivors[lowest]] = False
@@ -85,7 +86,10 @@ def prune_globally(scores: dict[str, Scores], masks: Masks, rate: float) -> Mask
     """Rank the survivors of all layers (n,) together and remove the lowest share `rate` of them."""
     scores = {name: _protect_best(scores[name], masks[name]) for name in masks}
     joined = remove_lowest(
-        np.concatenate([scores[name] for name in masks]), np.concatenate(list(masks.values())), rate
+        np.concatenate([scores[name] for name in masks]),
+        np.concatenate(list(masks.values())),
+        rate,
+        least=len(masks),
     )
     ends = np.cumsum([mask.size for mask in masks.values()])
     return dict(zip(masks, np.split(joined, ends[:-1]), strict=True))

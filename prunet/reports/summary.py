@@ -65,7 +65,7 @@ def _dig(result: Any, path: tuple[str, ...]) -> float:
     return float(result)
 
 
-def headline(summary: pd.DataFrame, scheme: str, number: str) -> dict[str, float | None]:
+def headline(summary: pd.DataFrame, scheme: str, number: str) -> dict[str, float]:
     """Return the means of one scheme and round, flat."""
     row = summary[(summary["scheme"] == scheme) & (summary["round"] == number)].iloc[0]
     means = {name: row[f"{name}_mean"] for name in MEASURED}
