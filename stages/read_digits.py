@@ -13,6 +13,7 @@ from prunet.base.processes import run_and_leave
 from prunet.deployment import compact
 from prunet.faces.images import Rejection
 from prunet.recognition import digits, pictures
+from prunet.recognition.options import CSV, JSON
 from prunet.recognition.tables import printable, table
 
 COLUMNS = ("file", "status", "detail", "digit", "probability")
@@ -22,15 +23,8 @@ Row = dict[str, Any]
 
 
 @click.command()
-@click.option(
-    "--csv", "csv_file", type=click.Path(path_type=Path, dir_okay=False), help="File for the results as CSV."
-)
-@click.option(
-    "--json",
-    "json_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="File for the results as JSON.",
-)
+@CSV
+@JSON
 @click.argument("ticket", type=click.Path(path_type=Path))
 @click.argument("images", type=click.Path(path_type=Path), nargs=-1, required=True)
 def main(csv_file: Path | None, json_file: Path | None, ticket: Path, images: tuple[Path, ...]) -> None:

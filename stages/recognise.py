@@ -14,6 +14,7 @@ from prunet.base.processes import run_and_leave
 from prunet.deployment import compact
 from prunet.faces import detection
 from prunet.recognition import faces, pictures
+from prunet.recognition.options import CSV, JSON
 from prunet.recognition.tables import table
 
 SHOWN = {
@@ -46,15 +47,8 @@ SHOWN = {
     type=click.Path(path_type=Path),
     help="New folder for the photos with boxes and names drawn on them.",
 )
-@click.option(
-    "--csv", "csv_file", type=click.Path(path_type=Path, dir_okay=False), help="File for the results as CSV."
-)
-@click.option(
-    "--json",
-    "json_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="File for the results as JSON.",
-)
+@CSV
+@JSON
 @click.argument("ticket", type=click.Path(path_type=Path))
 @click.argument("photos", type=click.Path(path_type=Path), nargs=-1, required=True)
 def main(
