@@ -2,11 +2,9 @@
 
 import asyncio
 import io
-import multiprocessing
 import resource
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -18,6 +16,7 @@ from PIL import Image
 
 from bench import machine
 from bench.machine import Found
+from faults.apart import apart
 from prunet.faces.bodies import Limits
 from prunet.faces.fetching import fetch_all
 from prunet.faces.store import Store
@@ -117,18 +116,9 @@ def photo(side: int) -> bytes:
     return stream.getvalue()
 
 
-@contextmanager
-def serving(image: bytes, latency: float) -> Iterator[int]:
+def serving(image: bytes, latency: float) -> AbstractContextManager[int]:
     """Serve `image`, the path as a comment in it, `latency` seconds after each request; give the port."""
-    context = multiprocessing.get_context("fork")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_serve, args=(image, latency, sender), daemon=True)
-    process.start()
-    try:
-        yield receiver.recv()
-    finally:
-        process.kill()
-        process.join()
+    return apart(_serve, image, latency)
 
 
 def _serve(image: bytes, latency: float, sender: Connection) -> None:

@@ -2,15 +2,15 @@
 
 import asyncio
 import gzip
-import multiprocessing
 import socket
 import struct
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, suppress
 from multiprocessing.connection import Connection
 
 from faults import hostile_pictures
+from faults.apart import apart
 from faults.hostile_pictures import GOOD
 
 Answer = Callable[[asyncio.StreamWriter, int], Awaitable[None]]
@@ -208,15 +208,6 @@ def _serve(sender: Connection) -> None:
     asyncio.run(main())
 
 
-@contextmanager
-def serving() -> Iterator[tuple[int, int]]:
+def serving() -> AbstractContextManager[tuple[int, int]]:
     """Serve, in a process of its own, until the block ends; give the ports of http and of the bad https."""
-    context = multiprocessing.get_context("fork")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_serve, args=(sender,), daemon=True)
-    process.start()
-    try:
-        yield receiver.recv()
-    finally:
-        process.kill()
-        process.join()
+    return apart(_serve)

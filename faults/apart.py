@@ -1,0 +1,20 @@
+"""A server in a process of its own."""
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+@contextmanager
+def apart(serve: Callable[..., None], *arguments: Any) -> Iterator[Any]:
+    """Run `serve(*arguments, sender)` until the block ends; give what it first sends, such as its port."""
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=serve, args=(*arguments, sender), daemon=True)
+    process.start()
+    try:
+        yield receiver.recv()
+    finally:
+        process.kill()
+        process.join()
