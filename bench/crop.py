@@ -13,11 +13,11 @@ from PIL import Image
 
 from bench import machine
 from bench.machine import Found
+from prunet.base.processes import cores
+from prunet.faces import cropping
 from prunet.faces.images import load_rgb
-from prunet.networks import workers
 from prunet.portraits.people import invent_people
 from prunet.portraits.photos import photo_of_one
-from stages import crop
 
 HOW: dict[str, Any] = {
     "margin": 0.2,
@@ -46,13 +46,13 @@ def measure(quick: bool, threads: int) -> tuple[dict[str, float], Found]:
     does not read, hash or write photos, which the stage does in the same time.
     """
     sizes = QUICK if quick else Sizes()
-    cores = workers.cores()
+    processes = cores()
     with TemporaryDirectory() as folder:
         photos = Path(folder)
         rows = draw(photos, sizes.photos)
         found = machine.alternate(
             {
-                "crop_photos_per_s": lambda: ours(rows, photos, cores, sizes.warm_up),
+                "crop_photos_per_s": lambda: ours(rows, photos, processes, sizes.warm_up),
                 "crop_one_core_photos_per_s": lambda: ours(rows, photos, 1, sizes.warm_up),
                 "plain_crop_photos_per_s": lambda: machine.apart(
                     partial(plain, [photos / row["image"] for row in rows], sizes.warm_up), threads
@@ -87,7 +87,7 @@ def ours(rows: Sequence[dict[str, Any]], photos: Path, processes: int, warm_up: 
 
 
 def _ours(rows: Sequence[dict[str, Any]], processes: int, how: dict[str, Any], warm_up: int) -> float:
-    done = [time.perf_counter() for _ in crop.crop_all(rows, processes, **how)]
+    done = [time.perf_counter() for _ in cropping.crop_all(rows, processes, **how)]
     return 1000 / machine.step_ms(done, warm_up)
 
 

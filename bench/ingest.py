@@ -29,7 +29,7 @@ class Sizes(NamedTuple):
 
     concurrencies: tuple[int, ...] = (16, 64)
     latencies_ms: tuple[int, ...] = (50, 100)  # of the server, from a request to its answer
-    rounds: int = 50  # images for each of the addresses that are fetched at once
+    rounds: int = 200  # images for each of the addresses that are fetched at once
     side: int = 128  # pixels of an image
     repeats: int = 3
 

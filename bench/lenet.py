@@ -11,7 +11,8 @@ import torch
 from bench import machine, plain_loop, prunet_loop
 from bench.machine import Found
 from prunet.base.dataset import SPLITS
-from prunet.networks import batches, models, training, workers
+from prunet.base.processes import cores
+from prunet.networks import batches, models, training
 
 SHAPE = (1, 28, 28)
 CLASSES = 10
@@ -52,7 +53,7 @@ QUICK = Sizes(
 def measure(quick: bool, threads: int) -> tuple[dict[str, float], Found]:
     """Measure prunet's steps and rounds beside the plain loop's, which takes `threads` threads."""
     sizes = QUICK if quick else Sizes()
-    data, cores = noise(sizes), workers.cores()
+    data, processes = noise(sizes), cores()
     steps, rounds = jobs(data, sizes)
     long = rounds._replace(settings=rounds.settings | {"steps": sizes.long_steps})
     masks = {name: mask[0] for name, mask in rounds.masks.items()}
@@ -68,11 +69,11 @@ def measure(quick: bool, threads: int) -> tuple[dict[str, float], Found]:
     found = machine.alternate(
         {
             "fp32_roofline_gflops": lambda: machine.roofline(torch.float32),
-            "step_ms": lambda: prunet_loop.step_ms(steps, cores, 1, sizes.warm_up),
-            "step_alone_ms": lambda: prunet_loop.step_ms(steps, 1, cores, sizes.warm_up),
+            "step_ms": lambda: prunet_loop.step_ms(steps, processes, 1, sizes.warm_up),
+            "step_alone_ms": lambda: prunet_loop.step_ms(steps, 1, processes, sizes.warm_up),
             "plain_step_ms": lambda: machine.apart(plain_step, threads),
-            "round_ms_per_step": lambda: prunet_loop.round_ms(rounds, cores, 1),
-            "long_round_ms_per_step": lambda: prunet_loop.round_ms(long, cores, 1),
+            "round_ms_per_step": lambda: prunet_loop.round_ms(rounds, processes, 1),
+            "long_round_ms_per_step": lambda: prunet_loop.round_ms(long, processes, 1),
             "plain_round_ms_per_step": lambda: machine.apart(
                 partial(plain_loop.round_ms, *plain, rounds.settings), threads
             ),

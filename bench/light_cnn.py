@@ -7,7 +7,8 @@ import torch
 
 from bench import machine, prunet_loop
 from bench.machine import Found
-from prunet.networks import batches, models, workers
+from prunet.base.processes import cores
+from prunet.networks import batches, models
 
 CLASSES = 7
 TRAINING: dict[str, Any] = {
@@ -62,7 +63,7 @@ def measure(quick: bool, threads: int) -> tuple[dict[str, float], Found]:
 
 def image_ms(work: prunet_loop.Job, sizes: Sizes) -> float:
     """Return milliseconds a training image of one training on all cores."""
-    return prunet_loop.step_ms(work, 1, workers.cores(), sizes.warm_up) / sizes.batch_size
+    return prunet_loop.step_ms(work, 1, cores(), sizes.warm_up) / sizes.batch_size
 
 
 def job(sizes: Sizes, dtype: str) -> prunet_loop.Job:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from prunet.networks import workers
+from prunet.base.processes import cores
 
 SQUARES = (1024, 1536, 2048, 3072)  # sides of the matrices whose products give the roofline
 PRODUCTS = 5  # of each size
@@ -28,7 +28,7 @@ def about(threads: int) -> dict[str, Any]:
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
         "cpu": names[0] if names else platform.processor(),
-        "cores": workers.cores(),
+        "cores": cores(),
         "torch": torch.__version__,
         "threads": threads,
         "gpu": apart(lambda: torch.cuda.get_device_name() if torch.cuda.is_available() else None, 1),
@@ -79,7 +79,7 @@ def step_ms(began: Sequence[float], warm_up: int) -> float:
 
 def roofline(dtype: torch.dtype) -> float:
     """Measure the machine's peak: GFLOP/s of the quickest square matrix product on all cores."""
-    return float(apart(lambda: max(_gflops(side, dtype) for side in SQUARES), workers.cores()))
+    return float(apart(lambda: max(_gflops(side, dtype) for side in SQUARES), cores()))
 
 
 def _gflops(side: int, dtype: torch.dtype) -> float:

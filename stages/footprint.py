@@ -51,13 +51,14 @@ def main(params_file: Path, name: str, scheme: str, data: Path, models: Path, me
     for entry in tqdm(values["prune"]["rounds"], desc="footprint", unit="round", disable=None):
         number = entry["n"]
         ticket = selection.select(models / scheme / number, 0, about | {"scheme": scheme, "round": number})
-        row = costs.standing(ticket)
+        masked, small = costs.networks(ticket)
+        row = costs.standing(ticket, masked, small)
         timed = []
         for device in devices:
             batches = [prepared[:size].to(device) for size in settings["batches"]]
-            timed += costs.latencies(network, ticket, batches, settings["seconds"])
+            timed += costs.latencies(network, masked, small, batches, settings["seconds"])
         footprint.append(row | costs.best(timed))
-        latency += timed
+        latency += [{"round": number, "density": row["density"]} | time for time in timed]
         unpruned["bytes"] = row["bytes_dense"]
         quantised += costs.quantised(ticket, settings["bits"], images, labels, unpruned)
     for file, rows in (("footprint", footprint), ("latency", latency), ("quantised", quantised)):

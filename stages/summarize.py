@@ -7,9 +7,8 @@ import click
 from prunet import params
 from prunet.base import files
 from prunet.base.options import PARAMS
+from prunet.pruning import results
 from prunet.reports import comparisons, summary
-
-RESULT = ("density", "layer_density", "epochs_per_step", "networks")
 
 
 @click.command()
@@ -29,12 +28,12 @@ def main(params_file: Path, models: Path, footprint_csv: Path, metrics: Path, pl
     values = params.load(params_file)
     schemes, headline = values["prune"]["schemes"], values["report"]
     rounds = [entry["n"] for entry in values["prune"]["rounds"]]
-    results = {
-        (scheme, number): files.read_json(models / scheme / number / "result.json", RESULT)
+    measured = {
+        (scheme, number): results.read(models / scheme / number / "result.json")
         for scheme in schemes
         for number in rounds
     }
-    table, compared = summary.summarize(results), comparisons.compare(results)
+    table, compared = summary.summarize(measured), comparisons.compare(measured)
     winner = comparisons.winning_ticket(compared)
     footprint = summary.read(footprint_csv, summary.COSTS, rounds)
     by_round = {
@@ -49,10 +48,10 @@ def main(params_file: Path, models: Path, footprint_csv: Path, metrics: Path, pl
     summary.write(metrics / "comparisons.csv", compared)
     with files.replacing(plot_data) as partial:
         partial.mkdir()
-        summary.write(partial / "curves.csv", summary.curves(results, schemes, headline["round"]))
+        summary.write(partial / "curves.csv", summary.curves(measured, schemes, headline["round"]))
         summary.write(partial / "accuracy.csv", summary.by_density(table, "accuracy_mean"))
         summary.write(partial / "early_stop.csv", summary.by_density(table, "early_stop_step_mean"))
-        summary.write(partial / "layers.csv", summary.layer_densities(results, schemes[0]))
+        summary.write(partial / "layers.csv", summary.layer_densities(measured, schemes[0]))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from PIL import Image
 
 from prunet.base import dataset
 from prunet.base.errors import InputError
-from prunet.faces import detection, quality, scraping
+from prunet.faces import cropping, detection, quality, scraping
 from prunet.faces.detection import Face
 from prunet.portraits.people import invent_people
 from prunet.portraits.photos import photo_of_nobody, photo_of_one
@@ -225,21 +225,21 @@ def test_crop_in_three_processes_is_crop_in_one(tmp_path, monkeypatch):
     photos[3][1][0, 0], photos[6][1][0, 0] = 0, 2
     for name, processes in (("one", 1), ("three", 3)):
         make_photos(tmp_path / name / "photos", photos, failed=[5])
-        monkeypatch.setattr(crop, "processes_for", lambda photos, number=processes: number)
+        monkeypatch.setattr(cropping, "processes_for", lambda photos, number=processes: number)
         run_crop(tmp_path / name)
     assert contents(tmp_path / "three") == contents(tmp_path / "one")
 
 
 def test_few_photos_are_the_work_of_one_process(monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda process: range(4), raising=False)
-    counts = [crop.processes_for(photos) for photos in (1, 199, 200, 400, 100_000)]
+    counts = [cropping.processes_for(photos) for photos in (1, 199, 200, 400, 100_000)]
     assert counts == [1, 1, 2, 4, 4]
 
 
 def run_with(find, tmp_path, monkeypatch):
     """Run crop in two processes that look for faces with `find`; return what it refuses with."""
     monkeypatch.setattr(detection, "detector", lambda: find)
-    monkeypatch.setattr(crop, "processes_for", lambda photos: 2)
+    monkeypatch.setattr(cropping, "processes_for", lambda photos: 2)
     photos = make_photos(tmp_path / "photos", many(4))
     said = refusal(crop, *CROP, photos, tmp_path / "crops", tmp_path / "crop.json")
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
@@ -272,7 +272,7 @@ def test_no_process_outlives_the_stage(tmp_path, monkeypatch, end):
     stage = multiprocessing.get_context("fork").Process(
         target=lambda: (
             (os.setsid(), signal.signal(signal.SIGINT, signal.default_int_handler))
-            and list(crop.crop_all(rows, 2, **how))
+            and list(cropping.crop_all(rows, 2, **how))
         )
     )
     stage.start()
@@ -298,7 +298,10 @@ def test_crop_with_mtcnn_in_two_processes_is_crop_in_one(tmp_path):
     photos = [(name, photo_of_one(person, rng)) for name, person in people for _ in range(3)]
     make_photos(tmp_path / "photos", photos)
     for processes in (1, 2):  # in a process of its own: one that imported TensorFlow cannot be forked
-        code = f"from stages import crop; crop.processes_for = lambda photos: {processes}; crop.main()"
+        code = (
+            "from prunet.faces import cropping; from stages import crop; "
+            f"cropping.processes_for = lambda photos: {processes}; crop.main()"
+        )
         outputs = (tmp_path / str(processes) / "crops", tmp_path / str(processes) / "crop.json")
         subprocess.run([sys.executable, "-c", code, *CROP, tmp_path / "photos", *outputs], check=True)
     assert len(contents(tmp_path / "1")) == 8

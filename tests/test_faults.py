@@ -1,5 +1,6 @@
 """Faults in short: the campaigns of `python -m faults` with a few cases, and each kind of damage by name."""
 
+import json
 import os
 import shutil
 import signal
@@ -137,6 +138,30 @@ def test_masks_and_weights_of_two_networks_are_refused_when_pruning(toy):
 def test_a_result_of_another_kind_is_refused(toy, content):
     (toy / "random" / "00" / "result.json").write_text(content)
     assert "result.json" in refusal(toy, "summarize")
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda result: result.update(networks=[]), "networks: "),
+        (lambda result: result["networks"][0].pop("early"), "networks.0.early: field required"),
+        (
+            lambda result: result["networks"][1]["final"].update(test_accuracy="1"),
+            "networks.1.final.test_acc",
+        ),
+        (
+            lambda result: result["networks"][0]["curve"]["step"].pop(),
+            "step and val_accuracy are of different",
+        ),
+        (lambda result: result["networks"][1]["curve"]["step"].reverse(), "looked at after different steps"),
+    ],
+)
+def test_a_result_that_lacks_something_is_refused_by_its_place(toy, damage, says):
+    path = toy / "random" / "00" / "result.json"
+    result = json.loads(path.read_text())
+    damage(result)
+    path.write_text(json.dumps(result))
+    assert says in refusal(toy, "summarize")
 
 
 @pytest.mark.parametrize(

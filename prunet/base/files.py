@@ -2,17 +2,16 @@
 
 import csv
 import errno
-import fcntl
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 from prunet.base.errors import InputError
+from prunet.base.workplaces import OCCUPIED, aside, workplace
 
 FULL = "free some space and run it again"
 FORBIDDEN = "mend the permissions, or choose another place"
@@ -35,7 +34,7 @@ def replacing(path: Path) -> Iterator[Path]:
     _refuse_precious(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _workplace(path) as place:
+        with workplace(path) as place:
             new = place / path.name
             yield new
             _put(new, path, place)
@@ -51,19 +50,19 @@ def _put(new: Path, path: Path, place: Path) -> None:
             os.fsync(stream.fileno())
         new.replace(path)
         return
-    old = _aside(place, path)
+    old = aside(place, path)
     while True:
         # A rename replaces a file, but not a folder with files in it: what is there goes aside first.
         if path.is_symlink() or path.is_dir():
-            if not path.is_symlink():
-                _refuse_foreign(path, new)
-            shutil.rmtree(old, ignore_errors=True)
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError):  # another writer has just moved it aside
+                if not path.is_symlink():
+                    _refuse_foreign(path, new)
+                shutil.rmtree(old, ignore_errors=True)
                 path.rename(old)
         try:
             new.rename(path)
         except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # another writer was quicker
+            if error.errno not in OCCUPIED:
                 raise
         else:
             return
@@ -100,74 +99,6 @@ def _explain(error: OSError, path: Path) -> NoReturn:
     other = error.filename if error.filename and ".partial" not in str(error.filename) else path
     where = "" if Path(other) == path else f": {other}"
     raise InputError(f"{path} cannot be written ({reason}{where}): {mend}.") from None
-
-
-@contextmanager
-def _workplace(path: Path) -> Iterator[Path]:
-    """Make a folder for this writer of `path` alone, and remove those of writers that were killed.
-
-    It is locked while it is in use: the system unlocks it when its process ends, however it ends.
-    """
-    shared = path.with_name(path.name + ".partial")
-    place, lock = _locked_place(shared)
-    try:
-        for entry in shared.iterdir():
-            if entry != place:
-                _remove_stale(entry, path)
-        yield place
-    finally:
-        _remove(place, path)
-        os.close(lock)
-        with suppress(OSError):  # another writer is at work
-            shared.rmdir()
-
-
-def _locked_place(shared: Path) -> tuple[Path, int]:
-    while True:
-        # Another writer may remove the shared folder, or a place that is not locked yet: then once more.
-        with suppress(FileNotFoundError, FileExistsError):
-            if shared.is_file():
-                shared.unlink()
-            shared.mkdir(exist_ok=True)
-            place = Path(tempfile.mkdtemp(dir=shared))
-            lock = _lock(place)
-            if lock is not None:
-                if place.exists():
-                    return place, lock
-                os.close(lock)
-
-
-def _lock(place: Path) -> int | None:
-    """Lock a workplace; None where another process has locked it."""
-    descriptor = os.open(place / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
-def _remove_stale(entry: Path, path: Path) -> None:
-    if not entry.is_dir():
-        entry.unlink(missing_ok=True)
-        return
-    with suppress(FileNotFoundError):  # its writer has ended just now
-        lock = _lock(entry)
-        if lock is not None:
-            _remove(entry, path)
-            os.close(lock)
-
-
-def _remove(place: Path, path: Path) -> None:
-    """Remove a workplace, and put back what was there if the new folder did not get into its place."""
-    if _aside(place, path).exists() and not path.exists():
-        _aside(place, path).rename(path)
-    shutil.rmtree(place, ignore_errors=True)
-
-
-def _aside(place: Path, path: Path) -> Path:
-    return place / f"{path.name}.old"
 
 
 @contextmanager

@@ -1,9 +1,14 @@
-"""How a stage's process ends."""
+"""How many processes a stage may use, and how its own ends."""
 
 import os
 import sys
 from collections.abc import Callable
 from typing import NoReturn
+
+
+def cores() -> int:
+    """Return how many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run_and_leave(command: Callable[[], None]) -> NoReturn:

@@ -22,8 +22,20 @@ WIDE = 64  # images: for more of them the same products are the quickest
 Row = dict[str, Any]
 
 
-def standing(ticket: Ticket) -> Row:
+def networks(ticket: Ticket) -> tuple[nn.Module, nn.Module]:
+    """Return the network with zeros where it was pruned, and the smaller one that gives the same."""
+    weights, masks, about = ticket
+    masked = inference.build(weights, about)
+    return masked, shrink(masked, masks)
+
+
+def standing(ticket: Ticket, masked: nn.Module, small: nn.Module) -> Row:
     """Measure what does not depend on a clock: bytes on disk, memory, operations for one image.
+
+    Args:
+        ticket: the network.
+        masked: from `networks`.
+        small: from `networks`.
 
     Returns:
         `round`, `density`; bytes on disk `bytes_dense`, `bytes_gzip`, `bytes_bound` (from `sizes`) and
@@ -34,11 +46,9 @@ def standing(ticket: Ticket) -> Row:
         the peak of a forward pass of one image beyond them, `peak_dense`, `peak_shrunk`.
     """
     weights, masks, about = ticket
-    model = inference.build(weights, about)
-    small = shrink(model, masks)
     shape = tuple(about["preparation"]["shape"])
     image = torch.zeros(1, *shape)
-    counted = operations(model, masks, shape)
+    counted = operations(masked, masks, shape)
     gone = sum(int(np.size(mask) - np.count_nonzero(mask)) for mask in masks.values())
     return (
         {"round": about["round"], "density": about["density"]}
@@ -50,10 +60,10 @@ def standing(ticket: Ticket) -> Row:
             "macs_dense": counted["macs_dense"],
             "macs_effective": counted["macs_effective"],
             "macs_shrunk": operations(small, {}, shape)["macs_dense"],
-            "memory_dense": parameter_bytes(model),
+            "memory_dense": parameter_bytes(masked),
             "memory_shrunk": parameter_bytes(small),
             "memory_sparse": sparse_bytes(small),
-            "peak_dense": forward_peak_bytes(model, image),
+            "peak_dense": forward_peak_bytes(masked, image),
             "peak_shrunk": forward_peak_bytes(small, image),
         }
     )
@@ -72,20 +82,20 @@ def sparse_bytes(model: nn.Module) -> int:
     return parameter_bytes(model) - saved
 
 
-def latencies(dense: nn.Module, ticket: Ticket, batches: Sequence[Tensor], seconds: float) -> list[Row]:
+def latencies(
+    dense: nn.Module, masked: nn.Module, small: nn.Module, batches: Sequence[Tensor], seconds: float
+) -> list[Row]:
     """Time a forward pass of every form on every batch (B, C, H, W), alternating, on the batches' device.
 
     Forms: `dense` (the unpruned network), `numpy` (the same, its fully connected layers in NumPy, whose
     calls cost less: what is won by that is not won by pruning), `masked` (zeros where it was pruned),
-    `shrunk` (what nothing reaches is removed) and `sparse` (that, every layer by its quickest product).
+    `shrunk` (`small`: what nothing reaches is removed) and `sparse` (that, every layer by its quickest
+    product).
 
     Returns:
-        The rows of `latency.measure` with `round`, `density` and `device`.
+        The rows of `latency.measure` with `device`.
     """
-    weights, masks, about = ticket
     device = batches[0].device
-    masked = inference.build(weights, about)
-    small = shrink(masked, masks)
     forms = {"dense": dense.to(device), "masked": masked.to(device), "shrunk": small.to(device)}
     rows: list[Row] = []
     for images in batches:
@@ -94,8 +104,7 @@ def latencies(dense: nn.Module, ticket: Ticket, batches: Sequence[Tensor], secon
             "sparse": sparsify(forms["shrunk"], images[:WIDE])[0],
         }
         rows += latency.measure(forms | made, [images], seconds)
-    where = {"round": about["round"], "density": about["density"], "device": device.type}
-    return [where | row for row in rows]
+    return [{"device": device.type} | row for row in rows]
 
 
 def all_in_numpy(model: nn.Module) -> dict[str, str]:

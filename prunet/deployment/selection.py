@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 
 from prunet import params
-from prunet.base import files
 from prunet.base.errors import InputError
 from prunet.networks import batches
-from prunet.pruning import tickets
+from prunet.pruning import results, tickets
 from prunet.pruning.masks import Masks, Weights, density
 
 Ticket = tuple[Weights, Masks, dict[str, Any]]  # tensors (*shape), masks (*shape), what is said about them
@@ -48,7 +47,7 @@ def select(folder: Path, replicate: int, about: dict[str, Any]) -> Ticket:
         InputError: the cell does not exist or is damaged, or has no such replicate.
     """
     weights, masks = tickets.load_network(folder)
-    result = files.read_json(folder / "result.json")
+    result = results.read(folder / "result.json")
     replicates = [network["replicate"] for network in result["networks"]]
     if replicate not in replicates:
         raise InputError(f"{folder} has replicates 0 to {max(replicates)}, not {replicate}: choose one.")

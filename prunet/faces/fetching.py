@@ -114,7 +114,16 @@ class _Run:
         if alarm:
             alarm.cancel()
 
-    async def ask(self, session: aiohttp.ClientSession, task: Task) -> None:
+    async def ask(self, session: aiohttp.ClientSession, task: Task | float) -> None:
+        while isinstance(task, Task):
+            await self.try_once(session, task)
+            # The next one is taken here and now: by way of `all`, answers that came together would be dealt
+            # with together, and so come together again, a queue at every turn.
+            task = self.turns.take()
+        self.active -= 1
+        self.changed.set()
+
+    async def try_once(self, session: aiohttp.ClientSession, task: Task) -> None:
         last_try = task.tries >= self.limits.retries
         try:
             body = await bodies.fetch(session, task.url, self.store, self.limits, last_try=last_try)
@@ -122,6 +131,7 @@ class _Run:
             if isinstance(rejection, Passing) and not last_try:
                 wait = min(max(rejection.wait, FIRST_WAIT * 2**task.tries), self.limits.timeout)
                 self.turns.postpone(task, wait, whole_host=rejection.wait > 0)
+                self.changed.set()  # something is ready sooner than `all` knows
             else:
                 self.turns.finish(task)
                 self.settle(task.url, bodies.rejected(rejection))
@@ -130,8 +140,6 @@ class _Run:
             self.turns.finish(task)
             await self.arrived.put((task.url, body))  # no more is asked for than can be decoded
             self.unasked -= 1
-        self.active -= 1
-        self.changed.set()
 
     async def decode(self, decoder: Decoder) -> None:
         while True:

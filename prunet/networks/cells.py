@@ -11,6 +11,7 @@ from torch import Tensor
 
 from prunet import params
 from prunet.base.errors import InputError
+from prunet.base.processes import cores
 from prunet.base.seeds import derive
 from prunet.networks import batches, checkpoints, gradients, models, training, workers
 from prunet.pruning.masks import Masks, Weights, density
@@ -185,10 +186,10 @@ class Study:
         """Return how many networks train at the same time: a stack on a GPU, one for each worker on a CPU."""
         if self.device.type == "cuda":
             return count if stackable else 1
-        return min(max(1, workers.cores() // self._threads()), count)
+        return min(max(1, cores() // self._threads()), count)
 
     def _threads(self) -> int:
-        return self.settings["threads"] or workers.cores()
+        return self.settings["threads"] or cores()
 
     def _checkpoint(
         self, cell: str, group: range, start: Weights, masks: Masks, runs: list[dict[str, Any]]
@@ -198,7 +199,7 @@ class Study:
             "runs": runs[group.start : group.stop],
             "data": self.data_key,
             "device": self.device.type,
-            "cores": workers.cores() if self.settings["threads"] is None else None,
+            "cores": cores() if self.settings["threads"] is None else None,
         }
         arrays = [
             {name: values[group.start : group.stop] for name, values in part.items()}

@@ -15,11 +15,6 @@ from prunet.base.errors import InputError
 Task = Callable[[], None]
 
 
-def cores() -> int:
-    """Return how many processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def run(tasks: Sequence[Task], workers: int, threads: int) -> None:
     """Run every task once, in `workers` processes of `threads` threads each.
 
