@@ -13,9 +13,9 @@ from PIL import Image
 
 from bench import machine
 from bench.machine import Found
+from prunet.base.decoding import load_rgb
 from prunet.base.processes import cores
 from prunet.faces import cropping
-from prunet.faces.images import load_rgb
 from prunet.portraits.people import invent_people
 from prunet.portraits.photos import photo_of_one
 

@@ -17,8 +17,7 @@ from prunet.deployment.sparse import sparsify
 from prunet.footprint import latency
 from prunet.footprint.operations import operations
 from prunet.networks import models
-from prunet.pruning import masks as pruning
-from prunet.pruning.masks import Masks
+from prunet.pruning.masks import Masks, remove_lowest
 
 DIGITS = (1, 28, 28)
 FACES = 7  # classes
@@ -80,7 +79,7 @@ class Job(NamedTuple):
 
 def lenet_jobs(sizes: Sizes) -> dict[str, Job]:
     """Return LeNet at every sparsity and batch, sparse, and once with all weights in NumPy."""
-    model = initial(models.lenet_300_100(DIGITS, 10))
+    model = initial(models.MODELS["lenet-300-100"](DIGITS, 10))
     image = torch.rand(1, *DIGITS)
     in_numpy, _ = sparsify(model, image, dict.fromkeys(("fc1", "fc2", "output"), "dense"))
     jobs = {"lenet_numpy_speedup": Job(model, in_numpy, image, sizes.seconds)}
@@ -96,7 +95,7 @@ def lenet_jobs(sizes: Sizes) -> dict[str, Job]:
 def light_cnn_jobs(sizes: Sizes) -> dict[str, Job]:
     """Return LightCNN without half of its max-feature-map pairs, shrunk, and sparse at 95%."""
     shape = (1, sizes.face_size, sizes.face_size)
-    model = initial(models.light_cnn_9(shape, FACES))
+    model = initial(models.MODELS["light-cnn-9"](shape, FACES))
     pairs = half_of_pairs(model)
     shrunk = shrink(masked(model, pairs), pairs)
     macs, left = (operations(form, {}, shape)["macs_dense"] for form in (model, shrunk))
@@ -121,7 +120,7 @@ def suffix(batch: int) -> str:
 
 def initial(model: nn.Module) -> nn.Module:
     """Give a model its weights before training."""
-    model.load_state_dict(models.initial_weights(model, 0))
+    model.load_state_dict(models.initial_weights(model, 0, "glorot"))
     return model.eval()
 
 
@@ -132,11 +131,10 @@ def weights_of(model: nn.Module) -> dict[str, Any]:
 
 def lowest(model: nn.Module, rate: float) -> Masks:
     """Remove the share `rate` of every layer's weights, those with the lowest magnitude."""
-    weights = {name: values[None] for name, values in weights_of(model).items()}
-    everything = {name: np.ones(values.shape, bool) for name, values in weights.items()}
-    how: dict[str, Any] = {"output_rate_factor": 1, "scope": "layer", "criterion": "magnitude", "seed": 0}
-    pruned = pruning.prune(weights, everything, rate=rate, **how)
-    return {name: mask[0] for name, mask in pruned.items()}
+    return {
+        name: remove_lowest(np.abs(values).ravel(), np.ones(values.size, bool), rate).reshape(values.shape)
+        for name, values in weights_of(model).items()
+    }
 
 
 def half_of_pairs(model: nn.Module) -> Masks:

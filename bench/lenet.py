@@ -23,7 +23,9 @@ TRAINING: dict[str, Any] = {
     "schedule": "constant",
     "warmup": 0,
     "momentum": 0.0,
+    "nesterov": False,
     "weight_decay": 0.0,
+    "label_smoothing": 0.0,
     "batch_size": 60,
     "augment": "none",
     "dtype": "float32",
@@ -115,9 +117,9 @@ def jobs(
 ) -> tuple[prunet_loop.Job, prunet_loop.Job]:
     """Return a training of `count` networks that is almost nothing but steps, and one with its looks."""
     splits = batches.place(data, None, "none", torch.device(device))
-    few = {name: (images[:10], labels[:10]) for name, (images, labels) in splits.items()}
+    few = {name: batches.take(split, torch.arange(10)) for name, split in splits.items()}
     bare = {"train": splits["train"], "val": few["val"], "test": few["test"]}
-    model = models.lenet_300_100(SHAPE, CLASSES)
+    model = models.MODELS["lenet-300-100"](SHAPE, CLASSES)
     steps = TRAINING | {"steps": sizes.steps, "eval_every": sizes.steps}
     rounds = TRAINING | {"steps": sizes.round_steps, "eval_every": sizes.eval_every}
     return prunet_loop.job(model, bare, steps, count), prunet_loop.job(model, splits, rounds, count)

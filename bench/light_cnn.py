@@ -17,7 +17,9 @@ TRAINING: dict[str, Any] = {
     "schedule": "constant",
     "warmup": 0,
     "momentum": 0.0,
+    "nesterov": False,
     "weight_decay": 0.0,
+    "label_smoothing": 0.0,
     "augment": "crop-flip",
     "channels_last": True,
     "threads": None,
@@ -75,6 +77,6 @@ def job(sizes: Sizes, dtype: str) -> prunet_loop.Job:
         "split": np.repeat(np.arange(3, dtype=np.uint8), counts),
     }
     splits = batches.place(data, sizes.input_size, TRAINING["augment"], torch.device("cpu"))
-    model = models.light_cnn_9(batches.input_shape(splits, TRAINING["augment"]), CLASSES)
+    model = models.MODELS["light-cnn-9"](batches.input_shape(splits, TRAINING["augment"]), CLASSES)
     settings = {"batch_size": sizes.batch_size, "steps": sizes.steps, "eval_every": sizes.steps}
     return prunet_loop.job(model, splits, TRAINING | settings | {"dtype": dtype})

@@ -34,7 +34,7 @@ def job(
     model: nn.Module, splits: Mapping[str, batches.Split], settings: dict[str, Any], count: int = 1
 ) -> Job:
     """Draw start values and random masks for a stack of `count` networks, all the same."""
-    start = models.initial_weights(model, seed=0)
+    start = models.initial_weights(model, 0, "glorot")
     rng = torch.Generator().manual_seed(0)
     masks = {name: torch.rand(start[name].shape, generator=rng) < DENSITY for name in models.prunable(model)}
 

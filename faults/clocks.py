@@ -29,5 +29,5 @@ def campaign(cases: int, *targets: str, seed: int = 0) -> Outcome:
             code, said = miniature.dvc(clone, "repro", *targets)
             if code or any(map(miniature.begun, said.splitlines())):
                 problems.append(f"case {number}: code {code}: {said[-500:]}")
-        problems += miniature.problems(clone, expected, *targets)
+        problems += miniature.problems(clone, expected, *targets) + miniature.leftovers(clone)
     return Outcome("files from the past and the future", cases, problems)

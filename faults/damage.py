@@ -19,8 +19,9 @@ from stages import plot, prune, retrain, summarize, train
 
 ROOT = Path(__file__).parent.parent
 STUDY = ("--params", "params.yaml", "--study", "toy", "--unfinished", "unfinished")
-SCHEMES = ("original", "trained", "random", "shuffled", "random-mask")
-RATES = ("--rate", "0.2", "--output-rate-factor", "0.5", "--scope", "layer", "--criterion", "magnitude")
+SCHEMES = ("original", "rewind", "trained", "random", "random-mask", "rigl")
+RATES = ("--schedule", "iterative", "--rate", "0.2", "--output-rate-factor", "0.5", "--scope", "layer")
+RANKS = ("--criterion", "magnitude", "--criterion-images", "8", "--empty-layers", "keep-one", "--seed", "0")
 CELL = ("weights.safetensors", "masks.safetensors")
 
 
@@ -35,25 +36,26 @@ class Step(NamedTuple):
 
 def pruned(number: str, before: str) -> Step:
     """Return the stage that makes the masks of a round from the networks `before`."""
-    arguments = ["--seed", "0", "--round", number, *RATES, before, f"{number}.masks"]
+    about = ["--params", "params.yaml", "--study", "toy", "--round", number, *RATES, *RANKS]
+    arguments = [*about, "data", "init", before, f"{number}.masks"]
     return Step(prune.main, arguments, [f"{before}/{name}" for name in CELL], f"{number}.masks")
 
 
 def retrained(scheme: str, number: str, before: str) -> Step:
     """Return the stage that trains a scheme in a round, whose masks come from the networks `before`."""
     output = f"{scheme}/{number}"
-    places = ["data", "init", before, f"{number}.masks", output]
+    places = ["data", "init", "early", before, f"{number}.masks", output]
     inputs = ["data", f"{number}.masks"]
     if scheme == "trained":
         inputs += [f"{before}/{name}" for name in CELL]
     elif scheme != "random":
-        inputs.append("init")
+        inputs.append("early" if scheme == "rewind" else "init")
     arguments = [*STUDY, "--scheme", scheme, "--round", number, *places]
     return Step(retrain.main, arguments, inputs, output)
 
 
 STEPS = {
-    "train": Step(train.main, [*STUDY, "data", "init", "dense"], ["data"], "dense"),
+    "train": Step(train.main, [*STUDY, "data", "init", "early", "dense"], ["data"], "dense"),
     "prune": pruned("01", "original/00"),
     **{f"retrain {scheme}": retrained(scheme, "01", "original/00") for scheme in SCHEMES},
     "summarize": Step(
@@ -140,7 +142,8 @@ def toy(folder: Path) -> None:
     values = yaml.safe_load((ROOT / "params.yaml").read_text())
     block = values["studies"]["digits"] | {"replicates": 2}
     block["training"] |= {"steps": 6, "eval_every": 3, "batch_size": 8}
-    values |= {"checkpoint_seconds": 60, "studies": {"toy": block}}
+    values |= {"checkpoint_seconds": 60, "studies": {"toy": block}, "image_studies": ["toy"]}
+    values["dynamic"]["every"] = 1
     values["prune"] |= {"rounds": values["prune"]["rounds"][:2], "schemes": list(SCHEMES)}
     values["report"]["round"] = values["export"]["round"] = "01"
     (folder / "params.yaml").write_text(yaml.safe_dump(values))

@@ -18,8 +18,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from faults.outcomes import Outcome
+from prunet.base.decoding import Rejection, load_rgb, verify
 from prunet.base.errors import InputError
-from prunet.faces.images import Rejection, load_rgb, verify
 
 SECONDS = 20  # that one image may take, on a busy machine
 GROWTH = 64 * 2**20  # bytes of memory that all images together may leave behind
@@ -30,7 +30,7 @@ EXTREMES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFF
 
 
 def campaign(cases: int, seed: int = 0) -> Outcome:
-    """Give `cases` mutated images to `images.verify` and `images.load_rgb`.
+    """Give `cases` mutated images to `decoding.verify` and `decoding.load_rgb`.
 
     They are decoded in a process of their own, which is watched: the image that ends or holds it up is named
     by its number, and another process goes on behind it.

@@ -54,6 +54,7 @@ def campaign(cases: int, *targets: str) -> Outcome:
                 problems.append(f"with space again `dvc repro` ends with code {code}: {said[-500:]}")
             else:
                 problems += miniature.problems(clone, miniature.contents(undisturbed), *targets)
+                problems += miniature.leftovers(clone)
     return Outcome(name, cases, problems, [f"{name}: {failed} of {cases} sizes were too small"])
 
 

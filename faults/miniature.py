@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -105,13 +105,12 @@ def _timeless(path: Path) -> Any:
 def problems(clone: Path, expected: dict[str, Any], *targets: str) -> list[str]:
     """Say what is wrong with a copy in which `targets` are made.
 
-    That is other outputs than `expected`, leftovers, a damaged cache, or a stage that would run again.
+    That is other outputs than `expected`, a damaged cache, or a stage that would run again.
     """
     found = contents(clone)
     wrong = [f"{name} is missing" for name in expected.keys() - found.keys()]
     wrong += [f"{name} should not be there" for name in found.keys() - expected.keys()]
     wrong += [f"{name} differs" for name in expected.keys() & found.keys() if found[name] != expected[name]]
-    wrong += [f"{path} was left behind" for path in leftovers(clone)]
     wrong += [f"the cached file {path} is damaged" for path in damaged_cache(clone)]
     code, said = dvc(clone, "repro", *targets)
     again = [stage for line in said.splitlines() if (stage := begun(line))]
@@ -120,13 +119,12 @@ def problems(clone: Path, expected: dict[str, Any], *targets: str) -> list[str]:
     return sorted(wrong)
 
 
-def leftovers(clone: Path) -> Iterable[Path]:
-    """Return temporary files and checkpoints."""
+def leftovers(clone: Path) -> list[str]:
+    """Name temporary files and checkpoints that are still there."""
     own = [path for folder in OUTPUTS for path in (clone / folder).rglob("*")]
-    own += (clone / ".unfinished").rglob("*")
-    return [path for path in own if path.name.endswith(".partial") or path.match("*/.tmp*")] + [
-        path for path in own if ".unfinished" in path.parts and path.is_file()
-    ]
+    kept = [path for path in (clone / ".unfinished").rglob("*") if path.is_file()]
+    found = [path for path in own if path.name.endswith(".partial") or path.match("*/.tmp*")] + kept
+    return [f"{path.relative_to(clone)} was left behind" for path in found]
 
 
 def damaged_cache(clone: Path) -> list[Path]:

@@ -28,7 +28,7 @@ def campaign(cases: int, *targets: str, seed: int = 0) -> Outcome:
             problems += [f"beside {stage}: {problem}" for problem in _pair(clone, stage, targets)]
             code, said = miniature.dvc(clone, "repro", *targets)
             wrong = (
-                miniature.problems(clone, expected, *targets)
+                miniature.problems(clone, expected, *targets) + miniature.leftovers(clone)
                 if code == 0
                 else [f"the next run fails: {said[-500:]}"]
             )

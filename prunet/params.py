@@ -14,7 +14,35 @@ Count = Annotated[int, Field(ge=1)]
 Bits = Annotated[int, Field(ge=1, le=8)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 Severity = Literal["warn", "refuse"]
-Scheme = Literal["original", "trained", "random", "shuffled", "random-mask"]
+Criterion = Literal[
+    "magnitude",
+    "random",
+    "movement",
+    "taylor",
+    "snip",
+    "synflow",
+    "unit-l2",
+    "unit-random",
+    "filter-l1",
+    "filter-l2",
+    "batchnorm-scale",
+    "geometric-median",
+]
+Scheme = Literal[
+    "original",
+    "rewind",
+    "trained",
+    "lr-rewind",
+    "fine-tune",
+    "random",
+    "shuffled",
+    "random-mask",
+    "gradual",
+    "static",
+    "set",
+    "rigl",
+    "sparse-momentum",
+]
 
 
 class Block(BaseModel):
@@ -26,26 +54,61 @@ class Block(BaseModel):
 class Training(Block):
     optimizer: Literal["adam", "sgd"]
     lr: float = Field(gt=0)
-    schedule: Literal["constant", "cosine"]
+    schedule: Literal["constant", "cosine", "step"]
+    milestones: list[Count]
+    decay: float = Field(gt=0, le=1)
     warmup: int = Field(ge=0)
     momentum: float = Field(ge=0, lt=1)
+    nesterov: bool
     weight_decay: float = Field(ge=0)
+    label_smoothing: float = Field(ge=0, lt=1)
+    group_lasso: float = Field(ge=0)
     batch_size: Count
     steps: Count
     eval_every: Count
-    augment: Literal["none", "crop-flip"]
+    augment: Literal["none", "crop-flip", "pad-crop-flip", "resized-crop-flip"]
     dtype: Literal["float32", "bfloat16"]
     channels_last: bool
     threads: Count | None
 
+    @model_validator(mode="after")
+    def _consistent(self) -> "Training":
+        if self.nesterov and not (self.optimizer == "sgd" and self.momentum):
+            raise ValueError("nesterov: true is a way of sgd with momentum; set both, or nesterov: false")
+        if self.schedule == "step" and not self.milestones:
+            raise ValueError("schedule: step needs milestones, the steps after which the rate falls")
+        return self
+
 
 class Study(Block):
-    dataset: Literal["optdigits", "mnist", "fashion-mnist", "kmnist", "faces"]
-    model: Literal["lenet-300-100", "light-cnn-9"]
+    dataset: Literal[
+        "optdigits", "mnist", "fashion-mnist", "kmnist", "cifar-10", "cifar-100", "folder", "faces"
+    ]
+    model: Literal[
+        "lenet-300-100",
+        "mlp-1000-1000-500-200",
+        "lenet-5",
+        "light-cnn-9",
+        "light-cnn-29",
+        "resnet-20",
+        "resnet-56",
+        "vgg-16",
+        "resnet-50",
+    ]
+    init: Literal["glorot", "he"]
     input_size: Count | None
     replicates: Count
     reinits: Count
+    rewind: int = Field(ge=0)
     training: Training
+
+    @model_validator(mode="after")
+    def _rewinds_into_the_training(self) -> "Study":
+        if self.rewind >= self.training.steps:
+            raise ValueError(
+                f"rewind is {self.rewind}, a step of a training of {self.training.steps}: it must be earlier"
+            )
+        return self
 
 
 class Round(Block):
@@ -53,11 +116,20 @@ class Round(Block):
     from_: str = Field(alias="from")
 
 
+class Layers(Block):
+    leave_out: list[str]
+    own_rate: list[Annotated[str, Field(pattern=r"^[^=]+=(0(\.\d*)?|1(\.0*)?|\.\d+)$")]]
+
+
 class Prune(Block):
+    schedule: Literal["iterative", "one-shot"]
     rate: float = Field(gt=0, lt=1)
     output_rate_factor: Share
+    layers: Layers
     scope: Literal["layer", "global"]
-    criterion: Literal["magnitude", "random"]
+    criterion: Criterion
+    criterion_images: Count
+    empty_layers: Literal["keep-one", "refuse"]
     chain: Scheme
     schemes: list[Scheme] = Field(min_length=1)
     rounds: list[Round] = Field(min_length=1, max_length=100)
@@ -74,16 +146,44 @@ class Prune(Block):
         for number, entry in enumerate(self.rounds):
             if (entry.n, entry.from_) != (f"{number:02}", before):
                 raise ValueError(
-                    f"rounds, entry {number}: is {{n: {entry.n!r}, from: {entry.from_!r}}}, "
-                    f"must be {{n: '{number:02}', from: {before!r}}}"
+                    f"rounds, entry {number}: is {{n: {entry.n!r}, from: {entry.from_!r}}}, must be {{n: "
+                    f"'{number:02}', from: {before!r}}} with schedule {self.schedule}"
                 )
-            before = entry.n
+            if self.schedule == "iterative":
+                before = entry.n
+        return self
+
+
+class Dynamic(Block):
+    densities: Literal["erdos-renyi-kernel", "uniform"]
+    begin: Share
+    end: Share
+    every: Count
+    drop: Share
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Dynamic":
+        if self.begin >= self.end:
+            raise ValueError(f"begin is {self.begin} and end {self.end}: begin must come first")
         return self
 
 
 class Report(Block):
     scheme: Scheme
     round: str
+
+
+class Published(Block):
+    criterion: Criterion
+    sparsity: Share
+    accuracy: Share
+
+
+class Sweep(Block):
+    studies: list[Name]
+    criteria: list[Criterion] = Field(min_length=1)
+    sparsities: list[Share] = Field(min_length=1)
+    published: list[Published]
 
 
 class Stability(Block):
@@ -106,10 +206,13 @@ class Export(Block):
     known: float = Field(gt=0, le=1)
 
 
-class Digits(Block):
+class Images(Block):
     val: Count
     test: Count
-    downloads: str
+    downloads: str = Field(min_length=1)
+    folder: str = Field(min_length=1)
+    side: int = Field(ge=1, le=4096)
+    memory: int = Field(ge=0)
 
 
 class Sample(Block):
@@ -171,17 +274,30 @@ class Params(Block):
     seed: int = Field(ge=0)
     checkpoint_seconds: float = Field(ge=0)
     studies: dict[Name, Study] = Field(min_length=1)
+    image_studies: list[Name]
     prune: Prune
+    dynamic: Dynamic
     report: Report
+    sweep: Sweep
     stability: Stability
     footprint: Footprint
     export: Export
-    digits: Digits
+    images: Images
     sample: Sample
     ingest: Ingest
     crop: Crop
     resize: Resize
     split: Split
+
+    @model_validator(mode="after")
+    def _image_studies_are_all_but_faces(self) -> "Params":
+        expected = [name for name, study in self.studies.items() if study.dataset != "faces"]
+        if sorted(self.image_studies) != sorted(expected):
+            raise ValueError(
+                f"image_studies is [{', '.join(self.image_studies)}], and the studies with another dataset "
+                f"than faces are [{', '.join(expected)}]: it must name them"
+            )
+        return self
 
     @model_validator(mode="after")
     def _chain_has_one_network_a_replicate(self) -> "Params":
@@ -214,11 +330,12 @@ class Params(Block):
         return self
 
     @model_validator(mode="after")
-    def _stability_exists(self) -> "Params":
+    def _sweep_and_stability_exist(self) -> "Params":
         rounds = [entry.n for entry in self.prune.rounds]
-        for name in self.stability.studies:
-            if name not in self.studies:
-                raise ValueError(f"stability.studies names {name!r}, which is not among studies")
+        for stage, block in (("sweep", self.sweep), ("stability", self.stability)):
+            for name in block.studies:
+                if name not in self.studies:
+                    raise ValueError(f"{stage}.studies names {name!r}, which is not among studies")
         for number in self.stability.rounds:
             if self.stability.studies and number not in rounds:
                 raise ValueError(

@@ -30,6 +30,7 @@ def main(params_file: Path, name: str, scheme: str, data: Path, models: Path, me
     import torch
 
     from prunet.deployment import costs, inference, selection
+    from prunet.networks import streams
     from prunet.networks.batches import prepare
     from prunet.reports import summary
 
@@ -39,7 +40,7 @@ def main(params_file: Path, name: str, scheme: str, data: Path, models: Path, me
     contents = dataset.load(data)
     about = selection.about_study(values, name, contents)
     test = contents["split"] == dataset.SPLITS.index("test")
-    images, labels = contents["images"][test], contents["labels"][test]
+    images, labels = streams.pixels(contents["images"], test), contents["labels"][test]
     largest = np.resize(np.arange(len(images)), max(settings["batches"]))  # a small test split is repeated
     prepared = prepare(torch.from_numpy(images[largest]), about["preparation"])
     devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from prunet.base import files
-from prunet.faces.images import load_rgb
+from prunet.base.decoding import load_rgb
 from prunet.reports import canvas, figures
 
 PEOPLE, PHOTOS, IMAGES = 10, 3, 8  # rows of the people's sheet, rows of the strip, images of a person

@@ -7,11 +7,11 @@ from typing import Any
 import click
 import numpy as np
 
+from prunet.base.decoding import Rejection
 from prunet.base.errors import InputError
 from prunet.base.files import write_json, write_rows
 from prunet.base.processes import run_and_leave
 from prunet.deployment import compact
-from prunet.faces.images import Rejection
 from prunet.recognition import digits, pictures
 from prunet.recognition.options import CSV, JSON
 from prunet.recognition.tables import printable, table
@@ -37,6 +37,8 @@ def main(csv_file: Path | None, json_file: Path | None, ticket: Path, images: tu
     weights, _, about = compact.load(ticket)
     if about.get("faces") is not None:
         raise InputError(f"{ticket} is a ticket of faces: use `python -m stages.recognise`.")
+    if about["preparation"]["shape"][0] != 1:
+        raise InputError(f"{ticket} is a ticket of colour images: it reads no digits; give one that does.")
     rows, prepared = prepare(pictures.gather(images), about["preparation"]["stored"])
     if prepared:
         from prunet.deployment import inference

@@ -9,11 +9,11 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from prunet.base.decoding import load_rgb
 from prunet.base.errors import InputError
 from prunet.base.files import read_rows, replacing, write_json, write_rows
 from prunet.base.options import UNDERSCORES
 from prunet.faces import gray, quality
-from prunet.faces.images import load_rgb
 
 
 @click.command(context_settings=UNDERSCORES)

@@ -28,8 +28,8 @@ def main(params_file: Path, metrics: Path) -> None:
     click.echo(HEADER)
     for study in values["studies"]:
         table = summary.read(metrics / study / "summary.csv")
-        dense = table[(table["scheme"] == "original") & (table["round"] == "00")].assign(scheme="dense")
-        for _, row in pd.concat([dense, table[table["round"] == values["report"]["round"]]]).iterrows():
+        shown = table[(table["scheme"] == "dense") | (table["round"] == values["report"]["round"])]
+        for _, row in shown.iterrows():
             spread = "" if pd.isna(row["accuracy_ci95"]) else f" ± {row['accuracy_ci95']:.1%}"
             click.echo(
                 f"{study:<10}{row['scheme']:<10}{row['density']:>8.1%}{row['accuracy_mean']:>9.1%}{spread:<8}"

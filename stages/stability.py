@@ -10,6 +10,7 @@ from prunet.base import dataset, files
 from prunet.base.options import PARAMS, STUDY, UNFINISHED
 from prunet.base.processes import run_and_leave
 from prunet.pruning import tickets
+from prunet.pruning.course import Course
 
 
 @click.command()
@@ -46,9 +47,12 @@ def main(
     paths = []
     for number in values["stability"]["rounds"]:
         first, masks = tickets.load_network(original / number)
-        second, result = study.train(f"stability/{number}", start, masks, ("init",))
-        walked = stability.path(study, first, second)
-        paths.append(walked.assign(round=number, density=result["density"]))
+        whole = tickets.whole_units(original / number / "masks.safetensors")
+        # Round 0 is the dense training, which alone has this penalty.
+        course = Course(group_lasso=0.0 if int(number) else study.settings["group_lasso"])
+        second = study.train(f"stability/{number}", start, masks, ("init",), course, whole)
+        walked = stability.path(study, first, second.weights)
+        paths.append(walked.assign(round=number, density=second.result["density"]))
     together = pd.concat(paths)
     table = stability.barriers(together)
     summary.write(metrics, table)

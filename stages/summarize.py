@@ -20,7 +20,8 @@ from prunet.reports import comparisons, summary
 def main(params_file: Path, models: Path, footprint_csv: Path, metrics: Path, plot_data: Path) -> None:
     """Gather the results of all cells below MODELS, the folder of one study, and FOOTPRINT, what they cost.
 
-    Writes to METRICS summary.csv (a row for each scheme and round, with confidence intervals),
+    Writes to METRICS summary.csv (a row for the dense networks and for each scheme and round, with
+    confidence intervals),
     comparisons.csv (paired differences from the dense networks and from new random values), report.json (the
     headline scheme at the headline round and its costs, and the density of the sparsest winning ticket) and
     rounds.json (the headline scheme at every round); to PLOT_DATA the curves that are plotted.
@@ -28,7 +29,7 @@ def main(params_file: Path, models: Path, footprint_csv: Path, metrics: Path, pl
     values = params.load(params_file)
     schemes, headline = values["prune"]["schemes"], values["report"]
     rounds = [entry["n"] for entry in values["prune"]["rounds"]]
-    measured = {
+    measured = {("dense", "00"): results.read(models / "dense" / "result.json")} | {
         (scheme, number): results.read(models / scheme / number / "result.json")
         for scheme in schemes
         for number in rounds

@@ -9,6 +9,7 @@ from prunet.base import dataset
 from prunet.base.options import PARAMS, STUDY, UNFINISHED
 from prunet.base.processes import run_and_leave
 from prunet.pruning import tickets
+from prunet.pruning.course import Course
 
 
 @click.command()
@@ -17,20 +18,26 @@ from prunet.pruning import tickets
 @UNFINISHED
 @click.argument("data", type=click.Path(path_type=Path))
 @click.argument("init", type=click.Path(path_type=Path))
+@click.argument("rewind", type=click.Path(path_type=Path))
 @click.argument("dense", type=click.Path(path_type=Path))
-def main(params_file: Path, name: str, unfinished: Path, data: Path, init: Path, dense: Path) -> None:
+def main(
+    params_file: Path, name: str, unfinished: Path, data: Path, init: Path, rewind: Path, dense: Path
+) -> None:
     """Train the replicates of a study on the dataset file DATA.
 
-    Writes INIT, the file of the weights at step 0, and DENSE, the folder of the trained networks with their
-    curves and test metrics. A training that was killed goes on from its last checkpoint.
+    Writes INIT and REWIND, the files of the weights at step 0 and at the step `rewind` of the study, and
+    DENSE, the folder of the trained networks with their curves and test metrics. A training that was killed
+    goes on from its last checkpoint.
     """
     from prunet.networks.cells import Study
 
     study = Study.of(params.load(params_file), name, dataset.load(data), unfinished)
     start, masks = study.initial_weights("init"), study.dense_masks()
-    weights, result = study.train("dense", start, masks, ("init",))
+    course = Course(keep=study.block["rewind"], group_lasso=study.settings["group_lasso"])
+    trained = study.train("dense", start, masks, ("init",), course)
     tickets.save_weights(init, start)
-    tickets.save_cell(dense, weights, masks, result)
+    tickets.save_weights(rewind, trained.kept)
+    tickets.save_cell(dense, trained.weights, trained.masks, trained.result)
     study.forget("dense")
 
 

@@ -5,9 +5,9 @@ import socket
 
 import pytest
 
+from prunet.base.decoding import Rejection
 from prunet.faces.addresses import Refused, is_public, public_socket
 from prunet.faces.downloading import download, open_session
-from prunet.faces.images import Rejection
 from tests.servers import body, redirect, serving
 
 THIS_MACHINE = (

@@ -1,8 +1,10 @@
+import json
+
 import numpy as np
 import pytest
 import torch
 
-from prunet.networks import batches
+from prunet.networks import batches, pixels
 
 
 def toy(side=4, count=10):
@@ -11,6 +13,7 @@ def toy(side=4, count=10):
     return {"images": images, "labels": np.arange(count), "split": split}
 
 
+torch.set_num_threads(1)
 CPU = torch.device("cpu")
 
 
@@ -26,13 +29,62 @@ def test_images_are_normalised_by_the_training_split_alone():
 
 @pytest.mark.parametrize(
     ("input_size", "augment", "stored", "seen"),
-    [(None, "none", 144, 144), (64, "none", 64, 64), (64, "crop-flip", 72, 64), (128, "crop-flip", 144, 128)],
+    [
+        (None, "none", 144, 144),
+        (64, "none", 64, 64),
+        (64, "crop-flip", 72, 64),
+        (128, "crop-flip", 144, 128),
+        (32, "pad-crop-flip", 32, 32),
+        (None, "pad-crop-flip", 144, 144),
+        (112, "resized-crop-flip", 128, 112),
+        (None, "resized-crop-flip", 144, 126),
+    ],
 )
 def test_the_model_sees_input_size_pixels(input_size, augment, stored, seen):
     data = toy(side=4) | {"images": np.random.default_rng(0).integers(0, 255, (10, 1, 144, 144), np.uint8)}
     splits = batches.place(data, input_size, augment, CPU)
     assert splits["train"][0].shape == (6, 1, stored, stored)
     assert batches.input_shape(splits, augment) == (1, seen, seen)
+    how = batches.preparation(data, input_size, augment)
+    assert (how["stored"], how["side"], how["shape"]) == (144, stored, [1, seen, seen])
+    prepared = batches.prepare(torch.from_numpy(data["images"][:6]), how)
+    assert torch.equal(prepared, pixels.centre(splits["train"][0], seen))
+
+
+def colours(count=10):
+    rng = np.random.default_rng(0)
+    return toy(count=count) | {"images": rng.integers(0, 256, (count, 3, 4, 4), np.uint8)}
+
+
+def test_colour_is_normalised_channel_by_channel_over_the_training_split():
+    data = colours()
+    data["images"][:, 1] //= 4
+    splits = batches.place(data, None, "none", CPU)
+    images = splits["train"][0]
+    torch.testing.assert_close(images.mean((0, 2, 3)), torch.zeros(3), atol=1e-6, rtol=0)
+    torch.testing.assert_close(images.std((0, 2, 3)), torch.ones(3))
+    how = batches.preparation(data, None, "none")
+    train = data["images"][:6].astype(np.float64)
+    np.testing.assert_allclose(how["mean"], train.mean((0, 2, 3)))
+    np.testing.assert_allclose(how["std"], train.std((0, 2, 3), ddof=1))
+    assert torch.equal(batches.prepare(torch.from_numpy(data["images"][:6]), how), images)
+    assert json.loads(json.dumps(how)) == how
+
+
+def test_a_channel_without_contrast_is_zero_and_not_infinite():
+    data = colours()
+    data["images"][:, 2] = 77
+    images = batches.place(data, None, "none", CPU)["train"][0]
+    assert (images[:, 2] == 0).all()
+    assert images.isfinite().all()
+
+
+def test_sums_are_exact_however_many_images_there_are():
+    data = colours(count=300)
+    data["images"][:, :, :, :] = np.arange(256, dtype=np.uint8).repeat(19)[:4800].reshape(300, 1, 4, 4)
+    how = batches.preparation(data, None, "none")
+    train = data["images"][:296, 0].astype(object)  # Python's whole numbers
+    assert how["mean"] == [train.sum() / train.size] * 3
 
 
 def test_every_pass_holds_every_image_once_and_every_batch_is_full():
@@ -49,34 +101,55 @@ def test_a_batch_may_be_larger_than_the_data():
     assert sorted(torch.bincount(drawn.flatten()).tolist()) == [4, 5, 5]
 
 
-def test_crops_are_pieces_of_the_chosen_images_some_mirrored():
-    images = torch.arange(2 * 5 * 5.0).view(2, 1, 5, 5)
-    chosen = torch.tensor([1, 0] * 50)
-    pieces = batches.crop_flip(images, chosen, 3, torch.Generator().manual_seed(0))
-    assert pieces.shape == (100, 1, 3, 3)
-    seen = set()
-    for piece, source in zip(pieces[:, 0], chosen, strict=True):
-        matches = [
-            (top, left, mirrored)
-            for top in range(3)
-            for left in range(3)
-            for mirrored in (False, True)
-            if torch.equal(
-                piece.flip(1) if mirrored else piece, images[source, 0, top : top + 3, left : left + 3]
-            )
-        ]
-        assert len(matches) == 1
-        seen.add(matches[0])
-    assert len(seen) == 18  # all nine places, both ways
-
-
 def test_the_centre_is_the_middle():
     images = torch.arange(16.0).view(1, 1, 4, 4)
-    assert batches.centre(images, 2).flatten().tolist() == [5, 6, 9, 10]
-    assert torch.equal(batches.centre(images, 4), images)
+    assert pixels.centre(images, 2).flatten().tolist() == [5, 6, 9, 10]
+    assert torch.equal(pixels.centre(images, 4), images)
 
 
 def test_chunks_drop_nothing():
     split = (torch.arange(7.0).view(7, 1, 1, 1), torch.arange(7))
     labels = [part[1].tolist() for part in batches.chunks(split, 3)]
     assert labels == [[0, 1, 2], [3, 4, 5], [6]]
+
+
+def test_chosen_images_come_with_their_labels():
+    split = (torch.arange(7.0).view(7, 1, 1, 1), torch.arange(7))
+    images, labels = batches.take(split, torch.tensor([5, 2]))
+    assert images.flatten().tolist() == labels.tolist() == [5, 2]
+
+
+RUNS = [{"seeds": {"order": 1}}, {"seeds": {"order": 2}}]
+
+
+@pytest.mark.parametrize("augment", ["none", "crop-flip", "pad-crop-flip", "resized-crop-flip"])
+def test_steps_that_are_done_are_not_repeated(augment):
+    images = torch.randn(10, 2, 16, 16)
+    size = pixels.seen_side(16, augment)
+    settings = {"steps": 6, "batch_size": 4, "augment": augment}
+    generators = [torch.Generator().manual_seed(number) for number in range(2)]
+    whole, states = [], []
+    for batch in batches.training_batches((images, torch.arange(10)), size, settings, RUNS, generators, 0):
+        whole.append(batch)
+        states.append([generator.get_state() for generator in generators])
+    assert [step for step, _ in whole] == [1, 2, 3, 4, 5, 6]
+    for generator, state in zip(generators, states[3], strict=True):
+        generator.set_state(state)
+    rest = batches.training_batches((images, torch.arange(10)), size, settings, RUNS, generators, 4)
+    for (step, (seen, labels)), (expected, (before, same)) in zip(rest, whole[4:], strict=True):
+        assert step == expected
+        assert seen.shape == (2, 4, 2, size, size)
+        assert torch.equal(seen, before)
+        assert torch.equal(labels, same)
+
+
+def test_networks_have_their_own_order():
+    split = (torch.arange(10.0).view(10, 1, 1, 1), torch.arange(10))
+    settings = {"steps": 5, "batch_size": 4, "augment": "none"}
+    steps = batches.training_batches(split, 1, settings, RUNS, [], 0)
+    labels = torch.stack(
+        [labels for _, (images, labels) in steps if torch.equal(images.flatten(1), labels)], 1
+    )
+    assert labels.shape == (2, 5, 4)
+    assert (labels.flatten(1).sort().values == torch.arange(10).repeat_interleave(2)).all()
+    assert (labels[0] != labels[1]).any()

@@ -82,7 +82,7 @@ def test_a_part_gives_every_number_it_promises(part, tmp_path):
 
 
 def test_work_is_counted_by_formula():
-    work = machine.training_gflop(models.lenet_300_100((1, 28, 28), 10), (1, 28, 28))
+    work = machine.training_gflop(models.MODELS["lenet-300-100"]((1, 28, 28), 10), (1, 28, 28))
     forward = 784 * 300 + 300 * 100 + 100 * 10
     assert work == pytest.approx(2 * (2 * forward + 300 * 100 + 100 * 10) / 1e9)
 
@@ -90,11 +90,11 @@ def test_work_is_counted_by_formula():
 def test_the_plain_loop_computes_what_prunet_computes(tmp_path):
     splits = batches.place(toys.data(), None, "none", torch.device("cpu"))
     settings = toys.SETTINGS | {"steps": 5, "eval_every": 5, "weight_decay": 0.0}
-    work = prunet_loop.job(models.lenet_300_100((1, 6, 6), 3), splits, settings)
+    work = prunet_loop.job(models.MODELS["lenet-300-100"]((1, 6, 6), 3), splits, settings)
     prunet_loop.train(work, tmp_path / "0.safetensors")
-    trained, _ = training.load_finished(Checkpoint(tmp_path / "0.safetensors", "bench", 0))
+    trained = training.load_finished(Checkpoint(tmp_path / "0.safetensors", "bench", 0)).weights
 
-    model = models.lenet_300_100((1, 6, 6), 3)
+    model = models.MODELS["lenet-300-100"]((1, 6, 6), 3)
     model.load_state_dict({name: values[0] for name, values in work.start.items()})
     masks = {name: mask[0] for name, mask in work.masks.items()}
     images, labels = splits["train"]
@@ -117,7 +117,7 @@ def test_a_stage_s_time_is_divided_among_what_it_went_to(tmp_path):
     command = [sys.executable, "-m", "stages.train", "--study", "digits"]
     path = f"{tmp_path}{os.pathsep}{default_run.ROOT}"
     subprocess.run(
-        [*command, "digits.safetensors", "init.safetensors", "dense"],
+        [*command, "digits.safetensors", "init.safetensors", "rewind.safetensors", "dense"],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": path, "BENCH_SPENT": str(tmp_path / "spent.jsonl")},
         check=True,

@@ -56,7 +56,7 @@ def test_a_speedup_is_dense_over_other(monkeypatch):
 
 
 def test_half_of_the_pairs_go_those_with_the_smallest_norm():
-    model = inference.initial(models.light_cnn_9(SHAPE, 3))
+    model = inference.initial(models.MODELS["light-cnn-9"](SHAPE, 3))
     masks = inference.half_of_pairs(model)
     assert list(masks) == models.prunable(model)
     assert masks.pop("output.weight").all()
@@ -74,7 +74,7 @@ def test_half_of_the_pairs_go_those_with_the_smallest_norm():
 
 @pytest.mark.parametrize("rate", [0.5, 0.95])
 def test_the_lowest_weights_are_zero_in_a_copy(rate):
-    model = inference.initial(models.lenet_300_100((1, 6, 6), 3))
+    model = inference.initial(models.MODELS["lenet-300-100"]((1, 6, 6), 3))
     pruned = inference.masked(model, inference.lowest(model, rate))
     for name in models.prunable(model):
         before, after = model.get_parameter(name), pruned.get_parameter(name)

@@ -7,6 +7,8 @@ import pytest
 from prunet.base.errors import InputError
 from prunet.networks.cells import Study
 from prunet.networks.models import initial_weights
+from prunet.pruning.course import Course
+from prunet.pruning.masks import density
 from tests import toys
 
 
@@ -27,12 +29,13 @@ def test_a_replicate_does_not_depend_on_those_beside_it():
         cell = study(replicates)
         cell.forget("dense")
         start = cell.initial_weights("init")
-        results[replicates] = (start, *cell.train("dense", start, cell.dense_masks(), ("init",)))
+        results[replicates] = (start, cell.train("dense", start, cell.dense_masks(), ("init",)))
     for name in results[1][0]:
         np.testing.assert_array_equal(results[1][0][name][0], results[3][0][name][0])
-        np.testing.assert_array_equal(results[1][1][name][0], results[3][1][name][0])
-    assert results[1][2]["networks"][0] == results[3][2]["networks"][0]
-    assert results[3][2]["networks"][0]["seeds"] != results[3][2]["networks"][1]["seeds"]
+        np.testing.assert_array_equal(results[1][1].weights[name][0], results[3][1].weights[name][0])
+    alone, beside = (results[replicates][1].result["networks"] for replicates in (1, 3))
+    assert alone[0] == beside[0]
+    assert beside[0]["seeds"] != beside[1]["seeds"]
 
 
 def test_new_random_values_differ_from_the_original_and_between_rounds():
@@ -49,8 +52,11 @@ def test_the_result_is_json_and_says_what_it_must():
     cell = study()
     masks = cell.dense_masks()
     masks["fc1.weight"][:, :150] = False
-    weights, result = cell.train("dense", cell.initial_weights("init"), masks, ("init",))
+    weights, ends, result, kept = cell.train("dense", cell.initial_weights("init"), masks, ("init",))
     assert not weights["fc1.weight"][:, :150].any()
+    assert list(ends) == list(masks)
+    assert all(np.array_equal(ends[name], masks[name]) for name in masks)
+    assert kept == {}
     assert json.loads(json.dumps(result)) == result
     assert result["layer_density"] == {"fc1.weight": 0.5, "fc2.weight": 1.0, "output.weight": 1.0}
     assert result["density"] == pytest.approx((150 * 36 + 30_000 + 300) / (300 * 36 + 30_000 + 300))
@@ -63,8 +69,8 @@ def test_the_result_is_json_and_says_what_it_must():
 def test_the_recorded_seed_draws_the_start_values_again():
     cell = study(1)
     start = cell.initial_weights("random", "03")
-    _, result = cell.train("x", start, cell.dense_masks(), ("random", "03"))
-    drawn = initial_weights(cell.model, result["networks"][0]["seeds"]["init"])
+    result = cell.train("x", start, cell.dense_masks(), ("random", "03")).result
+    drawn = initial_weights(cell.model, result["networks"][0]["seeds"]["init"], "glorot")
     np.testing.assert_array_equal(drawn["fc1.weight"].numpy(), start["fc1.weight"][0])
 
 
@@ -78,7 +84,7 @@ def test_light_cnn_trains_on_crops_in_both_layouts_and_precisions():
     for training in ({"channels_last": True}, {"dtype": "bfloat16"}):
         cell = study(1, "light-cnn-9", 16, side=18, augment="crop-flip", steps=2, batch_size=4, **training)
         start = cell.initial_weights("init")
-        weights, result = cell.train("dense", start, cell.dense_masks(), ("init",))
+        weights, _, result, _ = cell.train("dense", start, cell.dense_masks(), ("init",))
         assert {name: values.shape for name, values in weights.items()} == {
             name: values.shape for name, values in start.items()
         }
@@ -120,7 +126,7 @@ def test_several_draws_share_their_replicates_data_order_and_differ_in_start_val
     cell = study()
     start = cell.initial_weights("random", "01", reinits=3)
     masks = {name: np.repeat(mask, 3, axis=0) for name, mask in cell.dense_masks().items()}
-    _, result = cell.train("random/01", start, masks, ("random", "01"))
+    result = cell.train("random/01", start, masks, ("random", "01")).result
     runs = result["networks"]
     assert [run["replicate"] for run in runs] == [0, 0, 0, 1, 1, 1]
     assert len({run["seeds"]["init"] for run in runs}) == 6
@@ -156,3 +162,87 @@ def test_values_of_another_model_are_refused():
         cell.train("dense", cell.initial_weights("init"), other.dense_masks(), ("init",))
     with pytest.raises(InputError, match="number of replicates"):
         cell.train("x", study(replicates=3).initial_weights("init"), cell.dense_masks(), ("init",))
+
+
+@pytest.mark.parametrize("how", ["gradual", "rigl"])
+@pytest.mark.parametrize(
+    ("model", "training"), [("lenet-300-100", {}), ("lenet-5", {"channels_last": True, "steps": 10})]
+)
+def test_a_cell_whose_masks_change_has_their_last_densities_and_the_seeds_of_its_changes(
+    model, training, how
+):
+    cell = study(2, model, side=16, **training)
+    masks = {
+        name: np.random.default_rng(0).random(mask.shape) < 0.4 for name, mask in cell.dense_masks().items()
+    }
+    changes = {"how": how, "begin": 0.0, "end": 0.75, "every": 2, "drop": 0.3}
+    start = cell.initial_weights("init")
+    trained = cell.train(f"{how}/01", start, masks, ("init",), Course(changes=changes))
+    assert trained.result["density"] == density(masks) == density(trained.masks)
+    assert trained.result["layer_density"] == {name: density({name: mask}) for name, mask in masks.items()}
+    seeds = [network["seeds"]["masks"] for network in trained.result["networks"]]
+    assert len(set(seeds)) == 2
+    for name, mask in trained.masks.items():
+        assert not np.array_equal(mask, masks[name])
+        assert not trained.weights[name][~mask].any()
+
+
+@pytest.mark.parametrize(
+    ("model", "layer", "go_along"),
+    [
+        ("lenet-300-100", "fc1.weight", {"fc1.bias"}),
+        ("resnet-20", "block1_1.conv1.weight", {"block1_1.norm1.weight", "block1_1.norm1.bias"}),
+    ],
+)
+def test_biases_and_norms_of_removed_units_are_zero_and_not_counted(model, layer, go_along):
+    cell = study(1, model, side=8, optimizer="sgd", lr=0.01, steps=3, eval_every=3)
+    masks, start = cell.dense_masks(), cell.initial_weights("init")
+    masks[layer][:, ::2] = False
+    for name in go_along:
+        start[name] += 1
+    weights, ends, result, _ = cell.train("x", start, masks, ("init",), whole_units=True)
+    units = {name: values for name, values in weights.items() if values.ndim == 2}  # one number a unit
+    assert {name for name, values in units.items() if not values[:, ::2].any()} >= go_along
+    assert all(weights[name][:, 1::2].all() for name in go_along)
+    assert list(ends) == list(result["layer_density"]) == list(masks)
+    assert result["density"] == density(masks)
+    untied = cell.train("y", start, masks, ("init",)).weights
+    assert all(untied[name].all() for name in go_along)
+
+
+def test_rewinding_keeps_the_running_statistics_of_norms():
+    """From step 2 of the dense training, through steps 3 and 4, to the weights and statistics of its end."""
+    settings = {"optimizer": "sgd", "momentum": 0.0, "lr": 0.01, "steps": 4, "eval_every": 2}
+    cell = study(1, "resnet-20", side=8, **settings)
+    masks = cell.dense_masks()
+    dense = cell.train("dense", cell.initial_weights("init"), masks, ("init",), Course(keep=2))
+    again = cell.train("rewind/00", dense.kept, masks, ("init",), Course(first=2))
+    assert any("running" in name for name in dense.kept)
+    for name, values in dense.weights.items():
+        np.testing.assert_array_equal(values, again.weights[name])
+    assert again.result["networks"][0]["curve"]["step"] == [2, 4]
+    assert again.kept == {}
+
+
+def test_a_checkpoint_of_another_course_is_never_resumed():
+    cell = study(1)
+    start, masks = cell.initial_weights("init"), cell.dense_masks()
+    whole = cell.train("x", start, masks, ("init",))
+    later = cell.train("x", start, masks, ("init",), Course(first=10))
+    assert later.result["networks"][0]["curve"]["step"] == [10, 20, 30]
+    assert not np.array_equal(whole.weights["fc1.weight"], later.weights["fc1.weight"])
+
+
+def test_changes_that_do_not_fit_are_refused_with_the_cells_name():
+    cell = study(1, optimizer="sgd", momentum=0.0)
+    changes = {"how": "sparse-momentum", "begin": 0.0, "end": 0.75, "every": 5, "drop": 0.3}
+    with pytest.raises(
+        InputError, match=r"^study toy, sparse-momentum/01: sparse-momentum needs training\.mom"
+    ):
+        cell.train(
+            "sparse-momentum/01",
+            cell.initial_weights("init"),
+            cell.dense_masks(),
+            ("init",),
+            Course(changes=changes),
+        )

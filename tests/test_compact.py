@@ -66,8 +66,8 @@ def ticket(said=ABOUT, density=0.5, seed=0):
 def glorot(density):
     """LeNet-300-100 for 28x28 digits, the weights of least magnitude pruned."""
     said = about("lenet-300-100", side=28, classes=10)
-    model = models.lenet_300_100((1, 28, 28), 10)
-    weights = {name: values.numpy() for name, values in models.initial_weights(model, 0).items()}
+    model = models.MODELS["lenet-300-100"]((1, 28, 28), 10)
+    weights = {name: values.numpy() for name, values in models.initial_weights(model, 0, "glorot").items()}
     magnitudes = {name: np.abs(weights[name]) for name in models.prunable(model)}
     masks = {name: size >= np.quantile(size, 1 - density) for name, size in magnitudes.items()}
     return weights, masks, said

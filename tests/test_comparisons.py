@@ -24,7 +24,7 @@ def test_differences_are_paired_by_replicate():
 
 
 def test_what_is_common_to_both_cells_of_a_replicate_does_not_widen_the_interval():
-    cells = {("original", "00"): cell(1.0, 0.5, 0.7, 0.9), ("original", "01"): cell(0.5, 0.6, 0.8, 1.0)}
+    cells = {("dense", "00"): cell(1.0, 0.5, 0.7, 0.9), ("original", "01"): cell(0.5, 0.6, 0.8, 1.0)}
     compared = row(comparisons.compare(cells), "original", "01", "dense")
     assert compared["accuracy"] == pytest.approx(0.1)
     assert compared["accuracy_ci95"] == pytest.approx(0, abs=1e-9)
@@ -38,7 +38,7 @@ def stop(result, *steps):
 
 def test_the_ratio_says_how_many_times_earlier():
     cells = {
-        ("original", "00"): stop(cell(1.0, 0.9, 0.9), 300, 500),
+        ("dense", "00"): stop(cell(1.0, 0.9, 0.9), 300, 500),
         ("original", "01"): stop(cell(0.5, 0.9, 0.9), 150, 250),
     }
     compared = row(comparisons.compare(cells), "original", "01", "dense")
@@ -49,7 +49,9 @@ def test_the_ratio_says_how_many_times_earlier():
 def winner(*tickets):
     """The round of the winning ticket of (accuracy of two replicates, early stop) by round."""
     cells = {
-        ("original", f"{number:02}"): stop(cell(0.5**number, *accuracies), early, early)
+        ("original" if number else "dense", f"{number:02}"): stop(
+            cell(0.5**number, *accuracies), early, early
+        )
         for number, (accuracies, early) in enumerate([((0.9, 0.9), 100), *tickets])
     }
     found = comparisons.winning_ticket(comparisons.compare(cells))
@@ -71,7 +73,7 @@ def test_there_may_be_none():
 
 
 def test_a_single_replicate_has_no_interval_and_is_compared_by_value():
-    cells = {("original", "00"): cell(1.0, 0.9), ("original", "01"): cell(0.5, 0.91)}
+    cells = {("dense", "00"): cell(1.0, 0.9), ("original", "01"): cell(0.5, 0.91)}
     table = comparisons.compare(cells)
     assert math.isnan(table["accuracy_ci95"].iloc[0])
     assert comparisons.winning_ticket(table)["round"] == "01"

@@ -4,6 +4,7 @@ from safetensors.numpy import save_file
 
 from prunet.base import dataset, tensors
 from prunet.base.errors import InputError
+from prunet.base.image_files import Files
 
 
 def toy(count=6):
@@ -102,3 +103,64 @@ def test_a_file_that_says_nothing_about_itself_is_damaged(tmp_path, about):
     save_file({"a": np.zeros(3)}, tmp_path / "file")
     with pytest.raises(InputError, match=r"file is damaged"):
         tensors.read(tmp_path / "file")
+
+
+NAMES = ["a/1.png", "b/\N{SNOWMAN}.png", "a/2 .png", "b/2.png", "a/3.png", "..b/3..png"]
+
+
+def on_disk():
+    digests = np.arange(6 * 16, dtype=np.uint8).reshape(6, 16)
+    files = Files("/photos", NAMES, digests, 32, [1.5, 2.0, 3.0], [1.0, 0.5, 2.0])
+    return toy() | {"images": files}
+
+
+def test_images_on_disk_come_back_as_saved(tmp_path):
+    dataset.save(tmp_path / "data", **on_disk())
+    loaded, saved = dataset.load(tmp_path / "data")["images"], on_disk()["images"]
+    assert len(loaded) == 6
+    for part in ("folder", "names", "side", "mean", "std"):
+        assert getattr(loaded, part) == getattr(saved, part)
+    np.testing.assert_array_equal(loaded.digests, saved.digests)
+
+
+def test_contents_tell_data_sets_apart_by_pixels_or_by_digests():
+    assert list(dataset.contents(toy())) == ["images", "labels", "split"]
+    data = on_disk()
+    assert dataset.contents(data)["digests"] is data["images"].digests
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said", "says"),
+    [
+        ({"names": np.zeros((2, 2), np.uint8)}, {}, "names are uint8 of shape (2, 2)"),
+        ({"digests": np.zeros((6, 16), np.int64)}, {}, "digests are int64"),
+        ({"digests": np.zeros((6, 15), np.uint8)}, {}, "6 names, and digests of shape (6, 15)"),
+        ({"digests": np.zeros((5, 16), np.uint8)}, {}, "6 names, and digests of shape (5, 16)"),
+        ({"names": b"a\0b\0c\0d\0e\0f"}, {}, "'f' is no file's name below the folder"),
+        ({"names": b"a\0b\0c\0d\0e\0/etc/passwd\0"}, {}, "'/etc/passwd' is no file's name"),
+        ({"names": b"a\0b\0c\0d\0e\0x/../../f\0"}, {}, "'x/../../f' is no file's name"),
+        ({"names": b"a\0b\0c\0d\0e\0\0"}, {}, "'' is no file's name"),
+        ({"names": b"\xff\0"}, {}, "'utf-8' codec"),
+        ({"labels": np.zeros(5, np.int64)}, {}, "6 images, 5 labels and 6 sides"),
+        ({}, {"side": 0}, "images of 0 pixels a side in '/photos'"),
+        ({}, {"side": True}, "images of True pixels a side"),
+        ({}, {"folder": 1}, "images of 32 pixels a side in 1"),
+        ({}, {"mean": [1.0, 2.0]}, "no mean and standard deviation of three channels"),
+        ({}, {"std": 1.0}, "no mean and standard deviation of three channels"),
+        ({}, {"std": [1.0, 1.0, 0.0]}, "standard deviation [1.0, 1.0, 0.0]"),
+        ({}, {"mean": [1.0, 1.0, float("nan")]}, "mean [1.0, 1.0, nan]"),
+        ({}, {"more": 1}, "it does not say where its images are"),
+        ({}, None, "it does not say where its images are"),
+    ],
+)
+def test_wrong_images_on_disk_are_refused(tmp_path, arrays, said, says):
+    dataset.save(tmp_path / "data", **on_disk())
+    stored, about = tensors.read(tmp_path / "data")
+    for name, value in arrays.items():
+        stored[name] = np.frombuffer(value, np.uint8) if isinstance(value, bytes) else value
+    about["on_disk"] = None if said is None else about["on_disk"] | said
+    tensors.write(tmp_path / "data", stored, about)
+    with pytest.raises(InputError) as error:
+        dataset.load(tmp_path / "data")
+    assert "data is not a dataset file (" in error.value.message
+    assert says in error.value.message

@@ -98,7 +98,7 @@ def test_a_wrong_dataset_is_refused_by_name(toy, stage, change, says):
         ("prune", "original/00/weights.safetensors"),
         ("retrain trained", "original/00/weights.safetensors"),
         ("retrain original", "init"),
-        ("retrain shuffled", "init"),
+        ("retrain rewind", "early"),
     ],
 )
 def test_weights_that_are_not_finite_are_refused_by_name(toy, stage, name, value):
@@ -312,7 +312,10 @@ def test_what_differs_is_left_or_is_damaged_is_found(tmp_path):
     (tmp_path / "data" / "c.partial").mkdir()
     (tmp_path / ".unfinished" / "digits").mkdir(parents=True)
     (tmp_path / ".unfinished" / "digits" / "0.safetensors").write_text("")
-    assert {path.name for path in miniature.leftovers(tmp_path)} == {"c.partial", "0.safetensors"}
+    assert [Path(said.split()[0]).name for said in miniature.leftovers(tmp_path)] == [
+        "c.partial",
+        "0.safetensors",
+    ]
     cache = tmp_path / ".dvc/cache/files/md5/d4"
     cache.mkdir(parents=True)
     (cache / "1d8cd98f00b204e9800998ecf8427e").write_text("")

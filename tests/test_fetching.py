@@ -12,12 +12,12 @@ from contextlib import ExitStack
 
 import pytest
 
+from prunet.base.decoding import Rejection
 from prunet.base.errors import InputError
 from prunet.faces import fetching
 from prunet.faces.bodies import Limits, read_local
 from prunet.faces.downloading import Passing, download, open_session
 from prunet.faces.fetching import fetch_all
-from prunet.faces.images import Rejection
 from prunet.faces.store import Store
 from prunet.faces.turns import Task, Turns
 from tests.servers import (

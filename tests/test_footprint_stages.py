@@ -12,10 +12,10 @@ from prunet.base import dataset, files
 from prunet.deployment import compact, inference
 from prunet.networks.cells import Study
 from prunet.pruning import tickets
-from prunet.pruning.masks import prune
 from stages import export, footprint
 from tests import toys
 from tests.test_selection import params
+from tests.toy_pruning import pruned
 
 ROUNDS = ["00", "01", "02"]
 
@@ -32,12 +32,11 @@ def folder(tmp_path_factory):
     study = Study.of(values, "toy", toys.data(), folder / "unfinished")
     start, masks = study.initial_weights("init"), study.dense_masks()
     for number in ROUNDS:
-        weights, result = study.train(number, start, masks, ("init",))
+        weights, _, result, _ = study.train(number, start, masks, ("init",))
         tickets.save_cell(folder / "models" / "original" / number, weights, masks, result)
         if number == "00":
             tickets.save_cell(folder / "models" / "dense", weights, masks, result)
-        rates = {"rate": 0.8, "output_rate_factor": 0.5, "scope": "layer", "criterion": "magnitude"}
-        masks = prune(weights, masks, seed=0, **rates)
+        masks = pruned(weights, masks, rate=0.8, output_rate_factor=0.5)
     run(folder, footprint, "--scheme", "original", folder / "data", folder / "models", folder / "metrics")
     return folder
 

@@ -3,7 +3,7 @@
 import pytest
 
 from faults import hostile_pictures, hostile_server, hostile_web
-from prunet.faces.images import Rejection, verify
+from prunet.base.decoding import Rejection, verify
 from prunet.faces.scraping import STATUSES
 
 KINDS = 86

@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from prunet.faces import images
+from prunet.base import decoding
 from prunet.faces.scraping import STATUSES
 from prunet.faces.store import key
 from stages.ingest import main
@@ -472,12 +472,12 @@ def test_what_changed_at_an_address_is_reported_and_not_mixed_in(tmp_path):
 
 
 def test_a_body_that_crashes_its_decoder_is_a_broken_image(tmp_path, monkeypatch):
-    verify = images.verify
+    verify = decoding.verify
 
     def fragile(data, max_pixels):
         return os._exit(9) if data == picture(5) else verify(data, max_pixels)
 
-    monkeypatch.setattr(images, "verify", fragile)  # decoders are forked
+    monkeypatch.setattr(decoding, "verify", fragile)  # decoders are forked
     for number in range(10):
         (tmp_path / f"{number}.jpg").write_bytes(picture(number))
     write_list(tmp_path / "list.csv", *(("a", f"{number}.jpg") for number in range(10)))

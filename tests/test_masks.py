@@ -1,20 +1,25 @@
+"""Rounds that remove single weights."""
+
 import math
 
 import numpy as np
 import pytest
 
-from prunet.pruning.masks import CRITERIA, density, prune, remove_lowest
-
-OPTIONS = {"rate": 0.2, "output_rate_factor": 1.0, "scope": "layer", "criterion": "magnitude", "seed": 0}
+from prunet.base.errors import InputError
+from prunet.pruning.masks import density, remove_lowest
+from tests.toy_pruning import pruned
 
 
 def network(*sizes, replicates=1):
     """Layers whose weights are 1, 2, 3...: the lowest are known."""
-    weights = {
+    return {
         f"layer{i}": np.tile(np.arange(1, size + 1, dtype=np.float32), (replicates, 1))
         for i, size in enumerate(sizes)
     }
-    return weights, {name: np.ones(values.shape, bool) for name, values in weights.items()}
+
+
+def counts(masks):
+    return [int(mask.sum()) for mask in masks.values()]
 
 
 @pytest.mark.parametrize(
@@ -22,14 +27,12 @@ def network(*sizes, replicates=1):
     [(0.0, [1, 2, 3, 4, 5]), (0.2, [2, 3, 4, 5]), (0.5, [4, 5]), (0.49, [3, 4, 5]), (1.0, [5])],
 )
 def test_exactly_the_rounded_share_of_the_lowest_goes_and_one_weight_stays(rate, left):
-    weights, masks = network(5)
-    after = prune(weights, masks, **OPTIONS | {"rate": rate})
-    assert weights["layer0"][after["layer0"]].tolist() == left
+    weights = network(5)
+    assert weights["layer0"][pruned(weights, rate=rate)["layer0"]].tolist() == left
 
 
 def test_the_sign_does_not_count():
-    weights = {"a": np.array([[-3, 1, -2, 4, -0.5]], np.float32)}
-    after = prune(weights, {"a": np.ones((1, 5), bool)}, **OPTIONS | {"rate": 0.4})
+    after = pruned({"a": np.array([[-3, 1, -2, 4, -0.5]], np.float32)}, rate=0.4)
     assert after["a"].tolist() == [[True, False, True, True, False]]
 
 
@@ -41,8 +44,7 @@ def test_ties_never_remove_more_and_the_earlier_go_first(value):
 
 def test_a_surviving_zero_is_not_a_pruned_weight():
     weights = {"a": np.array([[0, 0, 5, 6]], np.float32)}
-    masks = {"a": np.array([[True, False, True, True]])}
-    after = prune(weights, masks, **OPTIONS | {"rate": 1 / 3})
+    after = pruned(weights, {"a": np.array([[True, False, True, True]])}, rate=1 / 3)
     assert after["a"].tolist() == [[False, False, True, True]]
 
 
@@ -55,7 +57,7 @@ def test_masks_nest_and_density_follows_the_rate_down_to_one_weight():
     masks = {name: np.ones(values.shape, bool) for name, values in weights.items()}
     left = 1000
     for _ in range(60):
-        after = prune(weights, masks, **OPTIONS)
+        after = pruned(weights, masks)
         assert all(np.all(masks[name] >= after[name]) for name in masks)
         left -= min(math.floor(0.2 * left + 0.5), left - 1)
         assert after["a"].sum() == left
@@ -65,46 +67,84 @@ def test_masks_nest_and_density_follows_the_rate_down_to_one_weight():
 
 
 def test_eight_rounds_at_a_fifth_leave_a_sixth():
-    weights, masks = network(10_000)
+    weights, masks = network(10_000), None
     for _ in range(8):
-        masks = prune(weights, masks, **OPTIONS)
+        masks = pruned(weights, masks)
     assert density(masks) == pytest.approx(0.8**8, abs=1e-4)
 
 
+def test_one_shot_takes_from_the_dense_networks_what_all_rounds_take():
+    weights = network(10_000, 1000)
+    options = {"schedule": "one-shot", "output_rate_factor": 0.5, "own_rate": ["layer0=0.1"]}
+    after = pruned(weights, number=8, **options)
+    assert counts(after) == [round(10_000 * 0.9**8), round(1000 * 0.9**8)]
+    assert after["layer0"][0, -1]
+    assert counts(pruned(weights, number=1, **options)) == counts(
+        pruned(weights, **options | {"schedule": "iterative"})
+    )
+
+
 def test_the_output_layer_has_its_own_rate():
-    weights, masks = network(10, 20)
-    after = prune(weights, masks, **OPTIONS | {"output_rate_factor": 0.5})
-    assert {name: int(mask.sum()) for name, mask in after.items()} == {"layer0": 8, "layer1": 18}
+    assert counts(pruned(network(10, 20), output_rate_factor=0.5)) == [8, 18]
+    assert counts(pruned(network(10, 20), output_rate_factor=0.5, own_rate=["layer1=0.4"])) == [8, 12]
 
 
 def test_global_scope_ranks_all_layers_together_and_empties_none():
     weights = {"low": np.array([[1, 2, 3, 4]], np.float32), "high": np.array([[5, 6, 7, 8]], np.float32)}
-    masks = {name: np.ones((1, 4), bool) for name in weights}
-    half = prune(weights, masks, **OPTIONS | {"scope": "global", "rate": 0.25})
+    half = pruned(weights, scope="global", rate=0.25)
     assert half["low"].tolist() == [[False, False, True, True]]
     assert half["high"].all()
-    most = prune(weights, masks, **OPTIONS | {"scope": "global", "rate": 0.75})
+    most = pruned(weights, scope="global", rate=0.75)
     assert weights["low"][most["low"]].tolist() == [4]  # without its protection the layer would be gone
     assert weights["high"][most["high"]].tolist() == [8]
 
 
+@pytest.mark.parametrize("scope", ["layer", "global"])
+def test_what_is_left_out_stays_and_the_others_lose_their_own_share(scope):
+    after = pruned(network(10, 20, 30), scope=scope, rate=0.5, leave_out=["layer0"], own_rate=["layer2=0.1"])
+    assert counts(after) == [10, 10, 27]
+    everything = pruned(network(10, 20), scope=scope, leave_out=["layer0", "layer1"])
+    assert counts(everything) == [10, 20]
+
+
+def test_global_scope_ranks_those_without_a_rate_of_their_own():
+    after = pruned(network(10, 20, 4), scope="global", rate=0.5, leave_out=["layer0"])
+    assert counts(after) == [10, 11, 1]  # 1 to 9 of layer1 and 1 to 3 of layer2, whose 4 is its best
+
+
+def test_what_would_empty_a_layer_is_refused_by_name():
+    asked = {"empty_layers": "refuse", "rate": 0.9}
+    with pytest.raises(
+        InputError, match=r"magnitude .scope layer. would take all weights of layer1 at a rate of 0\.9:"
+    ):
+        pruned(network(10, 3), **asked)
+    low = {"low": np.array([[1, 2]], np.float32), "high": np.array([[3, 4, 5, 6]], np.float32)}
+    with pytest.raises(InputError, match=r"scope global. would take all weights of low at a rate of 0\.34:"):
+        pruned(low, empty_layers="refuse", scope="global", rate=0.34)
+    left = pruned(low, empty_layers="refuse", scope="global", rate=1 / 6)  # nothing is protected
+    assert left["low"].tolist() == [[False, True]]
+    with pytest.raises(InputError, match=r"all weights of layer0 at a rate of 0\.9981"):
+        pruned(network(10), empty_layers="refuse", schedule="one-shot", number=28)
+
+
 def test_replicates_do_not_depend_on_each_other():
-    rng = np.random.default_rng(1)
-    weights = {"a": rng.normal(size=(3, 50)).astype(np.float32)}
-    masks = {"a": np.ones((3, 50), bool)}
-    for criterion in CRITERIA:
-        options = OPTIONS | {"criterion": criterion}
-        together = prune(weights, masks, **options)["a"]
-        alone = prune({"a": weights["a"][:1]}, {"a": masks["a"][:1]}, **options)["a"]
+    weights = {"a": np.random.default_rng(1).normal(size=(3, 50)).astype(np.float32)}
+    for criterion in ("magnitude", "random"):
+        together = pruned(weights, criterion=criterion)["a"]
+        alone = pruned({"a": weights["a"][:1]}, criterion=criterion)["a"]
         np.testing.assert_array_equal(together[:1], alone)
 
 
-def test_the_random_criterion_follows_its_seed_and_ignores_magnitude():
-    weights, masks = network(1000)
-    first = prune(weights, masks, **OPTIONS | {"criterion": "random", "seed": 1})["layer0"]
-    again = prune(weights, masks, **OPTIONS | {"criterion": "random", "seed": 1})["layer0"]
-    other = prune(weights, masks, **OPTIONS | {"criterion": "random", "seed": 2})["layer0"]
-    np.testing.assert_array_equal(first, again)
-    assert first.sum() == other.sum() == 800
-    assert (first != other).any()
-    assert not first[0, 500:].all()  # magnitude would keep all of these
+def test_the_random_criterion_draws_layer_after_layer_from_the_seed_of_its_replicate():
+    weights = network(10, 20, replicates=2)
+    after = pruned(weights, criterion="random", seed=7)
+    for replicate in range(2):
+        rng = np.random.default_rng([7, replicate])
+        for mask in after.values():
+            lowest = np.argsort(rng.random(mask.shape[1]))[: mask.shape[1] // 5]
+            assert np.flatnonzero(~mask[replicate]).tolist() == sorted(lowest)
+
+
+def test_scores_that_are_not_numbers_are_refused():
+    with pytest.raises(InputError, match="scores of layer0 are not numbers"):
+        pruned({"layer0": np.array([[1, np.nan]], np.float32)})

@@ -3,7 +3,8 @@ import torch
 from torch import nn
 
 from prunet.footprint.memory import forward_peak_bytes, parameter_bytes
-from prunet.networks.models import MODELS, MaxFeatureMap
+from prunet.networks.light_cnn import MaxFeatureMap
+from prunet.networks.models import MODELS
 
 
 def test_parameters_take_their_size_in_bytes():

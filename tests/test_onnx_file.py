@@ -11,10 +11,14 @@ import torch
 
 from prunet.base.errors import InputError
 from prunet.deployment import onnx_file
+from prunet.deployment.cutting import Place, Select
 from prunet.deployment.shrinking import shrink
 from prunet.networks import batches, models
-from prunet.pruning.masks import magnitude, remove_lowest
+from prunet.networks.resnets import Shortcut
+from prunet.pruning.masks import remove_lowest
 from tests.conftest import CHECKOUT
+from tests.test_shrinking import prune
+from tests.test_shrinking_graphs import Net, rows
 
 NAMES = ["Ada", "Zoë", "李"]
 SHAPES = {"lenet-300-100": (1, 8, 8), "light-cnn-9": (1, 16, 16)}
@@ -28,11 +32,10 @@ def preparation(name):
 def network(name, density=1.0):
     """A network with random weights, the lowest of each layer zero."""
     model = models.MODELS[name](SHAPES[name], len(NAMES))
-    weights = models.initial_weights(model, seed=1)
+    weights = models.initial_weights(model, 1, "glorot")
     for layer in models.prunable(model):
         values = weights[layer].numpy()
-        scores = magnitude(values.ravel(), np.random.default_rng(0))
-        values.ravel()[~remove_lowest(scores, np.ones(values.size, bool), 1 - density)] = 0
+        values.ravel()[~remove_lowest(np.abs(values.ravel()), np.ones(values.size, bool), 1 - density)] = 0
     model.load_state_dict(weights)
     return model.eval()
 
@@ -141,6 +144,17 @@ def test_a_shrunk_network_has_a_file_too(tmp_path, name):
     shrunk = shrink(model, masks)
     onnx_file.save(tmp_path / "ticket.onnx", shrunk, preparation(name), NAMES)
     assert onnx_file.check(tmp_path / "ticket.onnx", shrunk, prepared(name, 5)) < 1e-5
+
+
+@pytest.mark.slow
+def test_a_shrunk_network_with_branches_and_norms_has_a_file_too(tmp_path):
+    model, masks = prune(Net(norms=True), lambda rng, shape: rows(rng, shape, 0.5), seed=41)
+    shrunk = shrink(model, masks).float()
+    assert [type(module) for module in shrunk.shortcut] == [Place, Shortcut, Select]
+    said = {"stored": 8, "side": 8, "shape": [2, 8, 8], "mean": 30.5, "std": 70.25}
+    onnx_file.save(tmp_path / "ticket.onnx", shrunk, said, NAMES)
+    for count in (1, 5):
+        assert onnx_file.check(tmp_path / "ticket.onnx", shrunk, torch.randn(count, 2, 8, 8)) < 1e-5
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no onnx"])

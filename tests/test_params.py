@@ -9,6 +9,8 @@ from prunet import params
 from prunet.base.errors import InputError
 from prunet.networks import models, optimizers
 from prunet.pruning import masks, schemes
+from prunet.pruning.criteria import CRITERIA
+from prunet.pruning.unit_criteria import UNIT_CRITERIA
 from stages import check
 
 PARAMS = Path(__file__).parent.parent / "params.yaml"
@@ -116,5 +118,37 @@ def test_the_choices_are_what_the_library_has():
     assert choices(params.Study, "model") == set(models.MODELS)
     assert choices(params.Training, "optimizer") == set(optimizers.OPTIMIZERS)
     assert choices(params.Training, "schedule") == set(optimizers.SCHEDULES)
-    assert choices(params.Prune, "criterion") == set(masks.CRITERIA)
+    assert choices(params.Study, "init") == set(models.DISTRIBUTIONS)
+    assert choices(params.Prune, "criterion") == set(CRITERIA) | set(UNIT_CRITERIA)
+    assert choices(params.Prune, "empty_layers") == set(masks.LEAST)
     assert choices(params.Prune, "chain") == set(schemes.SCHEMES)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        ("studies.digits.rewind", 200, "rewind is 200, a step of a training of 200: it must be earlier"),
+        ("studies.digits.training.nesterov", True, "nesterov: true is a way of sgd with momentum"),
+        ("studies.digits.training.schedule", "step", "schedule: step needs milestones"),
+        ("prune.schedule", "one-shot", "must be {n: '01', from: '../dense'} with schedule one-shot"),
+        ("prune.layers.own_rate", ["fc1.weight=2"], "prune.layers.own_rate.0 is 'fc1.weight=2'"),
+        ("dynamic.begin", 0.75, "begin is 0.75 and end 0.75: begin must come first"),
+        (
+            "image_studies",
+            [],
+            "image_studies is [], and the studies with another dataset than faces are [digits]",
+        ),
+        (
+            "image_studies",
+            ["digits", "faces"],
+            "image_studies is [digits, faces], and the studies with another",
+        ),
+        ("image_studies", ["digits", "digits"], "image_studies is [digits, digits]"),
+        ("studies.faces.dataset", "cifar-10", "dataset than faces are [digits, faces]: it must name them"),
+        ("sweep.studies", ["cats"], "sweep.studies names 'cats', which is not among studies"),
+    ],
+)
+def test_what_does_not_go_together_is_named(tmp_path, path, value, says):
+    with pytest.raises(InputError) as refused:
+        params.load(changed(tmp_path, path, value))
+    assert says in refused.value.message

@@ -150,7 +150,7 @@ def test_the_chain_may_be_another_scheme(miniature):
     output = sh(miniature, "dvc", "exp", "run", "--temp", "-S", "prune.chain=random", "summarize@digits")
     ran = {line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")}
     assert {"prune@digits-round1", "retrain@digits-random-round1"} <= ran
-    assert not {name for name in ran if name.startswith(("train@", "sample", "crop", "digits"))}
+    assert not {name for name in ran if name.startswith(("train@", "sample", "crop", "images@"))}
 
 
 @pytest.mark.slow
@@ -243,9 +243,9 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_bits_of_an_undisturb
     values = yaml.safe_load((clone / "params.yaml").read_text())
     values["checkpoint_seconds"] = 0.1
     (clone / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
-    sh(clone, "dvc", "repro", "digits")
+    sh(clone, "dvc", "repro", "images@digits")
     train = ["-m", "stages.train", "--study", "digits", "data/digits.safetensors"]
-    sh(clone, sys.executable, *train, tmp_path / "init", tmp_path / "undisturbed")
+    sh(clone, sys.executable, *train, tmp_path / "init", tmp_path / "rewind", tmp_path / "undisturbed")
     rng = np.random.default_rng()
     resumed = 0
     for _ in range(3):

@@ -6,9 +6,10 @@ import pytest
 import torch
 from PIL import Image
 
-from prunet import digits as digit_sets
 from prunet.base.dataset import SPLITS
 from prunet.deployment import compact, inference
+from prunet.images import optdigits as optdigits_set
+from prunet.images.published import published
 from prunet.networks import batches, evaluation, gradients, models
 from prunet.recognition import digits
 from stages import read_digits
@@ -27,8 +28,8 @@ def train(data, steps):
         "threshold": 0.5,
         "faces": None,
     }
-    model = models.lenet_300_100(tuple(preparation["shape"]), 10)
-    model.load_state_dict(models.initial_weights(model, 0))
+    model = models.MODELS["lenet-300-100"](tuple(preparation["shape"]), 10)
+    model.load_state_dict(models.initial_weights(model, 0, "glorot"))
     mine = data["split"] == SPLITS.index("train")
     images = batches.prepare(torch.from_numpy(data["images"][mine]), preparation)
     labels = torch.from_numpy(data["labels"][mine])
@@ -49,7 +50,7 @@ def save(path, weights, about):
 @pytest.fixture(scope="module")
 def optdigits(tmp_path_factory):
     """The set, a ticket's file, its weights, and what is said about it."""
-    data = digit_sets.optdigits(val=360, test=180, seed=0)
+    data = optdigits_set.optdigits(val=360, test=180, seed=0)
     weights, about = train(data, 300)
     return data, save(tmp_path_factory.mktemp("digits") / "ticket", weights, about), weights, about
 
@@ -99,7 +100,7 @@ def test_scans_of_optdigits_are_mostly_read_right(optdigits, tmp_path):
 
 @pytest.mark.slow
 def test_scans_of_mnist_are_mostly_read_right(real_data, tmp_path):
-    data = digit_sets.from_torchvision("mnist", [real_data("MNIST").parent, tmp_path], 5000, 0)
+    data = published("mnist", [real_data("MNIST").parent, tmp_path], 5000, 0)
     weights, about = train(data, 1000)
     labels = write_test_split(tmp_path / "in", data, scan, count=500)
     rows = read(save(tmp_path / "ticket", weights, about), tmp_path / "in")

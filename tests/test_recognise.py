@@ -10,10 +10,10 @@ import yaml
 from PIL import Image
 
 from prunet.base import dataset
+from prunet.base.decoding import load_rgb
 from prunet.base.errors import InputError
 from prunet.deployment import compact, inference
 from prunet.faces import detection
-from prunet.faces.images import load_rgb
 from prunet.networks import batches, models
 from prunet.recognition import drawing, faces, pictures
 from prunet.recognition.tables import printable, table
@@ -59,8 +59,8 @@ def save_ticket(path, data, found=FOUND):
         "threshold": 0.0,
         "faces": found,
     }
-    model = models.light_cnn_9((1, 16, 16), len(data["class_names"])).eval()
-    weights = models.initial_weights(model, 3)
+    model = models.MODELS["light-cnn-9"]((1, 16, 16), len(data["class_names"])).eval()
+    weights = models.initial_weights(model, 3, "glorot")
     masks = {name: torch.arange(weights[name].numel()) % 2 == 0 for name in models.prunable(model)}
     masks = {name: mask.view_as(weights[name]) for name, mask in masks.items()}
     model.load_state_dict(weights | {name: weights[name] * mask for name, mask in masks.items()})

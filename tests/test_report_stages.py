@@ -50,7 +50,7 @@ def test_the_table_shows_the_dense_network_and_every_scheme_of_the_reported_roun
     results = {
         (scheme, "08" if number == "01" else number): result for (scheme, number), result in RESULTS.items()
     }
-    single = {("original", "00"): cell(1.0, 0.9), ("original", "08"): cell(0.2, 0.8)}
+    single = {("dense", "00"): cell(1.0, 0.9), ("original", "08"): cell(0.2, 0.8)}
     summary.write(tmp_path / "digits" / "summary.csv", summary.summarize(results))
     summary.write(tmp_path / "faces" / "summary.csv", summary.summarize(single))
     for study, density in (("digits", 0.5), ("faces", None)):

@@ -12,7 +12,8 @@ from tests.test_params import PARAMS
 
 def params(dataset="optdigits", **training):
     study = toys.block(**training) | {"dataset": dataset}
-    return yaml.safe_load(PARAMS.read_text()) | {"studies": {"toy": study}}
+    images = [] if dataset == "faces" else ["toy"]
+    return yaml.safe_load(PARAMS.read_text()) | {"studies": {"toy": study}, "image_studies": images}
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def cell(tmp_path_factory):
     start = study.initial_weights("init", reinits=2)
     masks = {name: np.repeat(mask, 2, axis=0) for name, mask in study.dense_masks().items()}
     masks["fc1.weight"][2:, 100:] = False
-    weights, result = study.train("toy", start, masks, ("init",))
+    weights, _, result, _ = study.train("toy", start, masks, ("init",))
     tickets.save_cell(folder / "toy", weights, masks, result)
     return folder / "toy", weights, result
 
@@ -51,7 +52,7 @@ def test_a_selected_network_has_the_accuracy_that_training_measured(tmp_path, au
     """Images take the same way to the model in use as in training."""
     values, data = params(augment=augment), toys.data(side=9)
     study = Study.of(values, "toy", data, tmp_path / "unfinished")
-    weights, result = study.train("toy", study.initial_weights("init"), study.dense_masks(), ("init",))
+    weights, _, result, _ = study.train("toy", study.initial_weights("init"), study.dense_masks(), ("init",))
     tickets.save_cell(tmp_path / "toy", weights, study.dense_masks(), result)
     own, _, about = selection.select(tmp_path / "toy", 1, selection.about_study(values, "toy", data))
     test = data["split"] == 2

@@ -6,10 +6,12 @@ import torch
 from torch import nn
 
 from prunet.deployment import sparse
-from prunet.deployment.shrinking import Select, shrink
+from prunet.deployment.cutting import Select
+from prunet.deployment.shrinking import shrink
 from prunet.deployment.sparse import PRODUCTS, sparsify
 from prunet.networks import models
 from tests import toys  # noqa: F401 (one thread)
+from tests.test_shrinking_graphs import rows
 
 DIGITS = (1, 6, 6)
 FACES = (1, 16, 16)
@@ -65,7 +67,7 @@ def test_a_sparse_product_skips_pruned_weights(kind, columns):
 
 @pytest.mark.parametrize("kind", PRODUCTS)
 def test_a_fully_connected_network_becomes_one_chain_of_the_same_outputs(kind):
-    model, _ = pruned(models.lenet_300_100(DIGITS, 3))
+    model, _ = pruned(models.MODELS["lenet-300-100"](DIGITS, 3))
     before = {name: values.clone() for name, values in model.state_dict().items()}
     made, chosen = sparsify(model, images(2, DIGITS), kinds(model, kind))
     assert isinstance(made, sparse.Chain)
@@ -77,7 +79,7 @@ def test_a_fully_connected_network_becomes_one_chain_of_the_same_outputs(kind):
 
 
 def test_layers_of_a_chain_may_differ():
-    model, _ = pruned(models.lenet_300_100(DIGITS, 3))
+    model, _ = pruned(models.MODELS["lenet-300-100"](DIGITS, 3))
     choices = {"fc1": "csr", "fc2": "bag", "output": "dense"}
     made, chosen = sparsify(model, images(1, DIGITS), choices)
     assert chosen == choices
@@ -87,7 +89,7 @@ def test_layers_of_a_chain_may_differ():
 @pytest.mark.parametrize("batch", [1, 20])
 @pytest.mark.parametrize(
     ("model", "shape"),
-    [(models.lenet_300_100(DIGITS, 3), DIGITS), (models.light_cnn_9(FACES, 3), FACES)],
+    [(models.MODELS["lenet-300-100"](DIGITS, 3), DIGITS), (models.MODELS["light-cnn-9"](FACES, 3), FACES)],
     ids=["lenet", "light-cnn"],
 )
 def test_what_is_chosen_by_measurement_has_the_same_outputs_and_can_be_had_again(model, shape, batch):
@@ -103,9 +105,26 @@ def test_what_is_chosen_by_measurement_has_the_same_outputs_and_can_be_had_again
         assert torch.equal(again(x), made(x))
 
 
+@pytest.mark.parametrize(("name", "shape"), [("resnet-20", (3, 8, 8)), ("light-cnn-29", FACES)])
+def test_networks_with_branches_have_the_same_outputs(name, shape):
+    model = models.MODELS[name](shape, 3)
+    model.load_state_dict(models.initial_weights(model, 0, "he"))
+    rng = np.random.default_rng(0)
+    masks = {layer: rows(rng, model.get_parameter(layer).shape, 0.5) for layer in models.prunable(model)}
+    small = shrink(model, masks)
+    layers = {name: layer for name, layer in small.named_modules() if isinstance(layer, sparse.LAYERS)}
+    choices = {
+        name: "csr" if isinstance(layer, nn.Linear) else "torch" if layer.stride == (2, 2) else "bag"
+        for name, layer in layers.items()
+    }
+    made, chosen = sparsify(small, images(2, shape), choices)
+    assert chosen == choices
+    assert_same(small, made, images(3, shape))
+
+
 @pytest.mark.parametrize("kind", ["bag", "torch"])
 def test_a_convolutional_network_has_the_same_outputs(kind):
-    model, _ = pruned(models.light_cnn_9(FACES, 3))
+    model, _ = pruned(models.MODELS["light-cnn-9"](FACES, 3))
     made, chosen = sparsify(model, images(2, FACES), kinds(model, kind))
     assert chosen == kinds(model, kind)
     left = [module for module in made.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
@@ -205,7 +224,7 @@ def test_a_chain_leaves_its_input_alone():
 
 @pytest.mark.parametrize(
     ("model", "shape"),
-    [(models.lenet_300_100(DIGITS, 3), DIGITS), (models.light_cnn_9(FACES, 3), FACES)],
+    [(models.MODELS["lenet-300-100"](DIGITS, 3), DIGITS), (models.MODELS["light-cnn-9"](FACES, 3), FACES)],
     ids=["lenet", "light-cnn"],
 )
 def test_a_shrunk_network_can_be_sparse(model, shape):
@@ -232,7 +251,7 @@ def fake_times(monkeypatch, whole):
 @pytest.mark.parametrize(("whole", "chosen"), [(4, "csr"), (6, "torch")])
 def test_the_quickest_product_is_taken_unless_the_layers_as_they_were_are_quicker(monkeypatch, whole, chosen):
     fake_times(monkeypatch, whole)
-    model, _ = pruned(models.lenet_300_100(DIGITS, 3))
+    model, _ = pruned(models.MODELS["lenet-300-100"](DIGITS, 3))
     made, choices = sparsify(model, images(1, DIGITS))
     assert choices == {"fc1": chosen, "fc2": chosen, "output": chosen}
     assert isinstance(made, sparse.Chain if chosen == "csr" else nn.Sequential)
@@ -240,7 +259,7 @@ def test_the_quickest_product_is_taken_unless_the_layers_as_they_were_are_quicke
 
 
 def test_a_product_is_measured_on_what_its_layer_takes(monkeypatch):
-    model, _ = pruned(models.lenet_300_100(DIGITS, 3))
+    model, _ = pruned(models.MODELS["lenet-300-100"](DIGITS, 3))
     taken = []
 
     def alternate(forms, argument, _):
@@ -266,7 +285,7 @@ class OnGPU(torch.Tensor):
 
 
 def test_on_a_gpu_all_layers_stay_as_they_are():
-    model, _ = pruned(models.light_cnn_9(FACES, 3))
+    model, _ = pruned(models.MODELS["light-cnn-9"](FACES, 3))
     made, chosen = sparsify(model, images(1, FACES).as_subclass(OnGPU))
     assert chosen == kinds(model, "torch")
     assert [type(module) for module in made.modules()] == [type(module) for module in model.modules()]

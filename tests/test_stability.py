@@ -42,7 +42,7 @@ def test_the_ends_of_a_path_are_the_two_networks_and_its_middle_is_their_mean(st
 def test_networks_from_other_start_values_are_farther_apart_than_from_the_same(study):
     """A network and its copy with permuted units are equal functions with a barrier between them."""
     start, masks = study.initial_weights("init"), study.dense_masks()
-    trained, _ = study.train("dense", start, masks, ("init",))
+    trained = study.train("dense", start, masks, ("init",)).weights
     permuted = dict(trained)
     order = np.random.default_rng(0).permutation(300)
     permuted["fc1.weight"], permuted["fc1.bias"] = (

@@ -25,6 +25,7 @@ def cell(density, *accuracies):
 
 
 RESULTS = {
+    ("dense", "00"): cell(1.0, 0.9, 0.8),
     ("original", "00"): cell(1.0, 0.9, 0.8),
     ("original", "01"): cell(0.5, 0.7, 0.7),
     ("random", "00"): cell(1.0, 0.6, 0.4),
@@ -35,6 +36,7 @@ RESULTS = {
 def test_a_row_holds_mean_and_sample_standard_deviation_over_replicates():
     table = summary.summarize(RESULTS)
     assert table[["scheme", "round", "density", "replicates"]].values.tolist() == [
+        ["dense", "00", 1.0, 2],
         ["original", "00", 1.0, 2],
         ["original", "01", 0.5, 2],
         ["random", "00", 1.0, 2],
@@ -88,6 +90,17 @@ def test_curves_have_a_column_for_each_scheme():
     assert table["epoch"].tolist() == [0, 2]
     assert table["original"].tolist() == pytest.approx([0.1, 0.7])
     assert table["random_std"].tolist() == pytest.approx([0, 0.4 / math.sqrt(2)])
+
+
+def test_a_scheme_that_begins_later_has_no_curve_before():
+    late = cell(0.5, 0.6, 0.6)
+    for network in late["networks"]:
+        network["curve"] |= {"step": [2, 4]}
+    table = summary.curves(RESULTS | {("rewind", "01"): late}, ["original", "rewind"], "01")
+    assert table["step"].tolist() == [0, 2, 4]
+    assert table["epoch"].tolist() == [0, 1, 2]
+    assert table["original"].isna().tolist() == [False, True, False]
+    assert table["rewind"].fillna(-1).tolist() == pytest.approx([-1, 0.1, 0.6])
 
 
 def test_tables_by_density_and_by_layer():

@@ -29,6 +29,21 @@ def test_a_cell_comes_back_bit_by_bit_in_the_order_of_its_layers(tmp_path):
         np.testing.assert_array_equal(loaded_masks[name], mask)
 
 
+def test_masks_of_whole_units_are_marked_and_others_are_written_as_ever(tmp_path):
+    weights, masks = toy()
+    tickets.save_masks(tmp_path / "single", masks)
+    assert tensors.read(tmp_path / "single")[1] == {"shapes": {"w": [2, 30, 7], "a": [2, 3, 1]}}
+    assert not tickets.whole_units(tmp_path / "single")
+    tickets.save_masks(tmp_path / "whole", masks, whole_units=True)
+    assert tickets.whole_units(tmp_path / "whole")
+    np.testing.assert_array_equal(tickets.load_masks(tmp_path / "whole")["w"], masks["w"])
+    tickets.save_cell(tmp_path / "cell", weights, masks, {}, whole_units=True)
+    assert tickets.whole_units(tmp_path / "cell" / "masks.safetensors")
+    tensors.write(tmp_path / "odd", {"w": np.full(1, 255, np.uint8)}, {"whole_units": "perhaps"})
+    with pytest.raises(InputError, match="odd: whether it is of whole units"):
+        tickets.whole_units(tmp_path / "odd")
+
+
 def test_files_shrink_with_the_density_and_masks_take_a_bit_a_weight(tmp_path):
     shape = (1, 1000, 100)
     for density in (1.0, 0.1):

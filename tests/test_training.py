@@ -1,4 +1,3 @@
-import itertools
 import math
 
 import numpy as np
@@ -6,55 +5,11 @@ import pytest
 import torch
 
 from prunet.base.errors import InputError
-from prunet.networks import evaluation, training
-from prunet.networks.batches import place
+from prunet.networks import evaluation
 from prunet.networks.checkpoints import Checkpoint
 from prunet.networks.gradients import network
-from prunet.networks.models import MODELS, initial_weights, prunable
-from tests import toys
-
-CPU = torch.device("cpu")
-NEVER = 1e9
-NUMBERS = itertools.count()
-
-
-def runs(count, **seeds):
-    return [
-        {"replicate": number, "seeds": {"order": 1 + number, "augment": 2, "dropout": 3} | seeds}
-        for number in range(count)
-    ]
-
-
-class Toy:
-    """A training of `count` small networks, of which any part may be replaced before it runs."""
-
-    def __init__(self, tmp_path, count=1, side=6, **settings):
-        model = MODELS["lenet-300-100"]((1, side, side), 3)
-        self.settings = toys.SETTINGS | settings
-        self.network = network(model, self.settings)
-        drawn = [initial_weights(model, number) for number in range(count)]
-        self.start = {name: torch.stack([weights[name] for weights in drawn]) for name in drawn[0]}
-        rng = torch.Generator().manual_seed(5)
-        self.masks = {
-            name: torch.rand(self.start[name].shape, generator=rng) < 0.3 for name in prunable(model)
-        }
-        self.splits = place(toys.data(side), None, "none", CPU)
-        self.size, self.runs = side, runs(count)
-        self.folder = tmp_path
-
-    def train(self, checkpoint=None):
-        checkpoint = checkpoint or Checkpoint(self.folder / f"{next(NUMBERS)}.safetensors", "toy", NEVER)
-        training.train(
-            self.network,
-            self.start,
-            self.masks,
-            self.splits,
-            self.size,
-            self.settings,
-            self.runs,
-            checkpoint,
-        )
-        return training.load_finished(checkpoint)
+from prunet.networks.models import MODELS
+from tests.toy_training import NEVER, Killed, Mortal, Toy, runs
 
 
 @pytest.fixture
@@ -177,22 +132,6 @@ def test_a_loss_that_is_not_finite_stops_with_the_replicate_and_the_step(toy):
         InputError, match=r"^replicate 1: the validation loss is nan at step 0: lower the learning rate"
     ):
         cell.train()
-
-
-class Killed(Exception):
-    """In place of the signal."""
-
-
-class Mortal(Checkpoint):
-    """A checkpoint whose training ends after a number of saves, once."""
-
-    saves = 3
-
-    def save(self, named, state):
-        super().save(named, state)
-        self.saves -= 1
-        if not self.saves:
-            raise Killed
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])

@@ -9,9 +9,14 @@ SETTINGS = {
     "optimizer": "adam",
     "lr": 0.01,
     "schedule": "constant",
+    "milestones": [],
+    "decay": 0.1,
     "warmup": 0,
     "momentum": 0.9,
+    "nesterov": False,
     "weight_decay": 0.1,
+    "label_smoothing": 0.0,
+    "group_lasso": 0.0,
     "batch_size": 8,
     "steps": 30,
     "eval_every": 10,
@@ -25,9 +30,11 @@ SETTINGS = {
 def block(**training):
     return {
         "model": "lenet-300-100",
+        "init": "glorot",
         "input_size": None,
         "replicates": 2,
         "reinits": 1,
+        "rewind": 0,
         "training": SETTINGS | training,
     }
 

@@ -35,6 +35,8 @@ def _printable(name: str) -> str:
     return name
 
 
+Mean = Annotated[float, Field(ge=0, le=255)]
+Std = Annotated[float, Field(ge=1e-6, le=255)]
 Pixels = Annotated[int, Field(ge=1, le=4096)]
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
 
@@ -53,8 +55,8 @@ class _Preparation(_Block):
     stored: Pixels
     side: Pixels
     shape: list[Pixels] = Field(min_length=3, max_length=3)
-    mean: float = Field(ge=0, le=255)
-    std: float = Field(ge=1e-6, le=255)
+    mean: Mean | Annotated[list[Mean], Field(min_length=3, max_length=3)]  # or one for each channel
+    std: Std | Annotated[list[Std], Field(min_length=3, max_length=3)]
 
 
 class _About(_Block):

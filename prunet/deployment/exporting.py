@@ -10,7 +10,7 @@ from prunet.base.dataset import SPLITS
 from prunet.deployment import compact, inference, onnx_file
 from prunet.deployment.selection import Ticket
 from prunet.deployment.shrinking import shrink
-from prunet.networks import batches
+from prunet.networks import batches, streams
 from prunet.pruning.masks import Weights
 from prunet.recognition.thresholds import unknown_threshold
 
@@ -33,10 +33,9 @@ def export(
         InputError: an ONNX file does not give the answers of PyTorch.
     """
     weights, masks, about = ticket
-    images, labels = (
-        {name: data[part][data["split"] == side] for side, name in enumerate(SPLITS)}
-        for part in ("images", "labels")
-    )
+    chosen = {name: data["split"] == SPLITS.index(name) for name in ("val", "test")}
+    images = {name: streams.pixels(data["images"], mask) for name, mask in chosen.items()}
+    labels = {name: data["labels"][mask] for name, mask in chosen.items()}
     model = inference.build(weights, about)
     seen = inference.classify(model, images["val"], about)
     about = about | {"threshold": unknown_threshold(seen, labels["val"], known)}

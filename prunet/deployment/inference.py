@@ -24,7 +24,7 @@ def build(weights: Weights, about: dict[str, Any]) -> nn.Module:
     """
     channels, height, width = about["preparation"]["shape"]
     model = models.MODELS[about["model"]]((channels, height, width), len(about["class_names"]))
-    model.load_state_dict({name: torch.from_numpy(values) for name, values in weights.items()})
+    model.load_state_dict({name: torch.as_tensor(values) for name, values in weights.items()})
     return model.eval()
 
 

@@ -54,7 +54,7 @@ def select(folder: Path, replicate: int, about: dict[str, Any]) -> Ticket:
     index = replicates.index(replicate)
     own = {name: np.ascontiguousarray(mask[index]) for name, mask in masks.items()}
     return (
-        {name: np.ascontiguousarray(values[index]) for name, values in weights.items()},
+        {name: np.array(values[index]) for name, values in weights.items()},
         own,
         about
         | {

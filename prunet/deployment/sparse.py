@@ -18,7 +18,7 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 from torch.nn import functional
 
-from prunet.deployment.shrinking import Select
+from prunet.deployment.cutting import Select
 from prunet.footprint import latency
 
 CHOICE_SECONDS = 0.02  # to measure one form of one layer

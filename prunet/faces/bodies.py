@@ -12,11 +12,11 @@ import scipy.fftpack  # noqa: F401 - ImageHash does it at the first hash: here o
 from numpy.typing import NDArray
 from PIL import Image
 
+from prunet.base import decoding
+from prunet.base.decoding import Rejection
 from prunet.base.errors import InputError
-from prunet.faces import images
 from prunet.faces.detection import perceptual_hash
 from prunet.faces.downloading import Passing, download, too_large
-from prunet.faces.images import Rejection
 from prunet.faces.scraping import Row
 from prunet.faces.store import Store, key
 
@@ -85,7 +85,7 @@ async def _recheck(
         )
         if answer.data is None or hashlib.sha256(answer.data).hexdigest() == known["sha256"]:
             return ""
-        images.verify(answer.data, limits.max_pixels)
+        decoding.verify(answer.data, limits.max_pixels)
     except Rejection as rejection:
         if isinstance(rejection, Passing) and not last_try:
             raise
@@ -113,7 +113,7 @@ def verify(url: str, body: Body, folder: Path, output: Path, store: Store, limit
     """
     try:
         data = _bytes(url, body, folder, store, limits.max_bytes)
-        extension, pixels = images.verify(data, limits.max_pixels)
+        extension, pixels = decoding.verify(data, limits.max_pixels)
     except Rejection as rejection:
         return rejected(rejection)
     try:

@@ -14,10 +14,10 @@ from typing import Any
 
 from PIL import Image
 
+from prunet.base.decoding import load_rgb
 from prunet.base.errors import InputError
 from prunet.base.processes import cores
 from prunet.faces import detection
-from prunet.faces.images import load_rgb
 
 WORTH = 100  # photos that are worth the start of one more process
 

@@ -14,9 +14,9 @@ import aiohttp
 import certifi
 from yarl import URL
 
+from prunet.base.decoding import Rejection
 from prunet.base.errors import InputError
 from prunet.faces.addresses import Refused, is_address, public_socket
-from prunet.faces.images import Rejection
 
 MAX_REDIRECTS = 5
 REDIRECT_CODES = (301, 302, 303, 307, 308)

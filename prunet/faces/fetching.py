@@ -12,11 +12,11 @@ from typing import NoReturn
 import aiohttp
 from tqdm import tqdm
 
+from prunet.base.decoding import Rejection
 from prunet.faces import bodies
 from prunet.faces.bodies import Body, Limits
 from prunet.faces.decoders import Decoder
 from prunet.faces.downloading import Passing, open_session
-from prunet.faces.images import Rejection
 from prunet.faces.scraping import Row
 from prunet.faces.store import Store
 from prunet.faces.turns import Task, Turns

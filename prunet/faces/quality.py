@@ -10,10 +10,10 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from prunet.base.decoding import load_rgb
 from prunet.base.errors import InputError
 from prunet.base.files import read_rows
 from prunet.faces.detection import LANDMARKS
-from prunet.faces.images import load_rgb
 from prunet.faces.scraping import MANIFEST, label_problem
 
 # Of the manifests that the stages crop and resize write; ingest's are `scraping.COLUMNS`.

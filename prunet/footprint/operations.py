@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from prunet.base.errors import InputError
-from prunet.networks.models import Shape
+from prunet.networks.inputs import Shape
 
 LAYERS = (nn.Linear, nn.Conv2d)
 

@@ -1,8 +1,9 @@
 """A cell: the networks of one study that are trained from one scheme's values under one round's masks."""
 
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import psutil
@@ -10,11 +11,29 @@ import torch
 from torch import Tensor
 
 from prunet import params
+from prunet.base import dataset
 from prunet.base.errors import InputError
 from prunet.base.processes import cores
 from prunet.base.seeds import derive
-from prunet.networks import batches, checkpoints, gradients, models, training, workers
+from prunet.networks import batches, checkpoints, gradients, models, runs, training, units, workers
+from prunet.pruning.course import Course
 from prunet.pruning.masks import Masks, Weights, density
+
+
+class Trained(NamedTuple):
+    """The networks of a cell after their training.
+
+    Attributes:
+        weights: (N, *shape) of every tensor.
+        masks: (N, *shape) of every pruned layer: those that were given, or what became of them.
+        result: what was measured, ready for JSON.
+        kept: weights (N, *shape) after the step that the course keeps; empty if it keeps none.
+    """
+
+    weights: Weights
+    masks: Masks
+    result: dict[str, Any]
+    kept: Weights
 
 
 class Study:
@@ -45,11 +64,10 @@ class Study:
         self.device = training.device()
         augment = self.settings["augment"]
         self.splits = batches.place(data, block["input_size"], augment, self.device)
-        shape = batches.input_shape(self.splits, augment)
-        self.size = shape[-1]
-        self.model = models.MODELS[block["model"]](shape, len(data["class_names"])).to(self.device)
-        arrays = {part: data[part] for part in ("images", "labels", "split")}
-        self.data_key = checkpoints.key({}, arrays)
+        self.shape = batches.input_shape(self.splits, augment)
+        self.size = self.shape[-1]
+        self.model = models.MODELS[block["model"]](self.shape, len(data["class_names"])).to(self.device)
+        self.data_key = checkpoints.key({}, dataset.contents(data))
 
     @classmethod
     def of(
@@ -72,8 +90,9 @@ class Study:
             InputError: there is not enough memory for so many networks.
         """
         self._check_memory(self.replicates * reinits)
-        seeds = self._initial_seeds(purpose, self.replicates * reinits)
-        return _stack([models.initial_weights(self.model, seed) for seed in seeds])
+        count = self.replicates * reinits
+        seeds = runs.initial_seeds(self.seed, self.name, purpose, self.replicates, count)
+        return _stack([models.initial_weights(self.model, seed, self.block["init"]) for seed in seeds])
 
     def dense_masks(self) -> Masks:
         """Return the masks before the first round, (R, *shape) for each layer: everything survives."""
@@ -96,9 +115,15 @@ class Study:
             )
 
     def train(
-        self, cell: str, start: Weights, masks: Masks, drawn_for: tuple[str, ...]
-    ) -> tuple[Weights, dict[str, Any]]:
-        """Train N networks; return the weights (N, *shape) and the cell's result, ready for JSON.
+        self,
+        cell: str,
+        start: Weights,
+        masks: Masks,
+        drawn_for: tuple[str, ...],
+        course: Course = training.WHOLE,
+        whole_units: bool = False,
+    ) -> Trained:
+        """Train N networks.
 
         Data order, augmentation and dropout of a replicate are the same in every round and scheme, so that
         cells differ in masks and start values alone. A training that was killed goes on from its last
@@ -113,30 +138,36 @@ class Study:
             masks: masks (N, *shape) of every pruned layer.
             drawn_for: the purpose that the start values, or what they were trained from, were drawn for.
                 The result records its seed with the others.
+            course: which steps are trained, and what happens between them.
+            whole_units: whether `masks` removed whole units: then their biases and norms stay zero too.
 
         Raises:
-            InputError: a loss is no longer finite, or start values or masks do not fit the model.
+            InputError: a loss is no longer finite, start values or masks do not fit the model, or the course
+                does not fit the settings.
         """
         self._check(start, masks)
         count = len(next(iter(start.values())))
         network = gradients.network(self.model, self.settings)
-        runs = self._runs(drawn_for, count)
+        changing = cell if course.changes else None
+        each = runs.runs(self.seed, self.name, drawn_for, self.replicates, count, changing)
+        zeros = masks | self._dependents(masks) if whole_units else masks
         at_once = self._at_once(network.stackable, count)
         # A stack leaves the caches of a core, so that on a CPU every network is alone.
         stacked = at_once if self.device.type == "cuda" else 1
         groups = [range(first, first + stacked) for first in range(0, count, stacked)]
-        saved = [self._checkpoint(cell, group, start, masks, runs) for group in groups]
+        saved = [self._checkpoint(cell, group, start, zeros, each, course) for group in groups]
         tasks = [
             partial(
                 training.train,
                 network,
                 _part(start, group),
-                _part(masks, group),
+                _part(zeros, group),
                 self.splits,
                 self.size,
                 self.settings,
-                runs[group.start : group.stop],
+                each[group.start : group.stop],
                 checkpoint,
+                course,
             )
             for group, checkpoint in zip(groups, saved, strict=True)
         ]
@@ -145,42 +176,29 @@ class Study:
         except InputError as error:
             raise InputError(f"study {self.name}, {cell}: {error.message}") from None
         finished = [training.load_finished(checkpoint) for checkpoint in saved]
-        passes = self.settings["batch_size"] / len(self.splits["train"][1])
-        return {name: np.concatenate([weights[name] for weights, _ in finished]) for name in start}, {
-            "density": density(masks),
-            "layer_density": {name: density({name: mask}) for name, mask in masks.items()},
-            "epochs_per_step": passes,
-            "device": self.device.type,
-            "threads": self._threads(),
-            "networks": [result for _, results in finished for result in results],
-        }
+        return self._gathered(finished, start, masks)
 
     def forget(self, cell: str) -> None:
         """Remove a cell's checkpoints."""
         for path in self._folder(cell).glob("*.safetensors"):
             path.unlink()
 
-    def _initial_seeds(self, purpose: tuple[str, ...], count: int) -> list[int]:
-        reinits = count // self.replicates
-        return [
-            derive(self.seed, self.name, *purpose, number // reinits, number % reinits)
-            for number in range(count)
-        ]
+    def _gathered(self, finished: list[training.Finished], start: Weights, masks: Masks) -> Trained:
+        kept = _joined([part.kept for part in finished], start) if finished[0].kept else {}
+        ends: Masks = _joined([part.masks for part in finished], masks)
+        result = {
+            "density": density(ends),
+            "layer_density": {name: density({name: mask}) for name, mask in ends.items()},
+            "epochs_per_step": self.settings["batch_size"] / len(self.splits["train"][1]),
+            "device": self.device.type,
+            "threads": self._threads(),
+            "networks": [network for part in finished for network in part.results],
+        }
+        return Trained(_joined([part.weights for part in finished], start), ends, result, kept)
 
-    def _runs(self, drawn_for: tuple[str, ...], count: int) -> list[dict[str, Any]]:
-        """Return for each of N networks its replicate and the seeds that it is trained with."""
-        reinits = count // self.replicates
-        return [
-            {
-                "replicate": number // reinits,
-                "seeds": {"init": seed}
-                | {
-                    purpose: derive(self.seed, self.name, purpose, number // reinits)
-                    for purpose in ("order", "augment", "dropout")
-                },
-            }
-            for number, seed in enumerate(self._initial_seeds(drawn_for, count))
-        ]
+    def _dependents(self, masks: Masks) -> Masks:
+        _, norms = units.coupled(self.model, self.shape)
+        return units.dependents(self.model, masks, norms)
 
     def _at_once(self, stackable: bool, count: int) -> int:
         """Return how many networks train at the same time: a stack on a GPU, one for each worker on a CPU."""
@@ -192,11 +210,18 @@ class Study:
         return self.settings["threads"] or cores()
 
     def _checkpoint(
-        self, cell: str, group: range, start: Weights, masks: Masks, runs: list[dict[str, Any]]
+        self,
+        cell: str,
+        group: range,
+        start: Weights,
+        masks: Masks,
+        each: list[dict[str, Any]],
+        course: Course,
     ) -> checkpoints.Checkpoint:
         decisive = {
             "study": self.block,
-            "runs": runs[group.start : group.stop],
+            "course": course._asdict(),
+            "runs": each[group.start : group.stop],
             "data": self.data_key,
             "device": self.device.type,
             "cores": cores() if self.settings["threads"] is None else None,
@@ -226,9 +251,10 @@ class Study:
     def _check_memory(self, count: int) -> None:
         """Refuse more networks than memory holds, before hours of work are lost to the kernel's killer."""
         network = 4 * sum(tensor.numel() for tensor in self.model.state_dict().values())
-        # Of every network start values, trained values (twice, while they are gathered) and masks; of those
-        # that train at once also weights, gradients, two moments, the early stop's weights and masks.
-        needed = network * (4 * count + 8 * self._at_once(True, count))
+        # Of every network start values, trained values (twice, while they are gathered), values kept on the
+        # way and masks; of those that train at once also weights, gradients, two moments, the early stop's
+        # weights, values kept and masks.
+        needed = network * (5 * count + 9 * self._at_once(True, count))
         free = psutil.virtual_memory().available
         if needed > free:
             raise InputError(
@@ -239,6 +265,10 @@ class Study:
 
 def _part(arrays: Weights | Masks, group: range) -> dict[str, Tensor]:
     return {name: torch.from_numpy(values[group.start : group.stop]) for name, values in arrays.items()}
+
+
+def _joined(parts: list[dict[str, Any]], names: Iterable[str]) -> dict[str, Any]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
 
 def _stack(states: list[dict[str, Tensor]]) -> Weights:

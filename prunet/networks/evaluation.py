@@ -3,8 +3,9 @@
 import torch
 from torch.nn import functional
 
-from prunet.networks.batches import Split, centre, chunks
+from prunet.networks.batches import Split, chunks
 from prunet.networks.gradients import Network
+from prunet.networks.pixels import centre
 from prunet.networks.vectors import Stack
 
 EVALUATION_BATCH = 500  # images; bounds the memory that evaluation takes

@@ -22,7 +22,9 @@ class Network(NamedTuple):
         logits: maps a stack and images (B, C, H, W) to (N, B, classes), in evaluation mode.
         gradients: from a stack, images (N, B, C, H, W) and labels (N, B) computes the gradients of each
             network's mean cross-entropy, in training mode, and writes them into the tensors of another
-            stack: fresh memory for every step would cost more than the arithmetic that fills it.
+            stack: fresh memory for every step would cost more than the arithmetic that fills it. Running
+            statistics of norms, which are in the first stack, move. Labels are smoothed by the settings'
+            `label_smoothing` (Szegedy et al. 2016, section 7): so much of each goes to all classes alike.
         parameters: names of the tensors that are trained, in the network's order.
         stackable: whether N may be greater than one.
     """
@@ -38,7 +40,7 @@ def network(model: nn.Module, settings: Mapping[str, Any]) -> Network:
     by_hand = settings["dtype"] == "float32" and all(
         isinstance(layer, nn.Flatten | nn.Linear | nn.ReLU) for layer in model.children()
     )
-    return fully_connected(model) if by_hand else differentiated(model, settings)
+    return fully_connected(model, settings) if by_hand else differentiated(model, settings)
 
 
 def differentiated(model: nn.Module, settings: Mapping[str, Any]) -> Network:
@@ -60,14 +62,16 @@ def differentiated(model: nn.Module, settings: Mapping[str, Any]) -> Network:
         model.train()
         leaves = {name: stack[name].detach().requires_grad_() for name in parameters}
         with torch.enable_grad():
-            loss = functional.cross_entropy(logits(stack | leaves, images[0])[0], labels[0])
+            outputs = logits(stack | leaves, images[0])[0]
+            smoothing = settings["label_smoothing"]
+            loss = functional.cross_entropy(outputs, labels[0], label_smoothing=smoothing)
         for name, gradient in zip(parameters, torch.autograd.grad(loss, list(leaves.values())), strict=True):
             output[name].copy_(gradient)
 
     return Network(evaluated, gradients, parameters, stackable=False)
 
 
-def fully_connected(model: nn.Module) -> Network:
+def fully_connected(model: nn.Module, settings: Mapping[str, Any]) -> Network:
     """Linear layers with ReLU between them, differentiated by hand; dropout and norms are not."""
     layers = [name for name, layer in model.named_children() if isinstance(layer, nn.Linear)]
     relu_gradient = torch.ops.aten.threshold_backward
@@ -89,9 +93,11 @@ def fully_connected(model: nn.Module) -> Network:
     @torch.no_grad()
     def gradients(stack: Stack, images: Tensor, labels: Tensor, output: Stack) -> None:
         *inputs, outputs = activations(stack, images.flatten(2))
-        # d loss / d logits = (softmax - one-hot label) / B
-        error = outputs.softmax(-1)
-        error.scatter_add_(-1, labels.unsqueeze(-1), error.new_full((*labels.shape, 1), -1))
+        # d loss / d logits = (softmax - label) / B; the label is one-hot, or smoothed
+        error, smoothing = outputs.softmax(-1), settings["label_smoothing"]
+        error.scatter_add_(-1, labels.unsqueeze(-1), error.new_full((*labels.shape, 1), smoothing - 1))
+        if smoothing:
+            error.sub_(smoothing / error.shape[-1])
         error.div_(labels.shape[1])
         for name, values in zip(reversed(layers), reversed(inputs), strict=True):
             torch.bmm(error.transpose(1, 2), values, out=output[f"{name}.weight"])

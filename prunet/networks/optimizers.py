@@ -46,7 +46,10 @@ def adam(parameters: list[Tensor], settings: Mapping[str, Any]) -> Optimizer:
 
 
 def sgd(parameters: list[Tensor], settings: Mapping[str, Any]) -> Optimizer:
-    """Stochastic gradient descent; `momentum` and `weight_decay` from settings."""
+    """Stochastic gradient descent; `momentum`, `nesterov` and `weight_decay` from settings.
+
+    With `nesterov` it goes on from where momentum leads (Sutskever et al. 2013, section 2).
+    """
     momenta: list[Tensor | None] = [torch.zeros_like(parameter) for parameter in parameters]
 
     def step(gradients: list[Tensor], rate: float) -> None:
@@ -56,7 +59,7 @@ def sgd(parameters: list[Tensor], settings: Mapping[str, Any]) -> Optimizer:
             momenta,
             fused=True,
             foreach=False,
-            nesterov=False,
+            nesterov=settings["nesterov"],
             maximize=False,
             dampening=0.0,
             lr=rate,
@@ -70,21 +73,29 @@ def sgd(parameters: list[Tensor], settings: Mapping[str, Any]) -> Optimizer:
 OPTIMIZERS = {"adam": adam, "sgd": sgd}
 
 
-def constant(progress: float) -> float:
+def constant(step: int, settings: Mapping[str, Any]) -> float:
     """Stay at the learning rate."""
     return 1.0
 
 
-def cosine(progress: float) -> float:
+def cosine(step: int, settings: Mapping[str, Any]) -> float:
     """Fall to zero along half a cosine (Loshchilov & Hutter 2017, without restarts)."""
+    progress: float = (step - 1) / settings["steps"]
     return 0.5 * (1 + math.cos(math.pi * progress))
 
 
-SCHEDULES = {"constant": constant, "cosine": cosine}
+def falling(step: int, settings: Mapping[str, Any]) -> float:
+    """Fall by the factor `decay` after each of the steps `milestones` (He et al. 2016, section 4.2)."""
+    share: float = settings["decay"] ** sum(step > milestone for milestone in settings["milestones"])
+    return share
+
+
+# What share of the learning rate a step takes.
+SCHEDULES = {"constant": constant, "cosine": cosine, "step": falling}
 
 
 def learning_rate(step: int, settings: Mapping[str, Any]) -> float:
     """Return the rate of a step, counted from 1: `lr` by schedule, with a linear rise over `warmup` steps."""
     peak: float = settings["lr"]
     rise: float = min(1.0, step / max(1, settings["warmup"]))
-    return peak * rise * SCHEDULES[settings["schedule"]]((step - 1) / settings["steps"])
+    return peak * rise * SCHEDULES[settings["schedule"]](step, settings)

@@ -8,11 +8,13 @@ import torch
 from torch import Generator, Tensor
 
 from prunet.base.errors import InputError
-from prunet.networks import evaluation
+from prunet.networks import evaluation, penalties
 from prunet.networks.batches import Split
+from prunet.networks.changing import Changing
 from prunet.networks.gradients import Network
 from prunet.networks.optimizers import OPTIMIZERS
-from prunet.networks.vectors import Stack, packed
+from prunet.networks.vectors import Stack, packed, views
+from prunet.pruning.course import Course
 
 Point = tuple[int, list[float], list[float]]  # step, and each network's validation loss and accuracy
 
@@ -23,16 +25,23 @@ class Progress:
     Args:
         network: how logits and gradients of the stack are computed.
         start: start values (N, *shape) of every tensor.
-        masks: {layer: (N, *shape) bool}.
+        masks: {layer: (N, *shape) bool}, also of tensors that are not pruned but lose what pruned units had.
         where: the device.
         settings: the study's `training` block of params.yaml.
         runs: for each network its `replicate` and its `seeds`.
+        course: of the training.
 
     Attributes:
         weights: the weights (N, *shape) of every tensor; those that a mask removes are always exactly zero.
+        masks: {layer: (N, *shape) float32}, one or zero, as they are now.
+        changes: the steps after which `change` is due.
         early: the weights at each network's lowest validation loss so far.
+        kept: the weights after the step that the course keeps, before it those at the start; empty without.
         points: what was seen of the validation split.
         augment: each network's generator of augmentation.
+
+    Raises:
+        InputError: the course's changes do not fit the training.
     """
 
     def __init__(
@@ -43,27 +52,35 @@ class Progress:
         where: torch.device,
         settings: Mapping[str, Any],
         runs: Sequence[Mapping[str, Any]],
+        course: Course,
     ) -> None:
         self._network, self._runs = network, runs
+        changes, layout = course.changes, settings["channels_last"]
+        self._changing = Changing(changes, masks, settings, runs) if changes else None
+        self.changes = self._changing.steps if self._changing else range(0)
+        first = self._changing.first(masks) if self._changing else masks
         parameters = {name: start[name].to(where) for name in network.parameters}
         everything = {name: torch.ones_like(tensor) for name, tensor in parameters.items()}
-        survive = everything | {name: mask.to(where, torch.float32) for name, mask in masks.items()}
-        layout = settings["channels_last"]
-        self._vector, trained = packed(parameters, layout)
-        self._mask, _ = packed(survive, layout)
+        survive = everything | {name: mask.to(where, torch.float32) for name, mask in first.items()}
+        self._vector, self._trained = packed(parameters, layout)
+        self._mask, survivors = packed(survive, layout)
         self._gradient, self._gradients = packed(everything, layout)
         self._vector.mul_(self._mask)
         self._update, self._memory = OPTIMIZERS[settings["optimizer"]]([self._vector], settings)
+        shapes = {name: tensor.shape for name, tensor in parameters.items()}
+        # Adam's count of steps is no vector.
+        self._memories = [views(memory, shapes, layout) for memory in self._memory if memory.ndim]
+        if course.group_lasso:
+            layers = [tensor for tensor in self._trained.values() if tensor.ndim > 2][:-1]
+            self._update = penalties.group_lasso(self._update, layers, course.group_lasso)
+        self.masks = {name: survivors[name] for name in masks}
         # What is not trained (the running statistics of norms) goes along.
-        self.weights = {name: tensor.to(where, copy=True) for name, tensor in start.items()} | trained
-        self.early = {name: tensor.clone() for name, tensor in self.weights.items()}
+        self.weights = {name: tensor.to(where, copy=True) for name, tensor in start.items()} | self._trained
+        self.early = _copy(self.weights)
+        self.kept = {} if course.keep is None else _copy(self.weights)
         self.points: list[Point] = []
-        self.augment = [Generator().manual_seed(run["seeds"]["augment"]) for run in runs]
-        # Dropout draws from the device's global generator, and nothing else does.
-        on_gpu = where.type == "cuda"
-        dropout = torch.cuda.default_generators[where.index or 0] if on_gpu else torch.default_generator
-        dropout.manual_seed(runs[0]["seeds"]["dropout"])
-        self._generators = [dropout, *self.augment]
+        self._generators = _generators(runs, where)
+        self.augment = self._generators[1:]
 
     def step(self, images: Tensor, labels: Tensor, rate: float) -> None:
         """Take one step along the gradients of a batch, images (N, B, C, H, W) and labels (N, B)."""
@@ -72,40 +89,87 @@ class Progress:
         # After the step, not on the gradient: momentum and weight decay move weights whose gradient is zero.
         self._vector.mul_(self._mask)
 
+    def change(self, step: int) -> None:
+        """Change the masks after a step, one of `changes`.
+
+        Raises:
+            InputError: a weight or a gradient is no longer finite.
+        """
+        assert self._changing
+        self._changing.change(step, self.masks, self._trained, self._gradients, self._memories)
+        self._vector.mul_(self._mask)
+
+    def keep(self) -> None:
+        """Copy the weights as they are now to `kept`."""
+        for name, tensor in self.kept.items():
+            tensor.copy_(self.weights[name])
+
     def look(self, step: int, split: Split, size: int) -> None:
         """Evaluate on the validation split, and keep the weights of a network that was never better.
+
+        Networks that were denser than at the end, in gradual pruning, are not compared with.
 
         Raises:
             InputError: a loss is no longer finite.
         """
         losses, accuracies = evaluation.evaluate(self._network, self.weights, split, size)
+        before = self.sparse_points()
         for number, (run, loss) in enumerate(zip(self._runs, losses, strict=True)):
             if not math.isfinite(loss):
                 raise InputError(
                     f"replicate {run['replicate']}: the validation loss is {loss} at step {step}: "
                     "lower the learning rate."
                 )
-            if all(loss < point[1][number] for point in self.points):
+            if all(loss < point[1][number] for point in before):
                 for name, tensor in self.early.items():
                     tensor[number].copy_(self.weights[name][number])
         self.points.append((step, losses, accuracies))
 
+    def sparse_points(self) -> list[Point]:
+        """Return the points at which the networks were as sparse as they are at the end."""
+        first = self._changing.dense_until if self._changing else 0
+        return [point for point in self.points if point[0] >= first]
+
     def tensors(self) -> dict[str, Tensor]:
         """Return everything that `restore` needs, besides the points."""
         states = {f"generator/{n}": generator.get_state() for n, generator in enumerate(self._generators)}
-        return self._changing() | states
+        return self._state() | states
+
+    def outcome(self) -> dict[str, Tensor]:
+        """Return what is left of a training that is finished: `weights/`, `masks/` and `kept/`, by name."""
+        return (
+            {f"weights/{name}": tensor for name, tensor in self.weights.items()}
+            | {f"masks/{name}": tensor.bool() for name, tensor in self.masks.items()}
+            | {f"kept/{name}": tensor for name, tensor in self.kept.items()}
+        )
 
     def restore(self, tensors: Mapping[str, Tensor], points: list[Point]) -> None:
         """Go back to where `tensors` was called: every step after it has the same bits as then."""
-        for name, tensor in self._changing().items():
+        for name, tensor in self._state().items():
             tensor.copy_(tensors[name])
         for number, generator in enumerate(self._generators):
             generator.set_state(tensors[f"generator/{number}"])
         self.points = points
 
-    def _changing(self) -> dict[str, Tensor]:
+    def _state(self) -> dict[str, Tensor]:
+        changing = self.masks if self._changing else {}
         return (
             {f"weights/{name}": tensor for name, tensor in self.weights.items()}
             | {f"early/{name}": tensor for name, tensor in self.early.items()}
+            | {f"kept/{name}": tensor for name, tensor in self.kept.items()}
+            | {f"masks/{name}": tensor for name, tensor in changing.items()}
             | {f"optimizer/{number}": tensor for number, tensor in enumerate(self._memory)}
         )
+
+
+def _copy(stack: Stack) -> Stack:
+    return {name: tensor.clone() for name, tensor in stack.items()}
+
+
+def _generators(runs: Sequence[Mapping[str, Any]], where: torch.device) -> list[Generator]:
+    """Return the generator of dropout, and each network's of augmentation, as they begin."""
+    # Dropout draws from the device's global generator, and nothing else does.
+    on_gpu = where.type == "cuda"
+    dropout = torch.cuda.default_generators[where.index or 0] if on_gpu else torch.default_generator
+    dropout.manual_seed(runs[0]["seeds"]["dropout"])
+    return [dropout, *(Generator().manual_seed(run["seeds"]["augment"]) for run in runs)]

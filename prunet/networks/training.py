@@ -1,25 +1,26 @@
 """Training: one function for every network, from any start values, under any masks."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
 
 import torch
-from torch import Generator
 from torch.utils import deterministic
-from tqdm import tqdm
 
 from prunet.base.errors import InputError
 from prunet.networks import evaluation
-from prunet.networks.batches import Split, crop_flip, order
+from prunet.networks.batches import Split, training_batches
 from prunet.networks.checkpoints import Checkpoint
 from prunet.networks.gradients import Network
 from prunet.networks.optimizers import learning_rate
-from prunet.networks.progress import Point, Progress
+from prunet.networks.progress import Progress
 from prunet.networks.vectors import Stack
-from prunet.pruning.masks import Weights
+from prunet.pruning.course import Course
+from prunet.pruning.masks import Masks, Weights
 
 Settings = Mapping[str, Any]
+WHOLE = Course()  # all steps, under the same masks
 
 
 def device() -> torch.device:
@@ -45,6 +46,7 @@ def train(
     settings: Settings,
     runs: Sequence[Mapping[str, Any]],
     checkpoint: Checkpoint,
+    course: Course = WHOLE,
 ) -> None:
     """Train N networks from `start` under `masks` as one stack and measure them.
 
@@ -55,28 +57,39 @@ def train(
         network: how logits and gradients of the stack are computed.
         start: start values (N, *shape) of every tensor.
         masks: {layer: (N, *shape) bool}. Weights where it is False are exactly zero from the start and
-            after every step.
+            after every step. With a course of changes they are the round's, which change or are arrived at.
         splits: `train`, `val` and `test`: images (B, C, H, W) and labels (B,), on the device to train on.
         size: pixels a side that the model sees, at most H and W.
         settings: the study's `training` block of params.yaml.
         runs: for each network its `replicate`, for messages, and its `seeds`: of the data's `order`, of
-            `augment` and of `dropout`, separate streams.
+            `augment` and of `dropout`, separate streams; with changes, of `masks` too.
         checkpoint: where the training stands, and its outcome.
+        course: which steps are trained, at which rates, and what happens between them.
 
     Raises:
-        InputError: a validation loss is no longer finite.
+        InputError: a validation loss is no longer finite, or the course does not fit the settings.
     """
     saved = checkpoint.load()
     if saved and "results" in saved[1]:
         return
-    progress = Progress(network, start, masks, splits["train"][0].device, settings, runs)
+    progress = Progress(network, start, masks, splits["train"][0].device, settings, runs, course)
     if saved:
         progress.restore(saved[0], saved[1]["points"])
+        skipped = 0
     else:
-        progress.look(0, splits["val"], size)
-    done = progress.points[-1][0]
-    for step, (images, labels) in _batches(splits["train"], size, settings, runs, progress.augment, done):
-        progress.step(images, labels, learning_rate(step, settings))
+        progress.look(course.first, splits["val"], size)
+        skipped = course.first
+    done = progress.points[-1][0] - skipped
+    batches = training_batches(splits["train"], size, settings, runs, progress.augment, done)
+    # What is skipped is drawn all the same: then augmentation goes on where it was at the step `first`.
+    for step, (images, labels) in islice(batches, skipped, None):
+        progress.step(
+            images, labels, learning_rate(settings["steps"] if course.last_rate else step, settings)
+        )
+        if step in progress.changes:
+            progress.change(step)
+        if step == course.keep:
+            progress.keep()
         if step % settings["eval_every"] == 0 or step == settings["steps"]:
             progress.look(step, splits["val"], size)
             if checkpoint.due():
@@ -85,16 +98,31 @@ def train(
     # The test split is read here alone, and chooses nothing.
     stacks = (progress.early, progress.weights)
     measured = [evaluation.evaluate(network, stack, splits["test"], size) for stack in stacks]
-    results = [dict(run) | _result(progress.points, measured, number) for number, run in enumerate(runs)]
-    checkpoint.save(progress.weights, {"results": results})
+    results = [dict(run) | _result(progress, measured, number) for number, run in enumerate(runs)]
+    checkpoint.save(progress.outcome(), {"results": results})
 
 
-def load_finished(checkpoint: Checkpoint) -> tuple[Weights, list[dict[str, Any]]]:
-    """Read what `train` left: the weights (N, *shape) after the last step, and a result for each network.
+class Finished(NamedTuple):
+    """What a training left.
 
-    A result is the network's run with `curve` (`step`, `val_loss`, `val_accuracy`: a list each, from step 0
-    to the last), `early_stop_step` (the step of the lowest validation loss, found afterwards; the first of
-    several), and `early` and `final` (`test_loss`, `test_accuracy` there and at the end).
+    Attributes:
+        weights: (N, *shape) after the last step.
+        masks: {layer: (N, *shape)} after the last step.
+        kept: weights (N, *shape) after the step that the course keeps; empty if it keeps none.
+        results: for each network its run with `curve` (`step`, `val_loss`, `val_accuracy`: a list each, from
+            the course's first step to the last), `early_stop_step` (the step of the lowest validation loss,
+            found afterwards; the first of several; of gradual pruning, among those after its last change),
+            and `early` and `final` (`test_loss`, `test_accuracy` there and at the end).
+    """
+
+    weights: Weights
+    masks: Masks
+    kept: Weights
+    results: list[dict[str, Any]]
+
+
+def load_finished(checkpoint: Checkpoint) -> Finished:
+    """Read what `train` left.
 
     Raises:
         InputError: the file was damaged after it was written.
@@ -102,45 +130,21 @@ def load_finished(checkpoint: Checkpoint) -> tuple[Weights, list[dict[str, Any]]
     saved = checkpoint.load()
     if not saved or "results" not in saved[1]:
         raise InputError(f"{checkpoint.path} was removed or damaged during the training: run it again.")
-    return {name: tensor.numpy() for name, tensor in saved[0].items()}, saved[1]["results"]
+    parts: dict[str, dict[str, Any]] = {"weights": {}, "masks": {}, "kept": {}}
+    for key, tensor in saved[0].items():
+        part, name = key.split("/", 1)
+        parts[part][name] = tensor.numpy()
+    return Finished(parts["weights"], parts["masks"], parts["kept"], saved[1]["results"])
 
 
-def _result(points: list[Point], measured: list[Any], number: int) -> dict[str, Any]:
+def _result(progress: Progress, measured: list[Any], number: int) -> dict[str, Any]:
     curve: dict[str, list[Any]] = {
-        "step": [step for step, _, _ in points],
-        "val_loss": [losses[number] for _, losses, _ in points],
-        "val_accuracy": [accuracies[number] for _, _, accuracies in points],
+        "step": [step for step, _, _ in progress.points],
+        "val_loss": [losses[number] for _, losses, _ in progress.points],
+        "val_accuracy": [accuracies[number] for _, _, accuracies in progress.points],
     }
     early, final = (
         {"test_loss": losses[number], "test_accuracy": accuracies[number]} for losses, accuracies in measured
     )
-    best = curve["val_loss"].index(min(curve["val_loss"]))
-    return {"early_stop_step": curve["step"][best], "early": early, "final": final, "curve": curve}
-
-
-def _batches(
-    split: Split,
-    size: int,
-    settings: Settings,
-    runs: Sequence[Mapping[str, Any]],
-    augment: list[Generator],
-    done: int,
-) -> Iterator[tuple[int, Split]]:
-    """Yield every step after `done` with its augmented batch (N, B, ...), with a bar on a terminal."""
-    images, labels = split
-    steps, batch_size = settings["steps"], settings["batch_size"]
-    drawn = torch.stack(
-        [
-            order(len(labels), batch_size, steps, Generator().manual_seed(run["seeds"]["order"]))
-            for run in runs
-        ],
-        dim=1,
-    ).to(labels.device)  # (steps, N, B)
-    for step in tqdm(range(done + 1, steps + 1), disable=None, leave=False, unit="step"):
-        chosen = drawn[step - 1]
-        if settings["augment"] == "crop-flip":
-            pieces = [crop_flip(images, mine, size, rng) for mine, rng in zip(chosen, augment, strict=True)]
-            batch = torch.stack(pieces)
-        else:
-            batch = images.index_select(0, chosen.flatten()).view(*chosen.shape, *images.shape[1:])
-        yield step, (batch, labels[chosen])
+    best = min(progress.sparse_points(), key=lambda point: point[1][number])
+    return {"early_stop_step": best[0], "early": early, "final": final, "curve": curve}

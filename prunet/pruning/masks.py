@@ -1,71 +1,60 @@
-"""Masks: which weights survive a round. NumPy alone, so that a pruning stage starts without PyTorch.
+"""Masks: which weights survive, and how the lowest are removed from them. NumPy alone.
 
 A mask is a bool array, True where the weight survives. Weights and masks are dicts of arrays
 `(R, *shape)` by layer, R replicates, in the order of the network's layers; the last one is the output layer.
+What is removed here has one dimension, (n,): the weights of a layer, or its units.
 """
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+
+from prunet.base.errors import InputError
 
 Scores = NDArray[np.float64]
 Weights = dict[str, NDArray[np.float32]]
 Masks = dict[str, NDArray[np.bool_]]
 
-
-def magnitude(weights: NDArray[np.float32], rng: np.random.Generator) -> Scores:
-    """Score a weight by its absolute value (Han et al. 2015, section 3)."""
-    return np.abs(weights).astype(np.float64)
+LEAST = {"keep-one": 1, "refuse": 0}  # what a layer keeps of what would empty it
 
 
-def random(weights: NDArray[np.float32], rng: np.random.Generator) -> Scores:
-    """Score weights at random: the control that any criterion must beat."""
-    return rng.random(weights.shape)
-
-
-CRITERIA = {"magnitude": magnitude, "random": random}
-
-
-def prune(
-    weights: Weights,
+def remove(
+    scores: Mapping[str, Scores],
     masks: Masks,
     *,
     rate: float,
-    output_rate_factor: float,
+    own: Mapping[str, float],
     scope: str,
-    criterion: str,
-    seed: int,
+    least: Mapping[str, int],
 ) -> Masks:
-    """Return the masks of the next round: each replicate loses its lowest-scored surviving weights.
+    """Return masks {name: (n,)} less exactly the rounded share of the lowest scores.
 
     Args:
-        weights: trained weights, at least of every layer in `masks`.
-        masks: masks of the round before; what they removed stays removed.
-        rate: share of the survivors to remove, 0 to 1. The count is rounded to the nearest weight.
-        output_rate_factor: the output layer loses `rate` times this (Frankle & Carbin 2019, section 2: half).
-            Of no effect in scope `global`.
-        scope: `layer`: each layer loses the same share; `global`: one ranking over all layers.
-        criterion: a key of `CRITERIA`.
-        seed: of the random criterion.
+        scores: of all that is in `masks`, (n,) each.
+        masks: what survives.
+        rate: share of the survivors to remove, 0 to 1.
+        own: names with a rate of their own.
+        scope: `layer`: each name loses the same share; `global`: one ranking over all names without a rate of
+            their own.
+        least: how many of each name are left, whatever the rate.
 
-    At least one weight of every layer survives, the one with the highest score.
+    Raises:
+        InputError: a score is not a number.
     """
-    after = {name: np.zeros_like(mask) for name, mask in masks.items()}
-    replicates = len(next(iter(masks.values())))
-    for replicate in range(replicates):
-        rng = np.random.default_rng([seed, replicate])
-        before = {name: mask[replicate].ravel() for name, mask in masks.items()}
-        scores = {name: CRITERIA[criterion](weights[name][replicate].ravel(), rng) for name in masks}
-        if scope == "global":
-            flat = prune_globally(scores, before, rate)
-        else:
-            output = list(masks)[-1]
-            rates = {name: rate * (output_rate_factor if name == output else 1) for name in masks}
-            flat = {name: remove_lowest(scores[name], before[name], rates[name]) for name in masks}
-        for name, mask in flat.items():
-            after[name][replicate] = mask.reshape(masks[name].shape[1:])
-    return after
+    for name in masks:
+        if np.isnan(scores[name]).any():
+            raise InputError(
+                f"scores of {name} are not numbers, as its weights are too large: lower the learning rate of "
+                "the study, or choose another prune.criterion."
+            )
+    alone = [name for name in masks if scope == "layer" or name in own]
+    after = {
+        name: remove_lowest(scores[name], masks[name], own.get(name, rate), least[name]) for name in alone
+    }
+    after |= remove_together(scores, {name: masks[name] for name in masks if name not in alone}, rate, least)
+    return {name: after[name] for name in masks}
 
 
 def remove_lowest(scores: Scores, mask: NDArray[np.bool_], rate: float, least: int = 1) -> NDArray[np.bool_]:
@@ -82,14 +71,25 @@ def remove_lowest(scores: Scores, mask: NDArray[np.bool_], rate: float, least: i
     return after
 
 
-def prune_globally(scores: dict[str, Scores], masks: Masks, rate: float) -> Masks:
-    """Rank the survivors of all layers (n,) together and remove the lowest share `rate` of them."""
-    scores = {name: _protect_best(scores[name], masks[name]) for name in masks}
+def remove_together(
+    scores: Mapping[str, Scores], masks: Masks, rate: float, least: Mapping[str, int]
+) -> Masks:
+    """Rank the survivors of all names (n,) together and remove the lowest share `rate` of them.
+
+    The best of each name is left unless its `least` is 0, and of all together as many as these add up to.
+    """
+    if not masks:
+        return {}
     joined = remove_lowest(
-        np.concatenate([scores[name] for name in masks]),
+        np.concatenate(
+            [
+                _protect_best(scores[name], mask) if least[name] else scores[name]
+                for name, mask in masks.items()
+            ]
+        ),
         np.concatenate(list(masks.values())),
         rate,
-        least=len(masks),
+        least=sum(least[name] for name in masks),
     )
     ends = np.cumsum([mask.size for mask in masks.values()])
     return dict(zip(masks, np.split(joined, ends[:-1]), strict=True))

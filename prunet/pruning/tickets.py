@@ -25,10 +25,26 @@ def cell_folder(path: Path) -> Path:
     return Path(os.path.normpath(path))
 
 
-def save_masks(path: Path, masks: Masks) -> None:
-    """Write masks {layer: (R, *shape) bool}, one bit a weight, in the order of the dict."""
+def save_masks(path: Path, masks: Masks, whole_units: bool = False) -> None:
+    """Write masks {layer: (R, *shape) bool}, one bit a weight, in the order of the dict.
+
+    `whole_units` says that units were pruned: biases and norms of those without a weight go with them.
+    """
     bits = {name: np.packbits(mask) for name, mask in masks.items()}
-    tensors.write(path, bits, {"shapes": {name: mask.shape for name, mask in masks.items()}})
+    about: dict[str, Any] = {"shapes": {name: mask.shape for name, mask in masks.items()}}
+    tensors.write(path, bits, about | ({"whole_units": True} if whole_units else {}))
+
+
+def whole_units(path: Path) -> bool:
+    """Tell whether the masks in this file are of whole units.
+
+    Raises:
+        InputError: the file is missing, cut short, or does not say.
+    """
+    marked = tensors.read(path)[1].get("whole_units", False)
+    if not isinstance(marked, bool):
+        raise _damaged(path, f"whether it is of whole units ({marked!r})")
+    return marked
 
 
 def load_masks(path: Path) -> Masks:
@@ -64,13 +80,18 @@ def _damaged(path: Path, what: str) -> InputError:
     return InputError(f"{path}: {what} is damaged: run the stage that writes it again.")
 
 
-def save_cell(folder: Path, weights: Weights, masks: Masks, result: dict[str, Any]) -> None:
-    """Write a cell's folder: the surviving `weights` (tensors without a mask go whole), `masks`, `result`."""
+def save_cell(
+    folder: Path, weights: Weights, masks: Masks, result: dict[str, Any], whole_units: bool = False
+) -> None:
+    """Write a cell's folder: the surviving `weights` (tensors without a mask go whole), `masks`, `result`.
+
+    `whole_units` as in `save_masks`.
+    """
     survivors = {name: values[masks[name]] if name in masks else values for name, values in weights.items()}
     with replacing(folder) as partial:
         partial.mkdir()
         save_weights(partial / "weights.safetensors", survivors)
-        save_masks(partial / "masks.safetensors", masks)
+        save_masks(partial / "masks.safetensors", masks, whole_units)
         write_json(partial / "result.json", result)
 
 

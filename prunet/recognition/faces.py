@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from prunet.base.decoding import Rejection
 from prunet.base.errors import InputError
 from prunet.faces import detection, gray
-from prunet.faces.images import Rejection
 from prunet.params import Count, Share
 from prunet.recognition.pictures import Source, load_all
 from prunet.recognition.tables import printable

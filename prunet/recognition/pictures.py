@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from prunet.base.decoding import Rejection, load_rgb, verify
 from prunet.base.errors import InputError
-from prunet.faces.images import Rejection, load_rgb, verify
 
 MAX_PIXELS = 100_000_000  # width x height, read from a picture's header before anything is decoded
 
@@ -65,7 +65,7 @@ def _refuse(error: OSError) -> None:
 
 
 def load(path: Path) -> NDArray[np.uint8]:
-    """Load a picture as RGB, (height, width, 3) uint8, upright: `images.load_rgb` for files of strangers.
+    """Load a picture as RGB, (height, width, 3) uint8, upright: `decoding.load_rgb` for files of strangers.
 
     Raises:
         Rejection: `unreadable`, `not-an-image`, `broken-image` or `too-large`.

@@ -15,15 +15,19 @@ COLUMNS += ["early_stop_step", "early_stop_step_ci95", "early_stop_ratio"]
 def compare(results: Results) -> pd.DataFrame:
     """Compare every scheme and round with the dense networks, and with new random values on the same round.
 
+    `results` hold the dense networks as scheme `dense`, round `00`.
+
     Columns: `scheme`, `round`, `density`, `against` (`dense`, `random`), and paired by replicate, each with
     `*_ci95`: `accuracy` (difference at the early stop, 0 to 1) and `early_stop_step` (difference);
-    `early_stop_ratio` is how many times earlier the mean early stop is. There is no row
-    where the other side was not trained.
+    `early_stop_ratio` is how many times earlier the mean early stop is. There is no row where the other side
+    was not trained, or is the same training.
     """
     rows = []
     for (scheme, number), result in results.items():
-        for against, other in (("dense", ("original", "00")), ("random", ("random", number))):
-            if other not in results or other == (scheme, number):
+        if scheme == "dense":
+            continue
+        for against, other in (("dense", ("dense", "00")), ("random", ("random", number))):
+            if other not in results or results[other] == result:
                 continue
             row: dict[str, Any] = {"scheme": scheme, "round": number, "density": result["density"]}
             row["against"] = against

@@ -13,20 +13,36 @@ from numpy.typing import NDArray
 
 from prunet.reports.canvas import STYLE, WIDTH, column, density_axes, legend, line, shades
 
-# Okabe & Ito (2008); line styles and markers tell the schemes apart in print without colour.
+# Colours of Okabe & Ito (2008), twice; line styles and markers tell the schemes apart in print as well.
 LOOKS: dict[str, dict[str, Any]] = {
     "original": {"color": "#0072B2", "linestyle": "-", "marker": "o"},
+    "rewind": {"color": "#56B4E9", "linestyle": (0, (6, 1)), "marker": "p"},
     "trained": {"color": "#D55E00", "linestyle": "--", "marker": "s"},
+    "lr-rewind": {"color": "#A63603", "linestyle": (0, (6, 1, 1, 1)), "marker": "h"},
+    "fine-tune": {"color": "#F0A030", "linestyle": (0, (3, 1, 1, 1)), "marker": "X"},
     "random": {"color": "#009E73", "linestyle": ":", "marker": "^"},
     "shuffled": {"color": "#CC79A7", "linestyle": "-.", "marker": "v"},
     "random-mask": {"color": "#E69F00", "linestyle": (0, (4, 1, 1, 1, 1, 1)), "marker": "D"},
+    "gradual": {"color": "#000000", "linestyle": (0, (2, 1)), "marker": "*"},
+    "static": {"color": "#999999", "linestyle": (0, (1, 1)), "marker": "<"},
+    "set": {"color": "#4D9221", "linestyle": (0, (5, 2)), "marker": ">"},
+    "rigl": {"color": "#7B3294", "linestyle": (0, (8, 2)), "marker": "d"},
+    "sparse-momentum": {"color": "#B8860B", "linestyle": (0, (3, 2, 1, 2)), "marker": "P"},
 }
 LABELS = {
     "original": "original (ticket)",
+    "rewind": "rewound weights",
     "trained": "trained (kept)",
+    "lr-rewind": "rewound learning rate",
+    "fine-tune": "fine-tuned",
     "random": "random (new)",
     "shuffled": "shuffled ticket",
     "random-mask": "random mask",
+    "gradual": "gradual pruning",
+    "static": "static sparse",
+    "set": "SET",
+    "rigl": "RigL",
+    "sparse-momentum": "sparse momentum",
 }
 
 
@@ -35,7 +51,8 @@ def curves(table: pd.DataFrame, title: str) -> Figure:
     figure, axes = column(title)
     for scheme in _schemes(table):
         look = LOOKS[scheme] | {"markersize": 2.5}
-        line(axes, table["epoch"], table[scheme], table[f"{scheme}_ci95"], look, LABELS[scheme])
+        rows = table[table[scheme].notna()]
+        line(axes, rows["epoch"], rows[scheme], rows[f"{scheme}_ci95"], look, LABELS[scheme])
     axes.set(xlabel="epoch", ylabel="validation accuracy", xlim=(0, None))
     return legend(figure, axes)
 
@@ -44,9 +61,8 @@ def accuracy_by_density(summary: pd.DataFrame, title: str) -> Figure:
     """Draw test accuracy at the early stop by density, with 95% confidence intervals, and the dense line."""
     figure, axes = density_axes(summary, title)
     _draw_schemes(axes, summary, "accuracy")
-    dense = summary[summary["density"] == 1].set_index("scheme")["accuracy_mean"]
-    if "original" in dense:
-        axes.axhline(dense["original"], color="0.5", linewidth=0.8, zorder=0, label="dense")
+    for accuracy in summary.loc[summary["scheme"] == "dense", "accuracy_mean"]:
+        axes.axhline(accuracy, color="0.5", linewidth=0.8, zorder=0, label="dense")
     axes.set(ylabel="test accuracy at early stop")
     return legend(figure, axes)
 
@@ -108,7 +124,7 @@ def strip(rows: Sequence[Sequence[NDArray[np.uint8]]], headings: Sequence[str], 
 
 
 def _draw_schemes(axes: Axes, summary: pd.DataFrame, measured: str) -> None:
-    for scheme, rows in summary.groupby("scheme", sort=False):
+    for scheme, rows in summary[summary["scheme"] != "dense"].groupby("scheme", sort=False):
         name = str(scheme)
         look = LOOKS[name] | {"markersize": 3}
         line(axes, rows["density"], rows[f"{measured}_mean"], rows[f"{measured}_ci95"], look, LABELS[name])

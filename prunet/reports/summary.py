@@ -12,7 +12,8 @@ from prunet.base.errors import InputError
 from prunet.base.files import read_rows, reading, replacing
 from prunet.reports.statistics import interval
 
-Results = dict[tuple[str, str], dict[str, Any]]  # (scheme, round): the cell's result
+# (scheme, round): the cell's result. The dense networks are scheme "dense", round "00".
+Results = dict[tuple[str, str], dict[str, Any]]
 
 # name in the tables: path in a network's result
 MEASURED = {
@@ -80,21 +81,26 @@ def footprint_headline(footprint: pd.DataFrame, number: str) -> dict[str, float]
 
 
 def curves(results: Results, schemes: list[str], number: str) -> pd.DataFrame:
-    """Return validation accuracy by epoch at one round: each scheme's mean, `*_std` and `*_ci95`."""
-    table: dict[str, Any] = {}
+    """Return validation accuracy by epoch at one round: each scheme's mean, `*_std` and `*_ci95`.
+
+    A scheme that is not looked at after some step, or begins later, has nothing there.
+    """
+    columns = []
     for scheme in schemes:
         result = results[scheme, number]
-        steps = pd.Series(result["networks"][0]["curve"]["step"])
-        table |= {"step": steps, "epoch": steps * result["epochs_per_step"]}
+        steps = result["networks"][0]["curve"]["step"]
         drawn = pd.DataFrame([network["curve"]["val_accuracy"] for network in result["networks"]])
         runs = drawn.groupby(_replicates(result)).mean()
-        table |= {scheme: runs.mean(), f"{scheme}_std": runs.std(), f"{scheme}_ci95": runs.apply(interval)}
-    return pd.DataFrame(table)
+        table = {scheme: runs.mean(), f"{scheme}_std": runs.std(), f"{scheme}_ci95": runs.apply(interval)}
+        columns.append(pd.DataFrame(table).set_axis(pd.Index(steps, name="step")))
+    together = pd.concat(columns, axis=1).sort_index().reset_index()
+    together.insert(1, "epoch", together["step"] * results[schemes[0], number]["epochs_per_step"])
+    return together
 
 
 def by_density(summary: pd.DataFrame, column: str) -> pd.DataFrame:
     """Return `column` of the summary by density, a column for each scheme, densest first."""
-    table = summary.pivot(index="density", columns="scheme", values=column)
+    table = summary[summary["scheme"] != "dense"].pivot(index="density", columns="scheme", values=column)
     return table.sort_index(ascending=False).rename_axis(columns=None).reset_index()
 
 

@@ -1,0 +1,103 @@
+"""Criteria: how the weights of a network are scored; those with the lowest scores go.
+
+A criterion is a function from `Evidence` to scores and a line of `CRITERIA`. It asks for what it needs, and
+nothing else is read or computed: magnitude needs neither PyTorch nor an image.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from prunet.pruning.masks import Masks, Scores, Weights
+
+
+class Evidence(NamedTuple):
+    """What a criterion may know of one network.
+
+    Attributes:
+        weights: {tensor: (*shape)} after training, zero where pruned; all tensors, in the network's order.
+        masks: {layer: (*shape)} of the layers to score. What is pruned may get any finite score.
+        initial: gives the weights before training, at step 0 of the dense training; not masked.
+        gradients: gives {layer: (*shape)}, the gradient of the mean cross-entropy on training images
+            (`prune.criterion_images` of them) with given weights under the masks.
+        synaptic_flow: gives {layer: (*shape)}, the flow through each of given weights under the masks, as
+            `prunet.networks.evidence` has it.
+        norms: gives {layer: name of the BatchNorm module behind it}, of the layers that have one.
+        rng: the network's own random generator.
+    """
+
+    weights: Weights
+    masks: Masks
+    initial: Callable[[], Weights]
+    gradients: Callable[[Weights], dict[str, Scores]]
+    synaptic_flow: Callable[[Weights], dict[str, Scores]]
+    norms: Callable[[], Mapping[str, str]]
+    rng: np.random.Generator
+
+
+def magnitude(evidence: Evidence) -> dict[str, Scores]:
+    """Score a weight by its absolute value (Han et al. 2015, section 3)."""
+    return {name: np.abs(evidence.weights[name]).astype(np.float64) for name in evidence.masks}
+
+
+def random(evidence: Evidence) -> dict[str, Scores]:
+    """Score weights at random: the control that any criterion must beat."""
+    return {name: evidence.rng.random(mask.shape) for name, mask in evidence.masks.items()}
+
+
+def movement(evidence: Evidence) -> dict[str, Scores]:
+    """Score a weight by how far training moved it from zero (Sanh et al. 2020, section 4).
+
+    Theirs is the sum of -w * dL/dw over the training. A step of SGD moves w by -lr * dL/dw, so that small
+    steps sum up to (trained^2 - initial^2) / 2, but for the factor lr, which ranks nothing. This closed form
+    is used, whatever the optimizer: it needs no record of the training. Initial is step 0.
+    """
+    initial = evidence.initial()
+    return {
+        name: (evidence.weights[name].astype(np.float64) ** 2 - initial[name].astype(np.float64) ** 2) / 2
+        for name in evidence.masks
+    }
+
+
+def taylor(evidence: Evidence) -> dict[str, Scores]:
+    """Score a weight by |w * dL/dw| after training (Molchanov et al. 2017, 2019).
+
+    So much, to first order, the loss would change without the weight. The later paper's square ranks the
+    same; theirs are averages over the training, here it is the gradient at its end.
+    """
+    return _sensitivity(evidence, evidence.weights)
+
+
+def snip(evidence: Evidence) -> dict[str, Scores]:
+    """Score a weight by |w * dL/dw| before training, its sensitivity (Lee et al. 2019, section 4).
+
+    At the initial values under the masks of the round before. The paper's division by the sum over the
+    network ranks nothing and is left out.
+    """
+    return _sensitivity(evidence, evidence.initial())
+
+
+def synflow(evidence: Evidence) -> dict[str, Scores]:
+    """Score a weight by the flow through it before training (Tanaka et al. 2020, algorithm 1).
+
+    At the initial values under the masks of the round before. The paper scores and prunes in a hundred small
+    steps: here that is as many rounds with schedule iterative. It ranks all layers together (scope global).
+    """
+    flow = evidence.synaptic_flow(evidence.initial())
+    return {name: flow[name] for name in evidence.masks}
+
+
+def _sensitivity(evidence: Evidence, weights: Weights) -> dict[str, Scores]:
+    gradients = evidence.gradients(weights)
+    return {name: np.abs(weights[name] * gradients[name]) for name in evidence.masks}
+
+
+CRITERIA: dict[str, Callable[[Evidence], dict[str, Scores]]] = {
+    "magnitude": magnitude,
+    "random": random,
+    "movement": movement,
+    "taylor": taylor,
+    "snip": snip,
+    "synflow": synflow,
+}

@@ -1,0 +1,143 @@
+"""One round: from trained networks and their masks to the next masks."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prunet.base.errors import InputError
+from prunet.pruning import rates
+from prunet.pruning.criteria import CRITERIA, Evidence
+from prunet.pruning.masks import LEAST, Masks, Scores, Weights, remove
+from prunet.pruning.unit_masks import Groups, prune_units
+
+
+class Model(NamedTuple):
+    """What criteria ask of the networks' model; weights and masks are those of one network, (*shape).
+
+    Attributes:
+        gradients: from weights and masks, see `Evidence`.
+        synaptic_flow: from weights and masks, see `Evidence`.
+        groups: which rows of which layers go together, see `unit_masks`.
+        norms: {layer: name of the BatchNorm module behind it}.
+    """
+
+    gradients: Callable[[Weights, Masks], dict[str, Scores]]
+    synaptic_flow: Callable[[Weights, Masks], dict[str, Scores]]
+    groups: Groups
+    norms: Mapping[str, str]
+
+
+class Networks(NamedTuple):
+    """R trained networks, and what a criterion may ask for; it is read or built only if one does.
+
+    Attributes:
+        weights: {tensor: (R, *shape)} after training, at least of every layer in `masks`.
+        masks: {layer: (R, *shape)} of the round before; what they removed stays removed.
+        initial: gives the weights before training.
+        model: gives what is to be asked of the model, the same at every call.
+    """
+
+    weights: Weights
+    masks: Masks
+    initial: Callable[[], Weights]
+    model: Callable[[], Model]
+
+
+def prune(
+    networks: Networks,
+    *,
+    schedule: str,
+    number: int,
+    rate: float,
+    output_rate_factor: float,
+    leave_out: Sequence[str],
+    own_rate: Sequence[str],
+    scope: str,
+    criterion: str,
+    empty_layers: str,
+    seed: int,
+) -> Masks:
+    """Return the masks (R, *shape) of a round: each replicate loses its lowest-scored weights or units.
+
+    Args:
+        networks: those of the round before.
+        schedule: `iterative`; `one-shot`: the networks are dense, and as much goes as in `number` rounds.
+        number: of the round, from 1.
+        rate: share of the survivors to remove, 0 to 1. The count is rounded to the nearest weight or unit.
+        output_rate_factor: the output layer loses `rate` times this (Frankle & Carbin 2019, section 2: half).
+            Of no effect in scope `global`, and on units: those of the output layer are classes and stay.
+        leave_out: layers that keep what they have.
+        own_rate: layers with a rate of their own, `NAME=RATE`; it holds for all whose units go together with
+            theirs.
+        scope: `layer`: each layer loses the same share; `global`: one ranking over all layers without a rate
+            of their own.
+        criterion: a key of `CRITERIA` or `UNIT_CRITERIA`.
+        empty_layers: `keep-one`: one weight or unit of every layer survives in any case, the one with the
+            highest score; `refuse`.
+        seed: of the random criteria.
+
+    Raises:
+        InputError: `leave_out` and `own_rate` do not fit the layers or each other, a criterion does not fit
+            the network, or a layer would lose everything that may not.
+    """
+    rounds = number if schedule == "one-shot" else 1
+    own = rates.own_rates(leave_out, own_rate, networks.masks)
+    if scope == "layer" and criterion in CRITERIA:
+        own.setdefault(list(networks.masks)[-1], rate * output_rate_factor)
+    how: dict[str, Any] = {
+        "criterion": criterion,
+        "rate": rates.compounded(rate, rounds),
+        "own": {name: rates.compounded(share, rounds) for name, share in own.items()},
+        "scope": scope,
+        "least": LEAST[empty_layers],
+    }
+    after = {name: np.zeros_like(mask) for name, mask in networks.masks.items()}
+    for replicate in range(len(next(iter(after.values())))):
+        evidence = _evidence(networks, replicate, seed)
+        if criterion in CRITERIA:
+            pruned = prune_weights(evidence, **how)
+        else:
+            pruned = prune_units(evidence, networks.model().groups, **how)
+        for name, mask in pruned.items():
+            if not mask.any():
+                raise InputError(
+                    f"criterion {criterion} (scope {scope}) would take all weights of {name} at a rate of "
+                    f"{how['own'].get(name, how['rate']):.4g}: lower prune.rate, give the layer a rate of "
+                    "its own in prune.layers, or set prune.empty_layers: keep-one."
+                )
+            after[name][replicate] = mask
+    return after
+
+
+def _evidence(networks: Networks, replicate: int, seed: int) -> Evidence:
+    masks = _one(networks.masks, replicate)
+    return Evidence(
+        weights=_one(networks.weights, replicate),
+        masks=masks,
+        initial=lambda: _one(networks.initial(), replicate),
+        gradients=lambda weights: networks.model().gradients(weights, masks),
+        synaptic_flow=lambda weights: networks.model().synaptic_flow(weights, masks),
+        norms=lambda: networks.model().norms,
+        rng=np.random.default_rng([seed, replicate]),
+    )
+
+
+def _one(stack: dict[str, NDArray[Any]], replicate: int) -> dict[str, NDArray[Any]]:
+    return {name: values[replicate] for name, values in stack.items()}
+
+
+def prune_weights(evidence: Evidence, *, criterion: str, least: int, **how: Any) -> Masks:
+    """Return the masks (*shape) of one network, less single weights, of which `least` are left in each layer.
+
+    The rest of `how` is that of `masks.remove`.
+    """
+    scores = CRITERIA[criterion](evidence)
+    flat = remove(
+        {name: values.ravel() for name, values in scores.items()},
+        {name: mask.ravel() for name, mask in evidence.masks.items()},
+        least=dict.fromkeys(evidence.masks, least),
+        **how,
+    )
+    return {name: flat[name].reshape(mask.shape) for name, mask in evidence.masks.items()}

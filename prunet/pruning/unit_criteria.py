@@ -1,0 +1,86 @@
+"""Criteria that score whole units: rows of a layer's weight, be it a filter or a fully connected unit.
+
+As `criteria`, but the scores are (out,) for each layer. A criterion may leave layers out: their units stay.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from prunet.base.errors import InputError
+from prunet.pruning.criteria import Evidence
+from prunet.pruning.masks import Scores
+
+
+def unit_l2(evidence: Evidence) -> dict[str, Scores]:
+    """Score a filter or fully connected unit by the L2 norm of its incoming weights."""
+    return {name: np.linalg.norm(rows, axis=1) for name, rows in _rows(evidence).items()}
+
+
+def unit_random(evidence: Evidence) -> dict[str, Scores]:
+    """Score filters and fully connected units at random: the control of the others."""
+    return {name: evidence.rng.random(len(mask)) for name, mask in evidence.masks.items()}
+
+
+def filter_l1(evidence: Evidence) -> dict[str, Scores]:
+    """Score a filter by the sum of its absolute weights; only filters go (Li et al. 2017, section 3.1)."""
+    return {name: np.abs(rows).sum(1) for name, rows in _filters(evidence).items()}
+
+
+def filter_l2(evidence: Evidence) -> dict[str, Scores]:
+    """Score a filter by its L2 norm; only filters go (Li et al. 2017, appendix)."""
+    return {name: np.linalg.norm(rows, axis=1) for name, rows in _filters(evidence).items()}
+
+
+def batchnorm_scale(evidence: Evidence) -> dict[str, Scores]:
+    """Score a unit by the |scale| of the batch norm behind it (Liu et al. 2017, section 3).
+
+    Raises:
+        InputError: a layer has no norm behind it.
+    """
+    norms = evidence.norms()
+    without = [name for name in evidence.masks if name not in norms]
+    if without:
+        raise InputError(
+            f"criterion batchnorm-scale needs a batch norm behind every layer, and {', '.join(without)} "
+            f"{'has' if len(without) == 1 else 'have'} none: choose another prune.criterion, or name the "
+            "layers in prune.layers.leave_out."
+        )
+    return {
+        name: np.abs(evidence.weights[f"{norms[name]}.weight"]).astype(np.float64) for name in evidence.masks
+    }
+
+
+def geometric_median(evidence: Evidence) -> dict[str, Scores]:
+    """Score a filter by its distances to all others (He et al. 2019, section 3).
+
+    The sum of the Euclidean distances to the surviving filters of its layer: what is close to their geometric
+    median can be replaced by the others. Fully connected units are scored alike.
+    """
+    from scipy.spatial.distance import cdist  # what other criteria need not wait for
+
+    scores = {}
+    for name, rows in _rows(evidence).items():
+        alive = evidence.masks[name].reshape(len(rows), -1).any(1)
+        scores[name] = cdist(rows, rows[alive]).sum(1)
+    return scores
+
+
+def _rows(evidence: Evidence) -> dict[str, Scores]:
+    """Return the weights of the layers to score, (out, the rest) each."""
+    weights = evidence.weights
+    return {name: weights[name].reshape(len(mask), -1).astype(float) for name, mask in evidence.masks.items()}
+
+
+def _filters(evidence: Evidence) -> dict[str, Scores]:
+    return {name: rows for name, rows in _rows(evidence).items() if evidence.weights[name].ndim == 4}
+
+
+UNIT_CRITERIA: dict[str, Callable[[Evidence], dict[str, Scores]]] = {
+    "unit-l2": unit_l2,
+    "unit-random": unit_random,
+    "filter-l1": filter_l1,
+    "filter-l2": filter_l2,
+    "batchnorm-scale": batchnorm_scale,
+    "geometric-median": geometric_median,
+}

@@ -1,0 +1,103 @@
+"""Whole units from the masks: rows that depend on one another live and die together.
+
+Groups of layers say which do: {group: {layer: (out,) ids}}, as `prunet.networks.units` finds them. Rows with
+one id, in all layers of the group, are one unit: the pair that a max-feature-map compares, all that a
+residual sum adds up. An id may be missing in some layers; rows with id -1 stay. The output layer is in no
+group: its units are classes.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prunet.base.errors import InputError
+from prunet.pruning import rates
+from prunet.pruning.criteria import Evidence
+from prunet.pruning.masks import Masks, Scores, remove
+from prunet.pruning.unit_criteria import UNIT_CRITERIA
+
+Rows = Mapping[str, NDArray[np.integer[Any]]]
+Groups = Mapping[str, Rows]
+
+
+def prune_units(
+    evidence: Evidence,
+    groups: Groups,
+    *,
+    criterion: str,
+    rate: float,
+    own: Mapping[str, float],
+    scope: str,
+    least: int,
+) -> Masks:
+    """Return the masks (*shape) of one network, less whole units of every group that the criterion scores.
+
+    Args:
+        evidence: of the network.
+        groups: of its layers.
+        criterion: a key of `UNIT_CRITERIA`.
+        rate: share of the surviving units of a group, or of all, to remove, 0 to 1.
+        own: layers, and with them their groups, with a rate of their own.
+        scope: `layer`: each group loses the same share; `global`: one ranking.
+        least: 1: one unit of every layer is left, the one with the highest score; 0: none need be.
+
+    Raises:
+        InputError: layers of one group have different rates, or the criterion scores no layer.
+    """
+    own = rates.group_rates(groups, own)
+    open_ = [name for group, layers in groups.items() if own.get(group) != 0 for name in layers]
+    asked = evidence._replace(masks={name: mask for name, mask in evidence.masks.items() if name in open_})
+    by_row = UNIT_CRITERIA[criterion](asked)
+    if open_ and not by_row:
+        raise InputError(f"criterion {criterion} finds no units in {', '.join(open_)}: choose another one.")
+    scores, alive, kept = {}, {}, {}
+    for group, layers in groups.items():
+        if any(name in by_row for name in layers):
+            scores[group], alive[group] = score_units(layers, by_row, evidence.masks, scope)
+            best = best_units(layers, scores[group], alive[group]) if least else []
+            scores[group][best] = np.inf
+            kept[group] = len(best)
+    left = remove(scores, alive, rate=rate, own=own, scope=scope, least=kept)
+    masks = {name: mask.copy() for name, mask in evidence.masks.items()}
+    for group in left:
+        for name, ids in groups[group].items():
+            masks[name][np.isin(ids, np.flatnonzero(alive[group] & ~left[group]))] = False
+    return masks
+
+
+def score_units(
+    layers: Rows, by_row: Mapping[str, Scores], masks: Masks, scope: str
+) -> tuple[Scores, NDArray[np.bool_]]:
+    """Return the scores (n,) of the units of a group, and which survive (n,).
+
+    A unit's score is the mean over its surviving rows in all layers of the group. In scope `global` it is
+    divided by the group's mean: layers with many weights, or with larger ones, would lose none otherwise.
+    """
+    count = max(int(ids.max()) for ids in layers.values()) + 1
+    total, rows = np.zeros(count), np.zeros(count)
+    for name, ids in layers.items():
+        if name in by_row:
+            there = (ids >= 0) & masks[name].reshape(len(ids), -1).any(1)
+            total += np.bincount(ids[there], by_row[name][there], count)
+            rows += np.bincount(ids[there], minlength=count)
+    alive = rows > 0
+    mean = total / np.maximum(rows, 1)
+    if scope == "global" and mean[alive].any():
+        mean = mean / mean[alive].mean()
+    return mean, alive
+
+
+def best_units(layers: Rows, scores: Scores, alive: NDArray[np.bool_]) -> list[int]:
+    """Return the best surviving unit of every layer of a group; one may be that of several layers.
+
+    A layer may have few of the group's units: the first ones of a residual network, to which later ones add
+    channels. Without these it would be empty. Of equal units the last, as the earlier go first.
+    """
+    best = set()
+    for ids in layers.values():
+        units = np.unique(ids[ids >= 0])[::-1]
+        units = units[alive[units]]
+        best.add(int(units[np.argmax(scores[units])]))
+    return sorted(best)

@@ -1,0 +1,159 @@
+"""Criteria of single weights, on networks whose scores are worked out by hand."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from prunet.networks import evidence as of_model
+from prunet.pruning import criteria
+from tests.toy_pruning import evidence, pruned
+
+# Two classes, one image (1, 2) of the second class; its weights give both classes the same logit, so the
+# gradient of the loss by the weights is (softmax - label) x image = (0.5, -0.5) x (1, 2).
+LINEAR = {"weight": np.array([[2, -1], [0, 0]], np.float32), "bias": np.zeros(2, np.float32)}
+GRADIENT = [[0.5, 1.0], [-0.5, -1.0]]
+
+
+class OneLayer(nn.Linear):
+    def forward(self, images):
+        return super().forward(images.flatten(1))
+
+
+def linear_gradients(masks, repeat=1):
+    batch = torch.tensor([1.0, 2.0]).view(1, 1, 1, 2).repeat(repeat, 1, 1, 1), torch.ones(repeat).long()
+    return lambda weights: of_model.gradients(OneLayer(2, 2), batch, weights, masks)
+
+
+def test_magnitude():
+    scores = criteria.magnitude(evidence({"a": np.array([[-3, 1], [0, 2]], np.float32)}))
+    assert scores["a"].tolist() == [[3, 1], [0, 2]]
+    assert scores["a"].dtype == np.float64
+
+
+def test_random_goes_through_the_layers_with_one_generator():
+    weights = {"a": np.ones((2, 3), np.float32), "b": np.ones(4, np.float32)}
+    scores = criteria.random(evidence(weights, rng=np.random.default_rng(5)))
+    rng = np.random.default_rng(5)
+    np.testing.assert_array_equal(scores["a"], rng.random(6).reshape(2, 3))
+    np.testing.assert_array_equal(scores["b"], rng.random(4))
+
+
+def test_movement_is_away_from_zero():
+    before = {"a": np.array([1, -3, 0, 2], np.float32)}
+    scores = criteria.movement(evidence({"a": np.array([3, -1, -1, 2], np.float32)}, initial=lambda: before))
+    assert scores["a"].tolist() == [4, -4, 0.5, 0]
+
+
+def test_movement_is_the_sum_over_the_steps_of_gradient_descent():
+    """On a parabola with its minimum at 1: the closed form against the definition, in small steps."""
+    weight, total, lr = -0.5, 0.0, 1e-4
+    for _ in range(20_000):
+        slope = 2 * (weight - 1)
+        total -= weight * slope
+        weight -= lr * slope
+    given = evidence({"a": np.array([weight])}, initial=lambda: {"a": np.array([-0.5])})
+    assert criteria.movement(given)["a"][0] == pytest.approx(lr * total, rel=1e-3)
+
+
+@pytest.mark.parametrize("repeat", [1, of_model.BATCH + 1])
+def test_gradients_are_those_of_the_mean_loss_in_any_number_of_batches(repeat):
+    masks = {"weight": np.ones((2, 2), bool)}
+    gradients = linear_gradients(masks, repeat)(LINEAR)
+    np.testing.assert_allclose(gradients["weight"], GRADIENT, rtol=1e-6)
+    assert list(gradients) == ["weight"]
+
+
+def test_gradients_are_taken_under_the_masks():
+    weights = LINEAR | {"weight": np.array([[2, -1], [0, 50]], np.float32)}
+    masks = {"weight": np.array([[True, True], [True, False]])}
+    np.testing.assert_allclose(linear_gradients(masks)(weights)["weight"], GRADIENT, rtol=1e-6)
+    assert weights["weight"][1, 1] == 50
+
+
+def test_gradients_are_those_of_evaluation():
+    """Without dropout, and with the running statistics of a norm: (x - 1) / 2 doubles as (3, 1) -> (1, 0)."""
+    model = nn.Sequential(
+        nn.Flatten(), nn.BatchNorm1d(2, eps=0), nn.Dropout(0.9), nn.Linear(2, 2, bias=False)
+    )
+    state = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+    state |= {"1.running_mean": np.ones(2, np.float32), "1.running_var": np.full(2, 4, np.float32)}
+    state["3.weight"] = np.zeros((2, 2), np.float32)
+    batch = torch.tensor([[[[3.0, 1.0]]]]), torch.tensor([0])
+    before = {name: values.copy() for name, values in state.items()}
+    gradients = of_model.gradients(model, batch, state, {"3.weight": np.ones((2, 2), bool)})
+    assert gradients["3.weight"].tolist() == [[-0.5, 0], [0.5, 0]]
+    for name, values in before.items():
+        np.testing.assert_array_equal(state[name], values)
+
+
+def test_taylor_is_weight_times_gradient_after_training():
+    masks = {"weight": np.ones((2, 2), bool)}
+    scores = criteria.taylor(evidence(LINEAR, masks, gradients=linear_gradients(masks)))
+    np.testing.assert_allclose(scores["weight"], [[1, 1], [0, 0]], rtol=1e-6)
+
+
+def test_snip_is_weight_times_gradient_before_training():
+    initial = LINEAR | {"weight": np.array([[4, -2], [0, 7]], np.float32)}
+    masks = {"weight": np.array([[True, True], [True, False]])}
+    given = evidence(LINEAR, masks, initial=lambda: initial, gradients=linear_gradients(masks))
+    scores = criteria.snip(given)["weight"]
+    np.testing.assert_allclose(scores[masks["weight"]], [2, 2, 0], rtol=1e-6)
+
+
+def two_layers():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(2, 2), nn.ReLU(), nn.Dropout(0.5), nn.Linear(2, 1))
+    first = np.array([[-1, 2], [3, 4]], np.float32)
+    weights = {"1.weight": first, "4.weight": np.array([[5, -6]], np.float32)}
+    return model, weights | {"1.bias": np.zeros(2, np.float32), "4.bias": np.zeros(1, np.float32)}
+
+
+def flow(model, weights, masks):
+    return of_model.synaptic_flow(model, (1, 1, 2), weights, masks)
+
+
+def test_synflow_of_two_linear_layers():
+    """A weight's score is the sum, over the paths through it, of the products of absolute weights."""
+    model, weights = two_layers()
+    masks = {name: np.ones(weights[name].shape, bool) for name in ("1.weight", "4.weight")}
+    given = evidence(
+        weights, masks, initial=lambda: weights, synaptic_flow=lambda initial: flow(model, initial, masks)
+    )
+    scores = criteria.synflow(given)
+    assert scores["1.weight"].tolist() == [[1 * 5, 2 * 5], [3 * 6, 4 * 6]]
+    assert scores["4.weight"].tolist() == [[(1 + 2) * 5, (3 + 4) * 6]]
+
+
+def test_synflow_is_conserved_and_zero_where_pruned():
+    model, weights = two_layers()
+    masks = {"1.weight": np.array([[True, False], [True, True]]), "4.weight": np.ones((1, 2), bool)}
+    scores = flow(model, weights, masks)
+    assert scores["1.weight"].tolist() == [[5, 0], [18, 24]]
+    assert scores["4.weight"].tolist() == [[5, 42]]
+    assert scores["1.weight"].sum() == scores["4.weight"].sum()
+
+
+def test_a_norm_before_training_multiplies_the_flow_by_its_absolute_scale():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(2, 1, bias=False), nn.BatchNorm1d(1, eps=0))
+    state = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+    state |= {"1.weight": np.array([[1, -2]], np.float32), "2.weight": np.array([-3], np.float32)}
+    assert flow(model, state, {"1.weight": np.ones((1, 2), bool)})["1.weight"].tolist() == [[3, 6]]
+
+
+def test_synflow_of_a_deep_network_does_not_overflow():
+    model = nn.Sequential(nn.Flatten(), *(nn.Linear(2, 2, bias=False) for _ in range(30)))
+    weights = {f"{number}.weight": np.full((2, 2), -50, np.float32) for number in range(1, 31)}
+    scores = flow(model, weights, {name: np.ones((2, 2), bool) for name in weights})
+    np.testing.assert_allclose(scores["1.weight"], 50.0**30 * 2.0**29)
+
+
+def test_a_criterion_asks_for_what_it_needs_alone():
+    """Magnitude, random and movement run without a model, the first two without initial weights."""
+    weights = {"a": np.array([[1, 2, 3, 4, 5]], np.float32)}
+    assert pruned(weights, criterion="magnitude")["a"].sum() == 4
+    assert pruned(weights, criterion="random")["a"].sum() == 4
+    after = pruned(weights, initial={"a": np.array([[0, 0, 0, 0, 9]], np.float32)}, criterion="movement")
+    assert after["a"].tolist() == [[True, True, True, True, False]]
+    for criterion in ("movement", "taylor", "snip", "synflow"):
+        with pytest.raises(AssertionError, match="does not need"):
+            pruned(weights, criterion=criterion)

@@ -1,0 +1,242 @@
+"""Image folders, from a tree of drawn photos to the dataset file."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from prunet.base import dataset, image_files
+from prunet.base.squares import square
+from tests.image_sets import draw, prepare, tree
+
+SMALL = {"side": 16, "val": 6, "test": 3}
+
+
+def run(tmp_path, **images):
+    return prepare(tmp_path, "folder", **(SMALL | {"folder": str(tmp_path / "photos")} | images))
+
+
+def loaded(tmp_path, **images):
+    done = run(tmp_path, **images)
+    assert done.exit_code == 0, done.output
+    return dataset.load(tmp_path / "out"), done.stderr
+
+
+def refused(tmp_path, **images):
+    done = run(tmp_path, **images)
+    assert done.exit_code == 2, done.output
+    assert "Traceback" not in done.output
+    assert not (tmp_path / "out").exists()
+    return done.stderr
+
+
+def numbers(data, side):
+    """Which photos (see `draw`) a split holds: their blue is three times their number."""
+    blue = data["images"][data["split"] == side][:, 2].mean((1, 2))
+    return np.round((blue - 29.5) / 3)
+
+
+def test_one_tree_of_classes_is_divided_by_count_and_every_class_keeps_its_share(tmp_path):
+    tree(tmp_path / "photos")
+    data, said = loaded(tmp_path)
+    assert said == ""
+    assert data["images"].shape == (30, 3, 16, 16)
+    assert data["class_names"] == ["ants", "bees", "cows"]
+    assert [np.bincount(data["labels"][data["split"] == side]).tolist() for side in range(3)] == [
+        [7, 7, 7],
+        [2, 2, 2],
+        [1, 1, 1],
+    ]
+    # The colours that `draw` gave each class: images and labels belong together.
+    red, green = data["images"][:, 0].mean((1, 2)), data["images"][:, 1].mean((1, 2))
+    assert (np.round((red - 29.5) / 90) == data["labels"]).all()
+    assert (np.round((209.5 - green) / 90) == data["labels"]).all()
+
+
+@pytest.mark.parametrize(
+    ("parts", "counts", "first"),
+    [
+        (("train", "val", "test"), [30, 30, 30], (0, 20, 40)),
+        (("train", "val"), [24, 6, 30], (0, 0, 20)),  # val is what test is elsewhere: it must not choose
+        (("train", "test"), [24, 6, 30], (0, 0, 20)),
+    ],
+)
+def test_parts_are_what_they_are_called_and_what_chooses_comes_from_train(tmp_path, parts, counts, first):
+    tree(tmp_path / "photos", parts)
+    data, _ = loaded(tmp_path)
+    assert np.bincount(data["split"]).tolist() == counts
+    for side, start in enumerate(first):
+        found = numbers(data, side)
+        assert found.min() >= start - 1
+        assert found.max() <= start + 10
+
+
+def test_the_same_seed_and_folder_give_the_same_bytes(tmp_path):
+    tree(tmp_path / "photos")
+    loaded(tmp_path)
+    first = (tmp_path / "out").read_bytes()
+    loaded(tmp_path)
+    assert (tmp_path / "out").read_bytes() == first
+
+
+def test_an_image_becomes_its_centre_square_upright_and_rgb(tmp_path):
+    stripes = np.repeat([[[255, 0, 0]] * 4 + [[0, 255, 0]] * 16 + [[0, 0, 255]] * 4], 16, axis=0)
+    Image.fromarray(stripes.astype(np.uint8)).save(tmp_path / "wide.png")  # 24 x 16: red, green, blue
+    assert (square(tmp_path / "wide.png", 16) == np.array([0, 255, 0])[:, None, None]).all()
+    whole = Image.open(tmp_path / "wide.png").resize((6, 4), Image.Resampling.BILINEAR)
+    small = square(tmp_path / "wide.png", 4).transpose(1, 2, 0)
+    np.testing.assert_allclose(small.astype(int), np.asarray(whole)[:, 1:5], atol=1)
+    halves = np.repeat([[10] * 8 + [200] * 8], 16, axis=0).astype(np.uint8)
+    gray = Image.fromarray(halves)
+    exif = gray.getexif()
+    exif[0x0112] = 6  # turned by a quarter
+    gray.save(tmp_path / "turned.png", exif=exif)
+    turned = square(tmp_path / "turned.png", 16)
+    assert turned.shape == (3, 16, 16)
+    assert (turned[:, :8] == 10).all()
+    assert (turned[:, 8:] == 200).all()
+    Image.fromarray(halves[:8, 4:12]).save(tmp_path / "tiny.png")  # 8 x 8: as small as a digit
+    assert (square(tmp_path / "tiny.png", 8) == halves[:8, 4:12]).all()
+
+
+def spoil(folder):
+    """Put into class `ants` whatever is not an image that can be read; return what is to be said of each."""
+    ants = folder / "ants"
+    (ants / "notes.txt").write_text("not an image")
+    (ants / "empty.jpg").touch()
+    good = (ants / "00.png").read_bytes()
+    (ants / "cut.png").write_bytes(good[: len(good) // 2])
+    (ants / "broken link.png").symlink_to("nowhere")
+    os.mkfifo(ants / "pipe.png")
+    (ants / ".hidden.png").write_bytes(b"is not even looked at")
+    Image.new("1", (20_000, 10_000)).save(ants / "bomb.png")
+    (ants / os.fsdecode(b"caf\xe9.png")).write_bytes(good)
+    return {
+        "notes.txt": "is not a JPEG",
+        "empty.jpg": "is empty",
+        "cut.png": "does not decode",
+        "broken link.png": "is not there, or is no file",
+        "pipe.png": "is not there, or is no file",
+        "bomb.png": "20000 x 10000 pixels: more than 100000000",
+        "caf\\udce9.png": "has a name that is not UTF-8",
+    }
+
+
+@pytest.mark.parametrize("memory", [10**9, 0])
+def test_what_cannot_be_read_is_named_left_out_and_counted(tmp_path, memory):
+    expected = spoil(tree(tmp_path / "photos"))
+    data, said = loaded(tmp_path, memory=memory)
+    assert len(data["images"]) == len(data["labels"]) == 30
+    assert "warning" in said
+    assert f"{len(expected)} of {30 + len(expected)} files are left out" in said
+    for name, reason in expected.items():
+        assert f"'ants/{name}' {reason}" in said
+    assert ".hidden" not in said
+
+
+def test_images_deeper_in_a_class_count_and_links_to_files_do(tmp_path):
+    photos = tree(tmp_path / "photos")
+    draw(photos / "ants" / "more" / "and more" / "deep.png", 0, 11)
+    (photos / "ants" / "link.png").symlink_to(photos / "ants" / "more" / "and more" / "deep.png")
+    (photos / "README.txt").write_text("beside the classes")
+    assert len(loaded(tmp_path)[0]["images"]) == 32
+
+
+@pytest.mark.parametrize(
+    ("parts", "change", "says"),
+    [
+        (
+            (),
+            lambda photos: None,
+            "photos cannot be read (No such file or directory): name a folder of images",
+        ),
+        ((), lambda photos: photos.write_text("x"), "photos cannot be read (Not a directory)"),
+        ((), lambda photos: photos.mkdir(), "photos holds 0 folders of images"),
+        (
+            ("",),
+            lambda photos: [shutil.rmtree(photos / name) for name in ("ants", "bees")],
+            "holds 1 folders",
+        ),
+        (("train",), lambda photos: None, "photos holds 1 folders of images"),
+        (("",), lambda photos: (photos / "dogs").mkdir(), "photos/dogs holds no image that can be read"),
+        (
+            ("train", "val"),
+            lambda photos: [path.unlink() for path in (photos / "val" / "bees").iterdir()],
+            "photos/val/bees holds no image that can be read",
+        ),
+        (
+            ("train", "val"),
+            lambda photos: [path.write_text("x") for path in (photos / "val" / "bees").iterdir()],
+            "photos/val/bees holds no image that can be read",
+        ),
+        (
+            ("train", "val"),
+            lambda photos: shutil.rmtree(photos / "val" / "bees"),
+            "photos/val has no class folder 'bees' (1 in all), and ",
+        ),
+        (
+            ("train", "test"),
+            lambda photos: (photos / "test" / "dogs").mkdir(),
+            "photos/train has no class folder 'dogs' (1 in all), and ",
+        ),
+        (
+            ("train", "val"),
+            lambda photos: shutil.rmtree(photos / "train" / "ants"),
+            "has no class folder 'ants'",
+        ),
+        (("",), lambda photos: (photos / "bees").rename(photos / "be\x1bes"), "'be\\x1bes' has a name that"),
+        (
+            ("",),
+            lambda photos: [path.unlink() for path in sorted((photos / "bees").iterdir())[1:]],
+            "images.test is 3: with 21 images of 3 classes",
+        ),
+    ],
+)
+def test_a_folder_that_is_no_data_set_is_refused_by_its_place(tmp_path, parts, change, says):
+    tree(tmp_path / "photos", parts, count=10)
+    change(tmp_path / "photos")
+    assert says in refused(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("images", "says"),
+    [
+        ({"val": 26}, "images.val is 26: with 27 images of 3 classes to draw from it must be from 3 to 24"),
+        ({"test": 2}, "images.test is 2: with 30 images of 3 classes to draw from it must be from 3 to 27"),
+        ({"side": 0}, "images.side is 0"),
+        ({"memory": -1}, "images.memory is -1"),
+        ({"folder": ""}, "images.folder is ''"),
+        ({"fold": 1}, "images.fold is not a known name"),
+    ],
+)
+def test_wrong_values_are_refused_by_name(tmp_path, images, says):
+    tree(tmp_path / "photos")
+    assert says in refused(tmp_path, **images)
+
+
+def test_a_folder_too_large_for_memory_stays_on_disk(tmp_path):
+    tree(tmp_path / "photos", ("train", "val"))
+    in_memory, _ = loaded(tmp_path, memory=4 * 3 * 16 * 16 * 60)
+    on_disk, _ = loaded(tmp_path, memory=4 * 3 * 16 * 16 * 60 - 1)
+    files = on_disk["images"]
+    assert isinstance(files, image_files.Files)
+    assert len(files) == 60
+    assert (files.folder, files.side) == (str(tmp_path / "photos"), 16)
+    for part in ("labels", "split"):
+        np.testing.assert_array_equal(on_disk[part], in_memory[part])
+    decoded = np.stack([square(tmp_path / "photos" / name, 16) for name in files.names])
+    np.testing.assert_array_equal(decoded, in_memory["images"])
+    train = decoded[on_disk["split"] == 0].astype(np.float64)
+    np.testing.assert_allclose(files.mean, train.mean((0, 2, 3)))
+    np.testing.assert_allclose(files.std, train.std((0, 2, 3), ddof=1))
+
+
+def test_another_photo_under_the_same_name_is_another_data_set(tmp_path):
+    photos = tree(tmp_path / "photos")
+    first, _ = loaded(tmp_path, memory=0)
+    shutil.copy(photos / "ants" / "01.png", photos / "ants" / "00.png")
+    second, _ = loaded(tmp_path, memory=0)
+    differ = (first["images"].digests != second["images"].digests).any(1)
+    assert [name for name, new in zip(first["images"].names, differ, strict=True) if new] == ["ants/00.png"]

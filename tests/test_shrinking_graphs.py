@@ -1,0 +1,229 @@
+"""Smaller networks with branches, norms and shortcuts."""
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional
+
+from prunet.deployment.cutting import Place, Select
+from prunet.deployment.shrinking import shrink
+from prunet.networks.light_cnn import MaxFeatureMap
+from prunet.networks.resnets import Shortcut
+from tests.test_shrinking import chain, count, difference, fill, prune
+from tests.test_units import Model
+
+
+def norm(weight, bias, mean, variance):
+    layer = nn.BatchNorm2d(len(weight), eps=0)
+    for name, values in (
+        ("weight", weight),
+        ("bias", bias),
+        ("running_mean", mean),
+        ("running_var", variance),
+    ):
+        getattr(layer, name).data.copy_(torch.tensor(values))
+    return layer
+
+
+def test_a_norm_is_cut_with_its_layer_and_its_constants_are_folded():
+    first, second, output = (
+        nn.Conv2d(1, 4, 1),
+        norm([1.0, 2, 3, 0], [0.0, 1, 2, 5], [1.0, 2, 3, 4], [1.0, 4, 9, 16]),
+        nn.Linear(4, 2),
+    )
+    model = chain(first, second, nn.Flatten(), output)
+    masks = {
+        # Map 1 is always 4, normalised (4 - 2) / 2 * 2 + 1 = 3. Map 3 is always 5. Nothing reads map 2.
+        "0.weight": fill(first, [1.0, 0, 1, 1], [0.0, 4, 0, 0]),
+        "3.weight": fill(output, [[7.0, 2, 0, 0], [0, 1, 0, 10]], [0.0, 1]),
+    }
+    smaller = shrink(model, masks)
+    assert {name: values.tolist() for name, values in smaller[1].state_dict().items()} == {
+        "weight": [1], "bias": [0], "running_mean": [1], "running_var": [1], "num_batches_tracked": 0
+    }  # fmt: skip
+    assert smaller[1].num_features == 1
+    assert (smaller[3].weight.tolist(), smaller[3].bias.tolist()) == ([[7], [0]], [6, 54])
+    assert difference(model, smaller, (1, 1, 1))[0] < 1e-15
+
+
+def added(model, images):
+    seen = model.stem(images)
+    return model.output((seen + model.branch(seen)).flatten(1))
+
+
+def adding(stem, stem_bias, branch, branch_bias, output):
+    model = (
+        Model(added, stem=nn.Conv2d(1, 3, 1), branch=nn.Conv2d(3, 3, 1), output=nn.Linear(3, 2))
+        .double()
+        .eval()
+    )
+    masks = {
+        "stem.weight": fill(model.stem, stem, stem_bias),
+        "branch.weight": fill(model.branch, branch, branch_bias),
+        "output.weight": fill(model.output, output, [0.0, 0.0]),
+    }
+    return model, masks
+
+
+def test_a_sum_of_constants_is_one_and_goes():
+    model, masks = adding(
+        [1.0, 0, 2], [0.0, 2, 0], [[1.0, 0, 1], [0, 1, 0], [0, 0, 1]], [0.0, 3, 0], [[1.0, 1, 1], [0, 1, 0]]
+    )
+    smaller = shrink(model, masks)
+    # Map 1 is 2 in the stem and 1 * 2 + 3 in the branch.
+    assert smaller.stem.weight.flatten().tolist() == [1, 2]
+    assert smaller.branch.weight.flatten(1).tolist() == [[1, 1], [0, 1]]
+    assert (smaller.output.weight.tolist(), smaller.output.bias.tolist()) == ([[1, 1], [0, 0]], [7, 7])
+    assert difference(model, smaller, (1, 1, 1))[0] < 1e-15
+
+
+def test_a_constant_beside_what_varies_has_a_row_of_zeros():
+    model, masks = adding(
+        [1.0, 2, 3], [0.0, 0, 0], [[0.0, 0, 0], [0, 1, 0], [0, 0, 1]], [4.0, 0, 0], [[1.0, 1, 0], [0, 1, 0]]
+    )
+    smaller = shrink(model, masks)
+    assert smaller.stem.weight.flatten().tolist() == [1, 2]  # nothing reads the sum of maps 2
+    assert smaller.branch.select.indices.tolist() == [1]
+    assert smaller.branch.layer.weight.flatten(1).tolist() == [[0], [1]]
+    assert smaller.branch.layer.bias.tolist() == [4, 0]
+    assert difference(model, smaller, (1, 1, 1))[0] < 1e-15
+
+
+def test_a_branch_may_need_what_the_sum_does_not():
+    model, masks = adding(
+        [1.0, 2, 3], [0.0, 0, 0], [[1.0, 0, 5], [0, 1, 0], [7, 7, 7]], [0.0, 0, 6], [[1.0, 0, 0], [1, 0, 0]]
+    )
+    smaller = shrink(model, masks)
+    assert smaller.stem.weight.flatten().tolist() == [1, 3]
+    assert smaller.branch.weight.flatten(1).tolist() == [
+        [1, 5],
+        [0, 0],
+    ]  # its map 2 is there for the sum alone
+    assert smaller.branch.bias.tolist() == [0, 0]
+    assert smaller.output.layer.weight.tolist() == [[1], [1]]
+    assert difference(model, smaller, (1, 1, 1))[0] < 1e-15
+
+
+def shortened(model, images):
+    seen = model.stem(images)
+    return model.output((model.shortcut(seen) + model.branch(seen)).mean((2, 3)))
+
+
+def shortening(branch, read):
+    model = Model(
+        shortened,
+        stem=nn.Conv2d(1, 3, 1),
+        shortcut=Shortcut(2),
+        branch=nn.Conv2d(3, 5, 1, 2),
+        output=nn.Linear(5, 2),
+    ).double().eval()  # fmt: skip
+    masks = {
+        "stem.weight": fill(model.stem, [1.0, 0, 1], [0.0, 9, 0]),
+        "branch.weight": np.array(branch, bool)[:, None, None, None] & np.ones((5, 3, 1, 1), bool),
+        "output.weight": np.array([read, read], bool),
+    }
+    with torch.no_grad():
+        model.branch.bias.zero_()
+        for name, mask in masks.items():
+            model.get_parameter(name)[torch.from_numpy(~mask)] = 0
+    return model, masks
+
+
+def test_a_shortcut_passes_on_what_is_left_and_constants_at_their_places():
+    model, masks = shortening([1, 1, 0, 1, 0], [1, 1, 1, 1, 1])
+    smaller = shrink(model, masks)
+    place, _, select = smaller.shortcut
+    assert (place.order.tolist(), place.constants.flatten().tolist()) == ([0, 2, 1], [9])
+    assert select.indices.tolist() == [0, 1, 2, 3]  # map 4 is zero in both branches
+    assert smaller.branch.weight.shape == (4, 2, 1, 1)
+    assert difference(model, smaller, (1, 4, 4))[0] < 1e-15
+
+
+def test_a_shortcut_that_keeps_all_stays_as_it_is():
+    model, masks = shortening([1, 1, 1, 1, 1], [1, 1, 1, 1, 1])
+    masks["stem.weight"][:] = True
+    smaller = shrink(model, masks)
+    assert isinstance(smaller.shortcut, Shortcut)
+    assert count(smaller) == count(model)
+
+
+def test_a_shortcut_of_which_nothing_is_read_takes_one_map():
+    model, masks = shortening([0, 0, 0, 1, 0], [0, 0, 0, 1, 0])
+    masks["branch.weight"][3, 2] = False
+    with torch.no_grad():
+        model.branch.weight[3, 2] = 0
+    smaller = shrink(model, masks)
+    assert [name for name, _ in smaller.shortcut.named_children()] == ["place", "move", "select"]
+    assert count(smaller) == 2 + 2 + (1 * 2 + 2)
+    assert difference(model, smaller, (1, 4, 4))[0] < 1e-15
+
+
+def test_maps_that_code_moves_all_stay():
+    def padded(model, images):
+        seen = model.stem(images)
+        return model.output((functional.pad(seen, (0, 0, 0, 0, 1, 1)) + model.branch(seen))[:, 1:].flatten(1))
+
+    model = Model(padded, stem=nn.Conv2d(1, 3, 1), branch=nn.Conv2d(3, 5, 1), output=nn.Linear(16, 2))
+    model, masks = prune(model, lambda rng, shape: rng.random(shape) < 0.4)
+    masks["stem.weight"][1] = masks["branch.weight"][:3] = False
+    with torch.no_grad():
+        model.stem.weight[1] = model.branch.weight[:3] = 0
+    smaller = shrink(model, masks)
+    assert (len(smaller.stem.weight), len(smaller.branch.layer.weight)) == (3, 5)
+    assert difference(model, smaller, (1, 2, 2))[0] < 1e-14
+
+
+class Net(nn.Module):
+    """A bit of everything that branches."""
+
+    def __init__(self, norms):
+        super().__init__()
+        self.stem = nn.Conv2d(2, 6, 3, padding=1)
+        self.mfm = MaxFeatureMap()
+        self.convs = nn.ModuleList([nn.Conv2d(3, 3, 3, padding=1, bias=not norms) for _ in range(2)])
+        self.norms = nn.ModuleList([nn.BatchNorm2d(3) if norms else nn.Dropout() for _ in range(2)])
+        self.relu = nn.ReLU(inplace=True)
+        self.shortcut = Shortcut(2)
+        self.wide = nn.Conv2d(3, 10, 3, 2, padding=1)
+        self.last = nn.Conv2d(5, 5, 1)
+        self.pool = nn.AdaptiveAvgPool2d((2, 2))
+        self.fc = nn.Linear(20, 4)
+        self.output = nn.Linear(4, 3)
+
+    def forward(self, images):
+        seen = self.mfm(self.stem(images))
+        change = self.relu(self.norms[0](self.convs[0](seen)))
+        seen = self.relu(self.norms[1](self.convs[1](change)) + seen)
+        wide = self.shortcut(seen) + self.mfm(self.wide(seen))
+        features = torch.flatten(self.pool(wide + self.last(wide)), 1)
+        return self.output(functional.relu(self.fc(features)))
+
+
+def rows(rng, shape, density):
+    """Let some rows survive, in every layer by itself."""
+    alive = rng.random(shape[:1]) < density
+    return alive.reshape(-1, *[1] * (len(shape) - 1)) & np.ones(shape, bool)
+
+
+@given(density=st.floats(0, 1), seed=st.integers(0, 2**32), norms=st.booleans(), whole=st.booleans())
+@settings(max_examples=50, deadline=None)
+def test_networks_with_branches_keep_their_outputs(density, seed, norms, whole):
+    def mask(rng, shape):
+        return rows(rng, shape, density) if whole else rng.random(shape) < density
+
+    model, masks = prune(Net(norms), mask, seed=seed)
+    smaller = shrink(model, masks)
+    assert difference(model, smaller, (2, 7, 7))[0] < 1e-12
+    assert count(smaller) <= count(model) + 6  # biases for constants behind norms
+    nonzero = sum(int(parameter.count_nonzero()) for parameter in smaller.parameters() if parameter.ndim > 1)
+    assert nonzero <= sum(mask.sum() for mask in masks.values())
+
+
+def test_select_and_place_are_each_others_opposites():
+    features = torch.arange(12.0).view(1, 3, 2, 2)
+    present = torch.tensor([True, False, True])
+    placed = Place(present, torch.tensor([0.0, 7, 0]))(Select(torch.tensor([0, 2]))(features))
+    assert torch.equal(placed[:, [0, 2]], features[:, [0, 2]])
+    assert (placed[:, 1] == 7).all()

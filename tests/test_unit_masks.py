@@ -1,0 +1,178 @@
+"""Criteria of whole units, and rounds that remove them, worked out by hand."""
+
+import numpy as np
+import pytest
+
+from prunet.base.errors import InputError
+from prunet.pruning import unit_criteria
+from prunet.pruning.unit_criteria import UNIT_CRITERIA
+from tests.toy_pruning import coupled, evidence, pruned
+
+# Four filters of 1x2x1 and of the layer behind them three fully connected units.
+FILTERS = np.array([[3, 4], [0, -5], [-6, 8], [1, 1]], np.float32).reshape(4, 1, 2, 1)
+UNITS = np.array([[1, 0], [0, 2], [2, 2]], np.float32)
+
+
+def test_lengths_of_rows():
+    given = evidence({"conv": FILTERS, "fc": UNITS})
+    lengths = unit_criteria.unit_l2(given)
+    np.testing.assert_allclose(lengths["conv"], [5, 5, 10, 2**0.5])
+    np.testing.assert_allclose(lengths["fc"], [1, 2, 8**0.5])
+    assert {name: scores.tolist() for name, scores in unit_criteria.filter_l1(given).items()} == {
+        "conv": [7, 5, 14, 2]
+    }
+    (filters,) = unit_criteria.filter_l2(given).items()
+    np.testing.assert_array_equal(filters[1], lengths["conv"])
+
+
+def test_unit_random_draws_a_score_a_row():
+    given = evidence({"conv": FILTERS, "fc": UNITS}, rng=np.random.default_rng(3))
+    scores = unit_criteria.unit_random(given)
+    assert [*scores["conv"], *scores["fc"]] == np.random.default_rng(3).random(7).tolist()
+
+
+def test_the_scale_of_the_norm_behind_a_layer():
+    weights = {"conv": FILTERS, "bn1.weight": np.array([0.5, -2, 0, 1], np.float32)}
+    masks = {"conv": np.ones(FILTERS.shape, bool)}
+    scores = unit_criteria.batchnorm_scale(evidence(weights, masks, norms=lambda: {"conv": "bn1"}))
+    assert scores["conv"].tolist() == [0.5, 2, 0, 1]
+    assert scores["conv"].dtype == np.float64
+
+
+def test_a_layer_without_a_norm_is_refused_by_name():
+    with pytest.raises(InputError, match="behind every layer, and fc has none"):
+        unit_criteria.batchnorm_scale(evidence({"conv": FILTERS, "fc": UNITS}, norms=lambda: {"conv": "bn1"}))
+
+
+def test_distances_to_the_other_filters():
+    """The corners of a rectangle of 3 by 4 and its middle: the middle is closest to all others."""
+    rows = np.array([[0, 0], [3, 0], [0, 4], [3, 4], [1.5, 2]], np.float32)
+    scores = unit_criteria.geometric_median(evidence({"conv": rows.reshape(5, 2, 1, 1)}))
+    np.testing.assert_allclose(scores["conv"], [14.5, 14.5, 14.5, 14.5, 10])
+    masks = {"conv": np.ones((5, 2, 1, 1), bool)}
+    masks["conv"][4] = False  # a pruned filter is far from none
+    without = unit_criteria.geometric_median(evidence({"conv": rows.reshape(5, 2, 1, 1)}, masks))
+    np.testing.assert_allclose(without["conv"][:4], 12)
+
+
+def rows(*lengths):
+    """One network's layer, whose rows have these lengths: (1, out, 1)."""
+    return np.array(lengths, np.float32).reshape(1, -1, 1)
+
+
+def left(masks):
+    """The rows that have all of their weights; the others have none."""
+    whole = {name: mask[0].all(1) for name, mask in masks.items()}
+    assert all((mask[0].any(1) == whole[name]).all() for name, mask in masks.items())
+    return {name: np.flatnonzero(mask).tolist() for name, mask in whole.items()}
+
+
+def test_rows_of_a_unit_live_and_die_together():
+    """Pairs (i, i + 2) of `pairs`; `first` and `second` share three units, of which `second` lacks one."""
+    weights = {
+        "pairs": rows(9, 1, 2, 8),  # pairs 0: mean 5.5; 1: mean 4.5
+        "first": rows(1, 5, 3),
+        "second": rows(7, 9, 0.5),  # unit 2: 5; unit 0: 5; a row that cannot be removed
+        "output": rows(0.1, 0.2),
+    }
+    groups = {
+        "a": {"pairs": [0, 1, 0, 1]},
+        "b": {"first": [0, 1, 2], "second": [2, 0, -1]},  # means: 0: (1 + 9) / 2; 1: 5; 2: (3 + 7) / 2
+    }
+    after = pruned(weights, model=coupled(groups), criterion="unit-l2", rate=0.5)
+    assert left(after) == {"pairs": [0, 2], "first": [2], "second": [0, 2], "output": [0, 1]}  # of 5, 5, 5
+
+
+@pytest.mark.parametrize("scope", ["layer", "global"])
+def test_exactly_the_rounded_share_of_the_surviving_units_goes_round_after_round(scope):
+    rng = np.random.default_rng(0)
+    weights = {name: rng.normal(size=(2, n, 3)).astype(np.float32) for name, n in (("a", 40), ("b", 20))}
+    groups = {"a": {"a": [*range(20), *range(20)]}, "b": {"b": list(range(20))}}
+    masks, units = None, [20, 20]
+    for _ in range(8):
+        after = pruned(weights, masks, model=coupled(groups), criterion="unit-l2", scope=scope, rate=0.3)
+        if masks:
+            assert all((masks[name] >= mask).all() for name, mask in after.items())
+        masks = after
+        counts = np.array([mask.all(2).sum(1) for mask in masks.values()])  # (layers, R)
+        np.testing.assert_array_equal(masks["a"][:, :20], masks["a"][:, 20:])
+        if scope == "layer":
+            units = [count - round(0.3 * count) for count in units]
+            np.testing.assert_array_equal(counts.T, [[2 * units[0], units[1]]] * 2)
+        else:
+            total = sum(units) - int(0.3 * sum(units) + 0.5)
+            assert (counts[0] / 2 + counts[1] == total).all()
+            units = [total, 0]
+
+
+def test_global_scope_compares_groups_by_their_means():
+    weights = {"large": rows(100, 500, 600), "small": rows(0.7, 1, 1.3)}
+    groups = {name: {name: [0, 1, 2]} for name in weights}
+    after = pruned(weights, model=coupled(groups), criterion="unit-l2", scope="global", rate=2 / 6)
+    assert left(after) == {"large": [1, 2], "small": [1, 2]}  # 0.25 of a mean of 400, and 0.7 of 1
+
+
+def test_one_unit_stays_or_the_layer_is_refused_by_name():
+    weights = {"a": rows(1, 2), "b": rows(1, 2, 3, 4)}
+    asked = {"model": coupled({name: {name: range(values.size)} for name, values in weights.items()})}
+    asked |= {"criterion": "unit-l2", "own_rate": ["a=1"], "rate": 0.5}
+    assert left(pruned(weights, **asked)) == {"a": [1], "b": [2, 3]}
+    with pytest.raises(InputError, match="would take all weights of a at a rate of 1:"):
+        pruned(weights, **asked, empty_layers="refuse")
+
+
+@pytest.mark.parametrize("scope", ["layer", "global"])
+def test_a_layer_with_few_of_its_groups_units_keeps_one_of_them(scope):
+    """As the first convolution of a residual network, whose later layers add channels."""
+    weights = {"early": rows(1, 2), "late": rows(1, 2, 9, 9, 9, 9)}
+    asked = {"model": coupled({"sum": {"early": [0, 1], "late": range(6)}}), "criterion": "unit-l2"}
+    asked |= {"scope": scope, "rate": 0.5}
+    assert left(pruned(weights, **asked)) == {"early": [1], "late": [1, 4, 5]}
+    with pytest.raises(InputError, match=r"would take all weights of early at a rate of 0\.5"):
+        pruned(weights, **asked, empty_layers="refuse")
+    assert left(pruned(weights, **asked | {"rate": 1.0})) == {"early": [1], "late": [1, 5]}
+
+
+def test_a_layer_that_is_left_out_protects_its_group():
+    weights = {"a": rows(1, 2), "b": rows(1, 2), "c": rows(1, 2, 3, 4), "output": rows(1, 2)}
+    groups = {"a": {"a": [0, 1], "b": [0, 1]}, "c": {"c": range(4)}}
+    asked = {"model": coupled(groups, {"c": "bn"}), "criterion": "unit-l2", "rate": 0.5}
+    assert left(pruned(weights, **asked, leave_out=["b", "output"])) == {
+        "a": [0, 1],
+        "b": [0, 1],
+        "c": [2, 3],
+        "output": [0, 1],
+    }
+    masks = {name: np.ones(values.shape, bool) for name, values in weights.items()}
+    weights |= {"bn.weight": np.array([[4, 3, 2, 1]], np.float32)}
+    asked |= {"criterion": "batchnorm-scale"}  # `a` and `b` have no norm, and need none
+    assert left(pruned(weights, masks, **asked, leave_out=["b"]))["c"] == [0, 1]
+    with pytest.raises(InputError, match=r"units go together: a=0\.1, b=0\.2"):
+        pruned(weights, masks, **asked, own_rate=["a=0.1", "b=0.2"])
+
+
+def test_filters_are_ranked_and_fully_connected_units_stay():
+    weights = {"conv": FILTERS[None], "fc": UNITS[None], "output": UNITS[None]}
+    groups = {"conv": {"conv": range(4)}, "fc": {"fc": range(3)}}
+    after = pruned(weights, model=coupled(groups), criterion="filter-l1", rate=0.25)
+    assert [np.flatnonzero(mask[0].reshape(len(mask[0]), -1).all(1)).tolist() for mask in after.values()] == [
+        [0, 1, 2],
+        [0, 1, 2],
+        [0, 1, 2],
+    ]
+    with pytest.raises(InputError, match="filter-l1 finds no units in fc"):
+        pruned({"fc": UNITS[None]}, model=coupled({"fc": {"fc": range(3)}}), criterion="filter-l1")
+
+
+@pytest.mark.parametrize("criterion", UNIT_CRITERIA)
+def test_replicates_do_not_depend_on_each_other(criterion):
+    rng = np.random.default_rng(0)
+    weights = {"a": rng.normal(size=(3, 20, 2, 3, 3)).astype(np.float32)}
+    weights["bn.weight"] = rng.normal(size=(3, 20)).astype(np.float32)
+    model = coupled({"a": {"a": range(20)}}, {"a": "bn"})
+    masks = {"a": np.ones(weights["a"].shape, bool)}
+    together = pruned(weights, masks, model=model, criterion=criterion, rate=0.5)["a"]
+    one = {name: values[:1] for name, values in weights.items()}
+    alone = pruned(one, {"a": masks["a"][:1]}, model=model, criterion=criterion, rate=0.5)["a"]
+    np.testing.assert_array_equal(together[:1], alone)
+    assert (together.reshape(3, 20, -1).all(2).sum(1) == 10).all()

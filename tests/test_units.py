@@ -1,0 +1,290 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from bench.half_units import without_half
+from prunet.base.errors import InputError
+from prunet.deployment.shrinking import shrink
+from prunet.networks.light_cnn import MaxFeatureMap
+from prunet.networks.models import MODELS, prunable
+from prunet.networks.resnets import Shortcut
+from prunet.networks.units import coupled, dependents
+from tests import toys  # noqa: F401 (one thread)
+
+slow = pytest.mark.slow
+SHAPES = [
+    ("lenet-300-100", (1, 8, 8)),
+    ("mlp-1000-1000-500-200", (1, 4, 4)),
+    ("lenet-5", (1, 16, 16)),
+    ("light-cnn-9", (1, 16, 16)),
+    pytest.param("light-cnn-29", (1, 16, 16), marks=slow),
+    ("resnet-20", (3, 8, 8)),
+    pytest.param("resnet-56", (3, 8, 8), marks=slow),
+    pytest.param("vgg-16", (3, 32, 32), marks=slow),
+    pytest.param("resnet-50", (3, 64, 64), marks=slow),
+]
+
+
+class Model(nn.Module):
+    """Layers by name, and how they follow one another: a function of these and the images."""
+
+    def __init__(self, follow, **layers):
+        super().__init__()
+        self.follow = follow
+        for name, layer in layers.items():
+            self.add_module(name, layer)
+
+    def forward(self, images):
+        return self.follow(self, images)
+
+
+def plain(found):
+    groups, norms = found
+    return {
+        first: {name: own.tolist() for name, own in group.items()} for first, group in groups.items()
+    }, norms
+
+
+def test_every_row_of_a_chain_is_a_unit_but_those_of_the_outputs():
+    model = nn.Sequential(
+        nn.Conv2d(1, 3, 3),
+        nn.BatchNorm2d(3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(12, 2),
+        nn.Dropout(),
+        nn.ReLU(),
+        nn.BatchNorm1d(2),
+        nn.Linear(2, 4),
+    )
+    assert plain(coupled(model, (1, 6, 6))) == (
+        {"0.weight": {"0.weight": [0, 1, 2]}, "5.weight": {"5.weight": [0, 1]}},
+        {"0.weight": "1", "5.weight": "8"},
+    )
+
+
+def test_pairs_of_a_max_feature_map_are_one_unit():
+    model = nn.Sequential(
+        nn.Conv2d(1, 6, 1), MaxFeatureMap(), nn.Flatten(), nn.Linear(12, 4), MaxFeatureMap(), nn.Linear(2, 2)
+    )
+    groups, norms = plain(coupled(model, (1, 2, 2)))
+    assert groups == {"0.weight": {"0.weight": [0, 1, 2, 0, 1, 2]}, "3.weight": {"3.weight": [0, 1, 0, 1]}}
+    assert norms == {}
+
+
+def residual(model, images):
+    seen = model.stem(images)
+    return model.output((seen + model.after(model.mfm(model.middle(seen)))).mean((2, 3)))
+
+
+def test_what_is_added_is_one_unit():
+    model = Model(
+        residual,
+        stem=nn.Conv2d(1, 3, 1),
+        middle=nn.Conv2d(3, 4, 1),
+        mfm=MaxFeatureMap(),
+        after=nn.Sequential(nn.Conv2d(2, 6, 1), MaxFeatureMap(), nn.BatchNorm2d(3)),
+        output=nn.Linear(3, 2),
+    )
+    groups, norms = plain(coupled(model, (1, 4, 4)))
+    assert groups == {
+        "stem.weight": {"stem.weight": [0, 1, 2], "after.0.weight": [0, 1, 2, 0, 1, 2]},
+        "middle.weight": {"middle.weight": [0, 1, 0, 1]},
+    }
+    assert norms == {}  # the norm is behind the pairs, not behind the layer
+
+
+def shortened(model, images):
+    seen = model.stem(images)
+    return model.output((model.shortcut(seen) + model.middle(seen)).flatten(1))
+
+
+def test_maps_that_a_shortcut_adds_are_units_of_one_branch_alone():
+    model = Model(
+        shortened,
+        stem=nn.Conv2d(1, 2, 1),
+        shortcut=Shortcut(1),
+        middle=nn.Conv2d(2, 3, 3, 2, padding=1),
+        output=nn.Linear(12, 2),
+    )
+    groups, _ = plain(coupled(model, (1, 4, 4)))
+    assert groups == {"stem.weight": {"stem.weight": [0, 1], "middle.weight": [0, 1, 2]}}
+
+
+def padded(model, images):
+    seen = model.stem(images)
+    return model.output((functional.pad(seen, (0, 0, 0, 0, 1, 1)) + model.middle(seen))[:, :3].flatten(1))
+
+
+def test_units_are_numbered_as_they_are_met_and_follow_their_places():
+    model = Model(padded, stem=nn.Conv2d(1, 2, 1), middle=nn.Conv2d(2, 4, 1), output=nn.Linear(48, 2))
+    groups, _ = plain(coupled(model, (1, 4, 4)))
+    assert groups == {"stem.weight": {"stem.weight": [0, 1], "middle.weight": [2, 0, 1, 3]}}
+
+
+def test_rows_that_are_outputs_cannot_be_removed():
+    model = Model(lambda model, images: model.stem(images)[:, :2], stem=nn.Conv2d(1, 3, 1))
+    assert plain(coupled(model, (1, 4, 4))) == ({"stem.weight": {"stem.weight": [-1, -1, 0]}}, {})
+    model = Model(lambda model, images: images + model.stem(images), stem=nn.Conv2d(2, 2, 1))
+    assert plain(coupled(model, (2, 4, 4))) == ({}, {})
+
+
+def test_resnet_20_has_one_stream_and_a_group_for_the_inside_of_every_block():
+    groups, norms = plain(coupled(MODELS["resnet-20"]((3, 8, 8), 10), (3, 8, 8)))
+    stream = groups.pop("conv1.weight")
+    assert {name: len(rows) for name, rows in stream.items()} == {"conv1.weight": 16} | {
+        f"block{stage}_{number}.conv2.weight": 8 * 2**stage for stage in (1, 2, 3) for number in (1, 2, 3)
+    }
+    assert all(rows == list(range(len(rows))) for rows in stream.values())
+    insides = {
+        f"block{stage}_{number}.conv1.weight": 8 * 2**stage for stage in (1, 2, 3) for number in (1, 2, 3)
+    }
+    assert groups == {name: {name: list(range(maps))} for name, maps in insides.items()}
+    assert norms["block2_1.conv1.weight"] == "block2_1.norm1"
+    assert len(norms) == 19
+
+
+def test_light_cnn_29_adds_pairs_to_pairs():
+    groups, _ = plain(coupled(MODELS["light-cnn-29"]((1, 16, 16), 3), (1, 16, 16)))
+    assert groups["features.group2.conv.conv.weight"] == {
+        name: [*range(96), *range(96)]
+        for name in (
+            "features.group2.conv.conv.weight",
+            "features.group3.block1.second.conv.weight",
+            "features.group3.block2.second.conv.weight",
+        )
+    }
+
+
+def test_bias_and_norm_go_with_a_removed_row():
+    model = nn.Sequential(
+        nn.Conv2d(1, 3, 1), nn.BatchNorm2d(3), nn.Conv2d(3, 2, 1, bias=False), nn.Flatten(), nn.Linear(2, 2)
+    )
+    _, norms = coupled(model, (1, 1, 1))
+    masks = {
+        "0.weight": np.array([[True, False, True], [True, True, False]]).reshape(2, 3, 1, 1, 1),
+        "2.weight": np.ones((2, 2, 3, 1, 1), bool),
+    }
+    found = dependents(model, masks, norms)
+    assert {name: mask.tolist() for name, mask in found.items()} == {
+        name: [[True, False, True], [True, True, False]] for name in ("0.bias", "1.weight", "1.bias")
+    }
+    masks["4.weight"] = np.zeros((2, 2, 2), bool)
+    masks["4.weight"][:, :, 1] = True  # in every row some weight is left
+    assert dependents(model, masks, norms)["4.bias"].all()
+
+
+def half_removed(name, shape):
+    """A model with random values and a random half of the units of every group gone, and its masks."""
+    model = MODELS[name](shape, 4).eval()
+    generator = torch.Generator().manual_seed(0)
+    for tensor, values in model.state_dict().items():
+        if tensor.endswith("running_var") or (values.ndim == 1 and tensor.endswith("weight")):
+            values.uniform_(0.5, 1.5, generator=generator)
+        elif values.is_floating_point():
+            fan_in = max(1, values[0].numel()) if values.ndim > 1 else 10
+            values.normal_(std=2 * fan_in**-0.5, generator=generator)
+    groups, norms = coupled(model, shape)
+    masks = {layer: np.ones((1, *model.get_parameter(layer).shape), bool) for layer in prunable(model)}
+    rng = np.random.default_rng(0)
+    kept = {}
+    for first, group in groups.items():
+        count = max(own.max() for own in group.values()) + 1
+        kept[first] = rng.permutation(count) < count // 2
+        for layer, own in group.items():
+            masks[layer][0, (own >= 0) & ~kept[first][own]] = False
+    for tensor, mask in (masks | dependents(model, masks, norms)).items():
+        model.state_dict()[tensor].mul_(torch.from_numpy(mask[0]))
+    return model, {layer: mask[0] for layer, mask in masks.items()}, kept
+
+
+def parameters(model):
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("name", "shape"), SHAPES)
+def test_a_network_without_half_of_its_units_is_the_masked_one(name, shape):
+    model, masks, _ = half_removed(name, shape)
+    smaller = shrink(model, masks)
+    images = torch.randn(3, *shape, generator=torch.Generator().manual_seed(1))
+    expected = model(images)
+    assert expected.std(0).max() > 1e-3 * expected.abs().max()
+    assert (smaller(images) - expected).abs().max() < 1e-4 * expected.abs().max()
+    assert 0.2 * parameters(model) < parameters(smaller) < 0.55 * parameters(model)
+    assert all(module.weight.flatten(1).any(1).all() for module in smaller.modules() if is_layer(module))
+
+
+def is_layer(module):
+    return isinstance(module, nn.Linear | nn.Conv2d)
+
+
+def test_the_smaller_chain_has_the_parameters_that_its_units_imply():
+    model, masks, _ = half_removed("lenet-300-100", (1, 8, 8))
+    assert parameters(shrink(model, masks)) == 65 * 150 + 151 * 50 + 51 * 4
+    model, masks, _ = half_removed("light-cnn-9", (1, 16, 16))
+    convolutions = [(1, 24, 5), (24, 24, 1), (24, 48, 3), (48, 48, 1), (48, 96, 3), (96, 96, 1), (96, 64, 3)]
+    convolutions += [(64, 64, 1), (64, 64, 3)]
+    expected = sum(2 * maps * (channels * side**2 + 1) for channels, maps, side in convolutions)
+    assert parameters(shrink(model, masks)) == expected + 2 * 128 * (64 + 1) + 4 * (128 + 1)
+
+
+def test_the_smaller_residual_network_has_the_parameters_that_its_units_imply():
+    model, masks, kept = half_removed("resnet-20", (3, 8, 8))
+    stream = [int(kept["conv1.weight"][:maps].sum()) for maps in (16, 32, 64)]
+    expected = (9 * 3 + 2) * stream[0] + 4 * (stream[2] + 1)
+    before = stream[0]
+    for maps, inside in zip(stream, (8, 16, 32), strict=True):
+        for _ in range(3):
+            expected += 9 * before * inside + 2 * inside + 9 * inside * maps + 2 * maps
+            before = maps
+    assert parameters(shrink(model, masks)) == expected
+
+
+def test_the_table_of_what_half_of_the_units_cost_counts_them():
+    smaller = without_half(MODELS["lenet-300-100"]((1, 28, 28), 10), (1, 28, 28))
+    assert parameters(smaller) == 785 * 150 + 151 * 50 + 51 * 10
+
+
+def test_a_removed_unit_gives_exactly_zero_in_training_too():
+    model, _, kept = half_removed("resnet-20", (3, 8, 8))
+    stem = nn.Sequential(model.conv1, model.norm1).train()
+    features = stem(torch.randn(4, 3, 8, 8))
+    gone = torch.from_numpy(~kept["conv1.weight"][:16])
+    assert features[:, gone].count_nonzero() == 0
+    assert features[:, ~gone].count_nonzero() == features[:, ~gone].numel()
+
+
+def test_the_walk_leaves_the_model_as_it_was():
+    model = MODELS["resnet-20"]((3, 8, 8), 4).train()
+    before = {name: values.clone() for name, values in model.state_dict().items()}
+    coupled(model, (3, 8, 8))
+    assert model.training
+    assert all(torch.equal(values, before[name]) for name, values in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("follow", "message"),
+    [
+        (lambda model, images: model.output(images.sigmoid()), r"sigmoid \(at sigmoid\)"),
+        (lambda model, images: model.output(images + 1), "add of something that is not features"),
+        (lambda model, images: model.output(images) + images[:, :1], "branches with different features"),
+        (
+            lambda model, images: model.output(functional.pad(images, (1, 1))),
+            "moves something else than maps",
+        ),
+        (lambda model, images: model.output(images[:, :, 1:]), "moves something else than maps"),
+        (lambda model, images: model.output(images).flatten(1)[:, :1], "moves something else than maps"),
+        (lambda model, images: model.output(images).mean(1), "an operation over several features"),
+        (lambda model, images: model.norm(model.output(images).flatten(1)), "a norm of something else"),
+    ],
+)
+def test_what_cannot_be_followed_is_refused(follow, message):
+    model = Model(follow, output=nn.Conv2d(2, 3, 1), norm=nn.BatchNorm1d(12))
+    with pytest.raises(
+        InputError, match=f"^Cannot remove units of [^:]*{message}[^:]*: keep them all, or extend"
+    ):
+        coupled(model, (2, 2, 2))

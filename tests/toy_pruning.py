@@ -1,0 +1,43 @@
+"""Networks to prune, of a few weights each, and a model that answers what it was told."""
+
+import numpy as np
+
+from prunet.pruning.criteria import Evidence
+from prunet.pruning.rounds import Model, Networks, prune
+
+OPTIONS = {
+    "schedule": "iterative",
+    "number": 1,
+    "rate": 0.2,
+    "output_rate_factor": 1.0,
+    "leave_out": [],
+    "own_rate": [],
+    "scope": "layer",
+    "criterion": "magnitude",
+    "empty_layers": "keep-one",
+    "seed": 0,
+}
+
+
+def not_asked(*_):
+    raise AssertionError("a criterion asked for what it does not need")
+
+
+def pruned(weights, masks=None, initial=None, model=None, **options):
+    """Prune networks of weights (R, *shape); criteria that ask for more than is given fail."""
+    masks = masks or {name: np.ones(values.shape, bool) for name, values in weights.items()}
+    asked = [(lambda given=given: given) if given else not_asked for given in (initial, model)]
+    return prune(Networks(weights, masks, *asked), **OPTIONS | options)
+
+
+def evidence(weights, masks=None, **known):
+    """What a criterion gets of one network with weights (*shape)."""
+    masks = masks or {name: np.ones(values.shape, bool) for name, values in weights.items()}
+    blank = dict.fromkeys(("initial", "gradients", "synaptic_flow", "norms"), not_asked)
+    return Evidence(**{"weights": weights, "masks": masks, "rng": None} | blank | known)
+
+
+def coupled(groups, norms=None):
+    """A model whose units are coupled like this."""
+    rows = {group: {name: np.array(ids) for name, ids in layers.items()} for group, layers in groups.items()}
+    return Model(not_asked, not_asked, rows, norms or {})
