@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
+STAGES ?= plot
 
 .PHONY: repro test study bench faults audit lint format clean
 
@@ -18,8 +19,8 @@ test: $(VENV)/.installed-dev
 study: $(VENV)/.installed
 	@test -f "studies/$(STUDY)/params.yaml" || { \
 	    echo "There is no study '$(STUDY)': STUDY may be $(notdir $(wildcard studies/*))." >&2; exit 2; }
-	cd studies/$(STUDY) && PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro plot
-	@cd studies/$(STUDY) && $(CURDIR)/$(BIN)/python -m stages.show
+	cd studies/$(STUDY) && PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro $(STAGES)
+	@cd studies/$(STUDY) && { test "$(STAGES)" != plot || $(CURDIR)/$(BIN)/python -m stages.show; }
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m bench bench/results.json

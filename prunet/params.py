@@ -45,6 +45,10 @@ Scheme = Literal[
 ]
 
 
+# Of the others the masks do not go on from round to round.
+Chain = Literal["original", "rewind", "trained", "lr-rewind", "fine-tune", "random"]
+
+
 class Block(BaseModel):
     """A block of params.yaml: no unknown names, no text where a number belongs."""
 
@@ -77,6 +81,8 @@ class Training(Block):
             raise ValueError("nesterov: true is a way of sgd with momentum; set both, or nesterov: false")
         if self.schedule == "step" and not self.milestones:
             raise ValueError("schedule: step needs milestones, the steps after which the rate falls")
+        if self.schedule == "step" and max(self.milestones) >= self.steps:
+            raise ValueError(f"milestones has {max(self.milestones)}, and the training {self.steps} steps")
         return self
 
 
@@ -130,9 +136,9 @@ class Prune(Block):
     criterion: Criterion
     criterion_images: Count
     empty_layers: Literal["keep-one", "refuse"]
-    chain: Scheme
+    chain: Chain
     schemes: list[Scheme] = Field(min_length=1)
-    rounds: list[Round] = Field(min_length=1, max_length=100)
+    rounds: list[Round] = Field(min_length=1, max_length=101)
 
     @model_validator(mode="after")
     def _consistent(self) -> "Prune":
@@ -149,8 +155,17 @@ class Prune(Block):
                     f"rounds, entry {number}: is {{n: {entry.n!r}, from: {entry.from_!r}}}, must be {{n: "
                     f"'{number:02}', from: {before!r}}} with schedule {self.schedule}"
                 )
-            if self.schedule == "iterative":
+            if self.schedule == "iterative" and number:
                 before = entry.n
+        return self
+
+    @model_validator(mode="after")
+    def _criterion_knows_the_chain(self) -> "Prune":
+        if self.chain == "random" and self.criterion in ("movement", "snip", "synflow"):
+            raise ValueError(
+                f"criterion {self.criterion} looks at the weights of step 0, where chain 'random' does not "
+                "begin: choose another of the two"
+            )
         return self
 
 
@@ -309,6 +324,27 @@ class Params(Block):
         return self
 
     @model_validator(mode="after")
+    def _studies_fit_the_schemes(self) -> "Params":
+        changing = {"gradual", "set", "rigl", "sparse-momentum"} & set(self.prune.schemes)
+        for name, study in self.studies.items():
+            training = study.training
+            if "fine-tune" in self.prune.schemes and training.schedule == "cosine":
+                raise ValueError(
+                    f"prune.schemes has fine-tune, which trains at the last learning rate, and that of "
+                    f"studies.{name} is zero: take another schedule than cosine"
+                )
+            if "sparse-momentum" in changing and training.optimizer == "sgd" and not training.momentum:
+                raise ValueError(
+                    f"prune.schemes has sparse-momentum, and studies.{name} trains without momentum"
+                )
+            if changing and (self.dynamic.end - self.dynamic.begin) * training.steps < self.dynamic.every:
+                raise ValueError(
+                    f"dynamic.every is {self.dynamic.every} steps, and in the {training.steps} steps of "
+                    f"studies.{name} no mask would change between begin and end: lower it"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _report_and_export_exist(self) -> "Params":
         for name, cell in (("report", self.report), ("export", self.export)):
             if cell.scheme not in self.prune.schemes:
@@ -336,6 +372,8 @@ class Params(Block):
             for name in block.studies:
                 if name not in self.studies:
                     raise ValueError(f"{stage}.studies names {name!r}, which is not among studies")
+        if self.stability.studies and "original" not in self.prune.schemes:
+            raise ValueError("stability needs the scheme original among prune.schemes")
         for number in self.stability.rounds:
             if self.stability.studies and number not in rounds:
                 raise ValueError(

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from prunet.networks import evaluation, gradients, units
+from prunet.networks import evaluation, gradients
 from prunet.networks.cells import Study
 from prunet.pruning.masks import Masks, Weights, density
 from prunet.pruning.rounds import Networks, prune
@@ -62,8 +62,7 @@ def sweep(
 
 def _masked(study: Study, weights: Weights, masks: Masks, whole_units: bool) -> Weights:
     if whole_units:
-        _, norms = units.coupled(study.model, study.shape)
-        masks = masks | units.dependents(study.model, masks, norms)
+        masks = masks | study.dependents(masks)
     return {name: values * masks[name] if name in masks else values for name, values in weights.items()}
 
 

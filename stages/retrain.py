@@ -12,7 +12,7 @@ from prunet.base.options import PARAMS, STUDY, UNFINISHED
 from prunet.base.processes import run_and_leave
 from prunet.base.seeds import derive
 from prunet.pruning import tickets
-from prunet.pruning.schemes import DENSE_AT_ROUND_0, SCHEMES, UNDER_THE_ROUNDS_MASK, Sources
+from prunet.pruning.schemes import DENSE_AT_ROUND_0, SCHEMES, SPARSE, UNDER_THE_ROUNDS_MASK, Sources
 
 
 def _list_of_schemes() -> str:
@@ -65,7 +65,7 @@ def main(
     values = params.load(params_file)
     study = Study.of(values, name, dataset.load(data), unfinished)
     drawn_for = ("random", number) if scheme == "random" else ("init",)
-    seed = derive(study.seed, name, scheme, number)
+    seed = derive(study.seed, name, "sparse" if scheme in SPARSE else scheme, number)
     given = tickets.load_masks(masks_file)
     study.check_masks(given)
     ticket = SCHEMES[scheme](

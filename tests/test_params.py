@@ -124,6 +124,12 @@ def test_the_choices_are_what_the_library_has():
     assert choices(params.Prune, "chain") == set(schemes.SCHEMES)
 
 
+STEP = yaml.safe_load(PARAMS.read_text())["studies"]["digits"]["training"] | {
+    "schedule": "step",
+    "milestones": [100, 200],
+}
+
+
 @pytest.mark.parametrize(
     ("path", "value", "says"),
     [
@@ -132,6 +138,9 @@ def test_the_choices_are_what_the_library_has():
         ("studies.digits.training.schedule", "step", "schedule: step needs milestones"),
         ("prune.schedule", "one-shot", "must be {n: '01', from: '../dense'} with schedule one-shot"),
         ("prune.layers.own_rate", ["fc1.weight=2"], "prune.layers.own_rate.0 is 'fc1.weight=2'"),
+        ("studies.digits.training", STEP, "milestones has 200, and the training 200 steps"),
+        ("prune.chain", "rigl", "prune.chain is 'rigl'"),
+        ("prune.schemes", ["original", "fine-tune"], "that of studies.faces is zero"),
         ("dynamic.begin", 0.75, "begin is 0.75 and end 0.75: begin must come first"),
         (
             "image_studies",
@@ -152,3 +161,31 @@ def test_what_does_not_go_together_is_named(tmp_path, path, value, says):
     with pytest.raises(InputError) as refused:
         params.load(changed(tmp_path, path, value))
     assert says in refused.value.message
+
+
+def both(tmp_path, *changes):
+    values = yaml.safe_load(PARAMS.read_text())
+    for path, value in changes:
+        *parents, last = path.split(".")
+        block = values
+        for key in parents:
+            block = block[key]
+        block[last] = value
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
+    with pytest.raises(InputError) as refused:
+        params.load(tmp_path / "params.yaml")
+    return refused.value.message
+
+
+def test_schemes_that_cannot_do_in_a_study_what_they_are_for_are_named(tmp_path):
+    schemes_ = ("prune.schemes", ["original", "set", "sparse-momentum"])
+    said = both(tmp_path, schemes_, ("dynamic.every", 50))
+    assert "in the 60 steps of studies.faces no mask would change between begin and end" in said
+    said = both(tmp_path, schemes_, ("studies.digits.training.optimizer", "sgd"))
+    assert "sparse-momentum, and studies.digits trains without momentum" in said
+    random = [("prune.schemes", ["random"]), ("prune.chain", "random"), ("report.scheme", "random")]
+    random += [("export.scheme", "random")]
+    said = both(tmp_path, *random, ("stability.studies", ["digits"]))
+    assert "stability needs the scheme original among prune.schemes" in said
+    said = both(tmp_path, *random, ("prune.criterion", "snip"))
+    assert "criterion snip looks at the weights of step 0, where chain 'random' does not begin" in said

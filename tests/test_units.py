@@ -10,7 +10,8 @@ from prunet.deployment.shrinking import shrink
 from prunet.networks.light_cnn import MaxFeatureMap
 from prunet.networks.models import MODELS, prunable
 from prunet.networks.resnets import Shortcut
-from prunet.networks.units import coupled, dependents
+from prunet.networks.units import coupled, dependents, unread
+from prunet.pruning.masks import density
 from tests import toys  # noqa: F401 (one thread)
 
 slow = pytest.mark.slow
@@ -203,6 +204,32 @@ def half_removed(name, shape):
 
 def parameters(model):
     return sum(parameter.numel() for parameter in model.parameters())
+
+
+def prunable_weights(model):
+    return sum(values.numel() for values in model.parameters() if values.ndim > 1)
+
+
+@pytest.mark.parametrize(("name", "shape"), SHAPES)
+def test_without_what_reads_removed_units_the_density_is_that_of_the_smaller_network(name, shape):
+    model, masks, _ = half_removed(name, shape)
+    left = unread(model, shape, {layer: mask[None] for layer, mask in masks.items()})
+    for layer, mask in left.items():
+        assert not (mask[0] & ~masks[layer]).any()
+        model.state_dict()[layer].mul_(torch.from_numpy(mask[0]))
+    smaller = shrink(model, {layer: mask[0] for layer, mask in left.items()})
+    assert density(left) == pytest.approx(prunable_weights(smaller) / prunable_weights(model))
+
+
+def test_columns_of_removed_units_go_and_others_stay():
+    model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.Flatten(), nn.Linear(8, 3), nn.ReLU(), nn.Linear(3, 2))
+    masks = {name: np.ones((2, *model.get_parameter(name).shape), bool) for name in prunable(model)}
+    masks["0.weight"][0, 1] = masks["2.weight"][1, [0, 2]] = False
+    left = unread(model, (1, 2, 2), masks)
+    assert left["2.weight"][0].tolist() == [[True] * 4 + [False] * 4] * 3  # a map of 2x2 positions
+    assert left["4.weight"][0].all()
+    assert left["2.weight"][1].tolist() == [[False] * 8, [True] * 8, [False] * 8]
+    assert left["4.weight"][1].tolist() == [[False, True, False]] * 2
 
 
 @torch.no_grad()

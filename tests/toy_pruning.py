@@ -40,4 +40,4 @@ def evidence(weights, masks=None, **known):
 def coupled(groups, norms=None):
     """A model whose units are coupled like this."""
     rows = {group: {name: np.array(ids) for name, ids in layers.items()} for group, layers in groups.items()}
-    return Model(not_asked, not_asked, rows, norms or {})
+    return Model(not_asked, not_asked, rows, norms or {}, lambda masks: masks)

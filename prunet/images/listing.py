@@ -36,6 +36,11 @@ def listing(folder: Path) -> Listing:
     """
     inside = _folders(folder)
     divided = "train" in inside and ("val" in inside or "test" in inside)
+    if not divided and set(SPLITS) & set(inside):
+        raise InputError(
+            f"{folder} holds the folders {', '.join(inside[:5])}: name its parts train, val and test, with "
+            "the same class folders in it, or give it class folders alone."
+        )
     parts: list[str | None] = [part for part in SPLITS if part in inside] if divided else [None]
     names = _folders(folder / "train") if divided else inside
     if len(names) < 2:

@@ -1,7 +1,7 @@
 """A cell: the networks of one study that are trained from one scheme's values under one round's masks."""
 
 from collections.abc import Iterable
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,7 +43,7 @@ class Study:
         name: of the study, part of every seed.
         block: the study's block of params.yaml.
         seed: of the pipeline.
-        data: a dataset as `prunet.dataset.load` returns it.
+        data: a dataset as `prunet.base.dataset.load` returns it.
         unfinished: folder for checkpoints of trainings that are not finished.
         checkpoint_seconds: between two checkpoints of a training.
     """
@@ -101,6 +101,15 @@ class Study:
             for name in models.prunable(self.model)
         }
 
+    @cached_property
+    def coupled(self) -> tuple[units.Groups, dict[str, str]]:
+        """Which units of the model go together, and the norms behind its layers: `units.coupled`."""
+        return units.coupled(self.model, self.shape)
+
+    def dependents(self, masks: Masks) -> Masks:
+        """Return the masks (N, out) of biases and norms that go with removed units: `units.dependents`."""
+        return units.dependents(self.model, masks, self.coupled[1])
+
     def check_masks(self, masks: Masks) -> None:
         """Refuse masks that are not those of the model's layers, (R, *shape) each.
 
@@ -150,7 +159,7 @@ class Study:
         network = gradients.network(self.model, self.settings)
         changing = cell if course.changes else None
         each = runs.runs(self.seed, self.name, drawn_for, self.replicates, count, changing)
-        zeros = masks | self._dependents(masks) if whole_units else masks
+        zeros = masks | self.dependents(masks) if whole_units else masks
         at_once = self._at_once(network.stackable, count)
         # A stack leaves the caches of a core, so that on a CPU every network is alone.
         stacked = at_once if self.device.type == "cuda" else 1
@@ -195,10 +204,6 @@ class Study:
             "networks": [network for part in finished for network in part.results],
         }
         return Trained(_joined([part.weights for part in finished], start), ends, result, kept)
-
-    def _dependents(self, masks: Masks) -> Masks:
-        _, norms = units.coupled(self.model, self.shape)
-        return units.dependents(self.model, masks, norms)
 
     def _at_once(self, stackable: bool, count: int) -> int:
         """Return how many networks train at the same time: a stack on a GPU, one for each worker on a CPU."""

@@ -25,12 +25,13 @@ BATCH = 64  # images; bounds the memory that a gradient takes
 
 def model(study: Study, count: int) -> Model:
     """Return what criteria may ask of a study's model, on `count` of its training images or all there are."""
-    groups, norms = units.coupled(study.model, study.shape)
+    groups, norms = study.coupled
     return Model(
         gradients=partial(gradients, study.model, sample(study, count)),
         synaptic_flow=partial(synaptic_flow, study.model, study.shape),
         groups=groups,
         norms=norms,
+        unread=partial(units.unread, study.model, study.shape),
     )
 
 

@@ -62,7 +62,7 @@ def differentiated(model: nn.Module, settings: Mapping[str, Any]) -> Network:
         model.train()
         leaves = {name: stack[name].detach().requires_grad_() for name in parameters}
         with torch.enable_grad():
-            outputs = logits(stack | leaves, images[0])[0]
+            outputs = logits(stack | leaves, images[0])[0].float()  # as autocast has it
             smoothing = settings["label_smoothing"]
             loss = functional.cross_entropy(outputs, labels[0], label_smoothing=smoothing)
         for name, gradient in zip(parameters, torch.autograd.grad(loss, list(leaves.values())), strict=True):

@@ -76,6 +76,32 @@ def dependents(model: nn.Module, masks: Masks, norms: dict[str, str]) -> Masks:
     return found
 
 
+def unread(model: nn.Module, shape: Shape, masks: Masks) -> Masks:
+    """Return the masks without the weights that read removed units: they multiply exact zeros.
+
+    So the density of what is left after whole units have gone is that of the smaller network.
+
+    Args:
+        model: the network.
+        shape: (C, H, W) of an image.
+        masks: {weight: (N, out, in, ...)} of all layers; a unit is gone where all of its rows are.
+    """
+    steps = trace(model)
+    ids = classes(steps, shape[0], across_moves=True)
+    after = {name: mask.copy() for name, mask in masks.items()}
+    layers = [(f"{step.name}.weight", number) for number, step in enumerate(steps) if step.effect == "layer"]
+    for replicate in range(len(next(iter(masks.values())))):
+        alive = np.zeros(max(int(own.max()) for own in ids) + 1, bool)
+        alive[ids[0]] = True
+        for name, number in layers:
+            alive[ids[number][masks[name][replicate].reshape(len(ids[number]), -1).any(1)]] = True
+        for name, number in layers:
+            read = alive[ids[steps[number].inputs[0]]]
+            columns = np.repeat(read, masks[name].shape[2] // len(read))  # a flattened map has many
+            after[name][replicate][:, ~columns] = False
+    return after
+
+
 def _sharing(rows: dict[str, Ids]) -> list[dict[str, Ids]]:
     """Part the weights into sets that share units."""
     owners = np.repeat(np.arange(len(rows)), [len(own) for own in rows.values()])

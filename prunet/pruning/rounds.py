@@ -21,12 +21,14 @@ class Model(NamedTuple):
         synaptic_flow: from weights and masks, see `Evidence`.
         groups: which rows of which layers go together, see `unit_masks`.
         norms: {layer: name of the BatchNorm module behind it}.
+        unread: from masks (R, *shape) those without the weights that read removed units.
     """
 
     gradients: Callable[[Weights, Masks], dict[str, Scores]]
     synaptic_flow: Callable[[Weights, Masks], dict[str, Scores]]
     groups: Groups
     norms: Mapping[str, str]
+    unread: Callable[[Masks], Masks]
 
 
 class Networks(NamedTuple):
@@ -108,7 +110,7 @@ def prune(
                     "its own in prune.layers, or set prune.empty_layers: keep-one."
                 )
             after[name][replicate] = mask
-    return after
+    return after if criterion in CRITERIA else networks.model().unread(after)
 
 
 def _evidence(networks: Networks, replicate: int, seed: int) -> Evidence:

@@ -209,6 +209,8 @@ SCHEMES = {
     "sparse-momentum": sparse_momentum,
 }
 # Those that change nothing at density 1: there they are the dense training itself.
-DENSE_AT_ROUND_0 = set(SCHEMES) - {"trained", "lr-rewind", "fine-tune", "random", "shuffled"}
+DENSE_AT_ROUND_0 = set(SCHEMES) - {"rewind", "trained", "lr-rewind", "fine-tune", "random", "shuffled"}
+# Those that begin with a random mask: with the same one.
+SPARSE = ("static", "set", "rigl", "sparse-momentum")
 # Those that train the round's own mask: of whole units, if it has removed such.
 UNDER_THE_ROUNDS_MASK = ("original", "rewind", "trained", "lr-rewind", "fine-tune", "random")

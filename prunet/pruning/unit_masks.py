@@ -55,7 +55,10 @@ def prune_units(
     scores, alive, kept = {}, {}, {}
     for group, layers in groups.items():
         if any(name in by_row for name in layers):
-            scores[group], alive[group] = score_units(layers, by_row, evidence.masks, scope)
+            compared = (
+                scope == "global" and criterion != "batchnorm-scale"
+            )  # whose scales are compared as such
+            scores[group], alive[group] = score_units(layers, by_row, evidence.masks, compared)
             best = best_units(layers, scores[group], alive[group]) if least else []
             scores[group][best] = np.inf
             kept[group] = len(best)
@@ -68,12 +71,12 @@ def prune_units(
 
 
 def score_units(
-    layers: Rows, by_row: Mapping[str, Scores], masks: Masks, scope: str
+    layers: Rows, by_row: Mapping[str, Scores], masks: Masks, relative: bool
 ) -> tuple[Scores, NDArray[np.bool_]]:
     """Return the scores (n,) of the units of a group, and which survive (n,).
 
-    A unit's score is the mean over its surviving rows in all layers of the group. In scope `global` it is
-    divided by the group's mean: layers with many weights, or with larger ones, would lose none otherwise.
+    A unit's score is the mean over its surviving rows in all layers of the group. If `relative`, it is
+    divided by the group's mean: in one ranking, layers with many or with larger weights would lose none.
     """
     count = max(int(ids.max()) for ids in layers.values()) + 1
     total, rows = np.zeros(count), np.zeros(count)
@@ -84,7 +87,7 @@ def score_units(
             rows += np.bincount(ids[there], minlength=count)
     alive = rows > 0
     mean = total / np.maximum(rows, 1)
-    if scope == "global" and mean[alive].any():
+    if relative and mean[alive].any():
         mean = mean / mean[alive].mean()
     return mean, alive
 

@@ -100,8 +100,10 @@ def curves(results: Results, schemes: list[str], number: str) -> pd.DataFrame:
 
 def by_density(summary: pd.DataFrame, column: str) -> pd.DataFrame:
     """Return `column` of the summary by density, a column for each scheme, densest first."""
-    table = summary[summary["scheme"] != "dense"].pivot(index="density", columns="scheme", values=column)
-    return table.sort_index(ascending=False).rename_axis(columns=None).reset_index()
+    schemes = summary[summary["scheme"] != "dense"]
+    table = schemes.pivot(index=["density", "round"], columns="scheme", values=column)
+    table = table.sort_index(ascending=[False, True]).rename_axis(columns=None)
+    return table.reset_index().drop(columns="round")
 
 
 def layer_densities(results: Results, scheme: str) -> pd.DataFrame:
