@@ -159,7 +159,8 @@ def test_images_deeper_in_a_class_count_and_links_to_files_do(tmp_path):
             lambda photos: [shutil.rmtree(photos / name) for name in ("ants", "bees")],
             "holds 1 folders",
         ),
-        (("train",), lambda photos: None, "photos holds 1 folders of images"),
+        (("train",), lambda photos: None, "photos holds the folders train: name its parts train"),
+        (("train", "valid"), lambda photos: None, "photos holds the folders train, valid: name its parts"),
         (("",), lambda photos: (photos / "dogs").mkdir(), "photos/dogs holds no image that can be read"),
         (
             ("train", "val"),

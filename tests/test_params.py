@@ -121,7 +121,8 @@ def test_the_choices_are_what_the_library_has():
     assert choices(params.Study, "init") == set(models.DISTRIBUTIONS)
     assert choices(params.Prune, "criterion") == set(CRITERIA) | set(UNIT_CRITERIA)
     assert choices(params.Prune, "empty_layers") == set(masks.LEAST)
-    assert choices(params.Prune, "chain") == set(schemes.SCHEMES)
+    assert choices(params.Report, "scheme") == set(schemes.SCHEMES)
+    assert choices(params.Prune, "chain") < set(schemes.SCHEMES)
 
 
 STEP = yaml.safe_load(PARAMS.read_text())["studies"]["digits"]["training"] | {
@@ -136,7 +137,7 @@ STEP = yaml.safe_load(PARAMS.read_text())["studies"]["digits"]["training"] | {
         ("studies.digits.rewind", 200, "rewind is 200, a step of a training of 200: it must be earlier"),
         ("studies.digits.training.nesterov", True, "nesterov: true is a way of sgd with momentum"),
         ("studies.digits.training.schedule", "step", "schedule: step needs milestones"),
-        ("prune.schedule", "one-shot", "must be {n: '01', from: '../dense'} with schedule one-shot"),
+        ("prune.schedule", "one-shot", "must be {n: '02', from: '../dense'} with schedule one-shot"),
         ("prune.layers.own_rate", ["fc1.weight=2"], "prune.layers.own_rate.0 is 'fc1.weight=2'"),
         ("studies.digits.training", STEP, "milestones has 200, and the training 200 steps"),
         ("prune.chain", "rigl", "prune.chain is 'rigl'"),

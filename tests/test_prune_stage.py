@@ -120,17 +120,24 @@ def test_the_options_are_those_of_the_library(folder):
 @pytest.mark.parametrize("criterion", ["unit-l2", "unit-random", "geometric-median"])
 def test_units_of_fully_connected_layers(folder, criterion):
     masks = run(folder, criterion=criterion)
-    assert shares(masks) == {"fc1.weight": 0.75, "fc2.weight": 0.75, "output.weight": 1}
-    for mask in masks.values():
-        assert (mask.any(2) == mask.all(2)).all()
+    assert rows_left(masks) == {"fc1.weight": 0.75, "fc2.weight": 0.75, "output.weight": 1}
+    # What reads a removed unit goes as well.
+    assert shares(masks) == {"fc1.weight": 0.75, "fc2.weight": 0.75**2, "output.weight": 0.75}
+    for before, name in (("fc1.weight", "fc2.weight"), ("fc2.weight", "output.weight")):
+        assert (masks[name].any(1) == masks[before].any(2)).all()
+        assert (masks[name] == masks[name].any(1)[:, None] & masks[name].any(2)[:, :, None]).all()
     assert tickets.whole_units(folder / "masks")
+
+
+def rows_left(masks):
+    return {name: mask.reshape(*mask.shape[:2], -1).any(2).mean() for name, mask in masks.items()}
 
 
 @pytest.mark.parametrize("criterion", ["filter-l1", "filter-l2"])
 def test_pairs_of_filters_go_together(folder, criterion):
     masks = run(folder, "light", criterion=criterion)
     for name, mask in masks.items():
-        rows = mask.reshape(*mask.shape[:2], -1).all(2)
+        rows = mask.reshape(*mask.shape[:2], -1).any(2)
         if mask.ndim == 5:
             half = rows.shape[1] // 2
             assert (rows[:, :half] == rows[:, half:]).all()
@@ -145,8 +152,8 @@ def test_channels_of_a_residual_network_go_by_the_scales_of_its_norms(folder):
     weights, _ = tickets.load_network(folder / "residual")
     inside = masks["block1_1.conv1.weight"].reshape(2, 16, -1)
     lowest = np.argsort(np.abs(weights["block1_1.norm1.weight"]))[:, :4]
-    assert (np.sort(lowest) == [np.flatnonzero(~rows) for rows in inside.all(2)]).all()
-    found = shares(masks)
+    assert (np.sort(lowest) == [np.flatnonzero(~rows) for rows in inside.any(2)]).all()
+    found = rows_left(masks)
     assert found["block3_3.conv2.weight"] == found["block2_1.conv1.weight"] == 0.75
     sum_ = [masks[f"block1_{number}.conv2.weight"].any((2, 3, 4)) for number in (1, 2, 3)]
     assert (sum_[0] == sum_[1]).all()
