@@ -11,7 +11,7 @@ from prunet.base.options import PARAMS
 from prunet.footprint import latency
 from prunet.reports import summary
 
-HEADER = f"{'study':<10}{'scheme':<10}{'density':>8}{'accuracy':>17}{'last step':>11}{'early stop':>12}"
+HEADER = f"{'study':<10}{'scheme':<16}{'density':>8}{'accuracy':>17}{'last step':>11}{'early stop':>12}"
 
 
 @click.command()
@@ -32,7 +32,7 @@ def main(params_file: Path, metrics: Path) -> None:
         for _, row in shown.iterrows():
             spread = "" if pd.isna(row["accuracy_ci95"]) else f" ± {row['accuracy_ci95']:.1%}"
             click.echo(
-                f"{study:<10}{row['scheme']:<10}{row['density']:>8.1%}{row['accuracy_mean']:>9.1%}{spread:<8}"
+                f"{study:<10}{row['scheme']:<16}{row['density']:>8.1%}{row['accuracy_mean']:>9.1%}{spread:<8}"
                 f"{row['final_accuracy_mean']:>11.1%}{row['early_stop_step_mean']:>12.0f}"
             )
     for study in values["studies"]:

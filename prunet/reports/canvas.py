@@ -62,11 +62,12 @@ def legend(figure: Figure, *axes: Axes) -> Figure:
     """Put the legend of all `axes` below them."""
     with rc_context(STYLE):
         count = sum(len(part.get_legend_handles_labels()[0]) for part in axes)
+        many = count > 6
         figure.legend(
             loc="outside lower center",
-            ncols={4: 2, 5: 3, 6: 3}.get(count, min(count, 4)),
+            ncols={4: 2, 5: 3, 6: 3}.get(count, min(count, 3 if many else 4)),
             frameon=False,
-            fontsize=7,
+            fontsize=6 if many else 7,
             columnspacing=1,
             handlelength=2.5,
         )
