@@ -327,7 +327,7 @@ def test_what_differs_is_left_or_is_damaged_is_found(tmp_path):
 @pytest.mark.slow
 def test_a_run_that_is_killed_again_and_again_loses_nothing():
     """`test_pipeline.py` kills a training, which goes on from its checkpoint."""
-    outcome = kills.campaign(2, "digits")
+    outcome = kills.campaign(2, "images@digits")
     assert outcome.cases >= 2
     assert outcome.problems == []
     assert outcome.notes == ["killed in 2 of 2 stages"]
@@ -336,12 +336,12 @@ def test_a_run_that_is_killed_again_and_again_loses_nothing():
 @pytest.mark.slow
 @needs_disk
 def test_a_run_whose_disk_is_full_goes_on_when_there_is_space():
-    outcome = full_disk.campaign(1, "digits")
+    outcome = full_disk.campaign(1, "images@digits")
     assert outcome.problems == []
     assert outcome.notes[0].endswith("1 of 1 sizes were too small")
 
 
 @pytest.mark.slow
 def test_two_runs_at_once_and_files_of_another_time_lose_nothing():
-    assert together.campaign(1, "digits").problems == []
+    assert together.campaign(1, "images@digits").problems == []
     assert clocks.campaign(1, "check").problems == []

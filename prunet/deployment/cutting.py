@@ -26,18 +26,19 @@ class Place(nn.Module):
     """Put maps at their places among constant ones.
 
     Args:
-        present: (n,) bool: which of the maps are given.
+        given: (n,) bool: which of the maps are given.
+        used: (n,) bool: which of these are passed on.
         constants: (n,) what the others are everywhere.
     """
 
     constants: Tensor
     order: Tensor
 
-    def __init__(self, present: Tensor, constants: Tensor) -> None:
+    def __init__(self, given: Tensor, used: Tensor, constants: Tensor) -> None:
         super().__init__()
-        self.register_buffer("constants", constants[~present].view(1, -1, 1, 1))
-        order = torch.cat([present.nonzero(), (~present).nonzero()]).flatten().argsort()
-        self.register_buffer("order", order.int())
+        self.register_buffer("constants", constants[~used].view(1, -1, 1, 1))
+        behind = given.sum() + (~used).cumsum(0)
+        self.register_buffer("order", (torch.where(used, given.cumsum(0), behind) - 1).int())
 
     def forward(self, features: Tensor) -> Tensor:
         """Map (N, k, H, W) to (N, n, H, W)."""
@@ -88,18 +89,19 @@ def cut_norm(module: nn.Module, kept: Tensor) -> nn.Module:
     return module
 
 
-def cut_move(module: nn.Module, given: Tensor, constants: Tensor, kept: Tensor) -> nn.Module:
+def cut_move(module: nn.Module, given: Tensor, used: Tensor, constants: Tensor, kept: Tensor) -> nn.Module:
     """Have a module that moves maps take those that are given, and give some of its own.
 
     Args:
         module: the module, which stays as it is.
         given: (n,) bool: the maps that it is given.
+        used: (n,) bool: of these, the maps that are what they were before anything was removed.
         constants: (n,) what the others are, on the model's device.
         kept: (m,) bool: the maps that it is to give.
     """
     device = constants.device
     parts = OrderedDict(
-        place=None if given.all() else Place(given.to(device), constants),
+        place=None if used.all() else Place(given.to(device), used.to(device), constants),
         move=module,
         select=None if kept.all() else _select(kept, device),
     )

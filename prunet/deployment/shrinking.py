@@ -66,8 +66,10 @@ def shrink(model: nn.Module, masks: dict[str, NDArray[np.bool_]]) -> nn.Module:
             module = cut_norm(step.operation, present[number])
         elif step.effect == "move" and _can_place(step):
             before = step.inputs[0]
+            # A constant that nothing needs may be there, for the sake of a sum, as something else.
+            used = present[before] & (needed[before] | constants[before].isnan())
             fixed = constants[before].nan_to_num().to(some)
-            module = cut_move(step.operation, present[before], fixed, present[number])
+            module = cut_move(step.operation, present[before], used, fixed, present[number])
         else:
             continue
         smaller.set_submodule(step.name, module)
