@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from prunet.base.errors import InputError
+from prunet.pruning.criteria import CRITERIA
+from prunet.pruning.unit_criteria import UNIT_CRITERIA
 
 Percent = Annotated[int, Field(ge=1, le=98)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -14,20 +16,16 @@ Count = Annotated[int, Field(ge=1)]
 Bits = Annotated[int, Field(ge=1, le=8)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 Severity = Literal["warn", "refuse"]
-Criterion = Literal[
-    "magnitude",
-    "random",
-    "movement",
-    "taylor",
-    "snip",
-    "synflow",
-    "unit-l2",
-    "unit-random",
-    "filter-l1",
-    "filter-l2",
-    "batchnorm-scale",
-    "geometric-median",
-]
+
+
+def _criterion(name: str) -> str:
+    known = [*CRITERIA, *UNIT_CRITERIA]
+    if name not in known:
+        raise ValueError(f"{name!r} is no criterion: there are {', '.join(known)}")
+    return name
+
+
+Criterion = Annotated[str, AfterValidator(_criterion)]
 Scheme = Literal[
     "original",
     "rewind",
