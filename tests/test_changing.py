@@ -7,11 +7,10 @@ import pytest
 import torch
 
 from prunet.base.errors import InputError
-from prunet.networks.checkpoints import Checkpoint
 from prunet.networks.dynamics import DYNAMICS
 from prunet.networks.progress import Progress
 from prunet.pruning.course import Course
-from tests.toy_training import CPU, NEVER, Killed, Mortal, Toy
+from tests.toy_training import CPU, Toy, cut_off
 
 CONSTANT = [how for how in DYNAMICS if how != "gradual"]
 
@@ -116,11 +115,7 @@ def test_the_outcome_has_the_final_masks(tmp_path, how):
 def test_a_changing_training_that_was_cut_off_ends_with_the_same_bits(tmp_path, how, saves):
     cell = sparse(tmp_path, how, eval_every=7)
     whole = cell.finish()
-    checkpoint = Mortal(tmp_path / "mortal.safetensors", "toy", 0)
-    checkpoint.saves = saves
-    with pytest.raises(Killed):
-        cell.finish(checkpoint)
-    resumed = cell.finish(Checkpoint(checkpoint.path, "toy", NEVER))
+    resumed = cut_off(cell, saves)
     assert resumed.results == whole.results
     assert all(np.array_equal(whole.weights[name], resumed.weights[name]) for name in whole.weights)
     assert all(np.array_equal(whole.masks[name], resumed.masks[name]) for name in whole.masks)

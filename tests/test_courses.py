@@ -5,12 +5,11 @@ import pytest
 import torch
 
 from prunet.networks import training
-from prunet.networks.checkpoints import Checkpoint
 from prunet.networks.gradients import network
 from prunet.networks.models import MODELS
 from prunet.networks.optimizers import learning_rate
 from prunet.pruning.course import Course
-from tests.toy_training import NEVER, Killed, Mortal, Toy
+from tests.toy_training import Toy, cut_off
 
 # Without momentum a training has no memory but its weights.
 PLAIN = {"optimizer": "sgd", "momentum": 0.0, "schedule": "cosine", "warmup": 12, "lr": 0.05}
@@ -57,11 +56,7 @@ def test_a_course_that_was_cut_off_ends_with_the_same_bits(tmp_path, course, sav
     cell = dense(tmp_path, optimizer="adam")
     cell.course = course
     whole = cell.finish()
-    checkpoint = Mortal(tmp_path / "mortal.safetensors", "toy", 0)
-    checkpoint.saves = saves
-    with pytest.raises(Killed):
-        cell.finish(checkpoint)
-    resumed = cell.finish(Checkpoint(checkpoint.path, "toy", NEVER))
+    resumed = cut_off(cell, saves)
     assert resumed.results == whole.results
     for part in ("weights", "kept"):
         expected, found = getattr(whole, part), getattr(resumed, part)

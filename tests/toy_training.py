@@ -2,6 +2,7 @@
 
 import itertools
 
+import pytest
 import torch
 
 from prunet.networks import training
@@ -75,3 +76,12 @@ class Mortal(Checkpoint):
         self.saves -= 1
         if not self.saves:
             raise Killed
+
+
+def cut_off(cell, saves):
+    """Kill a training at one of its first saves; return what one that goes on from there leaves."""
+    checkpoint = Mortal(cell.folder / "mortal.safetensors", "toy", 0)
+    checkpoint.saves = saves
+    with pytest.raises(Killed):
+        cell.finish(checkpoint)
+    return cell.finish(Checkpoint(checkpoint.path, "toy", NEVER))
