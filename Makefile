@@ -11,9 +11,10 @@ repro: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
 	@$(BIN)/python -m stages.show
 
+# Two files at a time, each worker in alphabetical order: what forks trainings comes before what cannot be forked.
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m mtcnn
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # A named study, e.g. `make study STUDY=lottery-mnist`: its folder is a DVC project of its own.
 study: $(VENV)/.installed

@@ -76,7 +76,7 @@ def main(
             fresh=lambda: study.initial_weights(*drawn_for, reinits=study.block["reinits"]),
             masks=given,
             rng=lambda replicate: np.random.default_rng([seed, replicate]),
-            rewind=study.block["rewind"],
+            rewind=study.rewind,
             dynamic=values["dynamic"],
         )
     )

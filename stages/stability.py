@@ -48,8 +48,7 @@ def main(
     for number in values["stability"]["rounds"]:
         first, masks = tickets.load_network(original / number)
         whole = tickets.whole_units(original / number / "masks.safetensors")
-        # Round 0 is the dense training, which alone has this penalty.
-        course = Course(group_lasso=0.0 if int(number) else study.settings["group_lasso"])
+        course = Course() if int(number) else study.dense_course()
         second = study.train(f"stability/{number}", start, masks, ("init",), course, whole)
         walked = stability.path(study, first, second.weights)
         paths.append(walked.assign(round=number, density=second.result["density"]))

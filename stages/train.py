@@ -9,7 +9,6 @@ from prunet.base import dataset
 from prunet.base.options import PARAMS, STUDY, UNFINISHED
 from prunet.base.processes import run_and_leave
 from prunet.pruning import tickets
-from prunet.pruning.course import Course
 
 
 @click.command()
@@ -33,7 +32,7 @@ def main(
 
     study = Study.of(params.load(params_file), name, dataset.load(data), unfinished)
     start, masks = study.initial_weights("init"), study.dense_masks()
-    course = Course(keep=study.block["rewind"], group_lasso=study.settings["group_lasso"])
+    course = study.dense_course()._replace(keep=study.rewind)
     trained = study.train("dense", start, masks, ("init",), course)
     tickets.save_weights(init, start)
     tickets.save_weights(rewind, trained.kept)

@@ -175,7 +175,7 @@ def test_a_cell_whose_masks_change_has_their_last_densities_and_the_seeds_of_its
     masks = {
         name: np.random.default_rng(0).random(mask.shape) < 0.4 for name, mask in cell.dense_masks().items()
     }
-    changes = {"how": how, "begin": 0.0, "end": 0.75, "every": 2, "drop": 0.3}
+    changes = {"how": how, "whole": [], "begin": 0.0, "end": 0.75, "every": 2, "drop": 0.3}
     start = cell.initial_weights("init")
     trained = cell.train(f"{how}/01", start, masks, ("init",), Course(changes=changes))
     assert trained.result["density"] == density(masks) == density(trained.masks)
@@ -224,6 +224,18 @@ def test_rewinding_keeps_the_running_statistics_of_norms():
     assert again.kept == {}
 
 
+def test_network_slimming_makes_scales_of_norms_zero_and_nothing_else():
+    cell = study(1, "resnet-20", side=8, steps=10, scale_l1=2.2, lr=0.05, weight_decay=0.0)
+    start, masks = cell.initial_weights("init"), cell.dense_masks()
+    plain = cell.train("plain", start, masks, ("init",)).weights
+    slim = cell.train("slim", start, masks, ("init",), cell.dense_course()).weights
+    norms = {name for name in slim if "norm" in name and name.endswith(".weight")}
+    assert len(norms) == 19
+    assert all(plain[name].all() for name in norms)
+    assert sum(int((slim[name] == 0).sum()) for name in norms) > 50
+    assert all(slim[name].all() for name in set(masks) - norms)
+
+
 def test_a_checkpoint_of_another_course_is_never_resumed():
     cell = study(1)
     start, masks = cell.initial_weights("init"), cell.dense_masks()
@@ -235,7 +247,7 @@ def test_a_checkpoint_of_another_course_is_never_resumed():
 
 def test_changes_that_do_not_fit_are_refused_with_the_cells_name():
     cell = study(1, optimizer="sgd", momentum=0.0)
-    changes = {"how": "sparse-momentum", "begin": 0.0, "end": 0.75, "every": 5, "drop": 0.3}
+    changes = {"how": "sparse-momentum", "whole": [], "begin": 0.0, "end": 0.75, "every": 5, "drop": 0.3}
     with pytest.raises(
         InputError, match=r"^study toy, sparse-momentum/01: sparse-momentum needs training\.mom"
     ):

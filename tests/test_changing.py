@@ -18,7 +18,7 @@ CONSTANT = [how for how in DYNAMICS if how != "gradual"]
 def sparse(tmp_path, how, count=2, **settings):
     """A toy whose masks change after steps 5, 10, 15 and 20 of 30."""
     cell = Toy(tmp_path, count, **settings)
-    changes = {"how": how, "begin": 0.0, "end": 0.75, "every": 5, "drop": 0.4}
+    changes = {"how": how, "whole": [], "begin": 0.0, "end": 0.75, "every": 5, "drop": 0.4}
     cell.course = Course(changes=changes)
     for number, run in enumerate(cell.runs):
         run["seeds"] = run["seeds"] | {"masks": 100 + number}
@@ -179,3 +179,18 @@ def test_changes_that_do_not_fit_the_training_are_refused(tmp_path):
     cell = sparse(tmp_path, "rigl", steps=5)
     with pytest.raises(InputError, match=r"dynamic\.every is 5, and begin and end are steps 0 and 4 of 5"):
         cell.train()
+
+
+@pytest.mark.parametrize("how", CONSTANT)
+def test_a_layer_that_is_whole_stays_whole_and_gives_nothing_away(tmp_path, how):
+    cell = sparse(tmp_path, how)
+    cell.masks["fc2.weight"] = torch.ones_like(cell.masks["fc2.weight"])
+    cell.course = Course(changes={**cell.course.changes, "whole": ["fc2.weight"]})
+    changed = 0
+    for _, state, before in walk(cell, 20):
+        assert state.masks["fc2.weight"].all()
+        assert sum(counts(state.masks)["fc1.weight"]) + sum(counts(state.masks)["output.weight"]) == sum(
+            counts(cell.masks)["fc1.weight"]
+        ) + sum(counts(cell.masks)["output.weight"])
+        changed += not torch.equal(state.masks["fc1.weight"].bool(), before["fc1.weight"])
+    assert changed

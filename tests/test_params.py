@@ -7,8 +7,10 @@ from click.testing import CliRunner
 
 from prunet import params
 from prunet.base.errors import InputError
+from prunet.blocks.pruning import Prune
+from prunet.blocks.study import Study, Training
 from prunet.networks import models, optimizers
-from prunet.pruning import masks, schemes
+from prunet.pruning import masks
 from stages import check
 
 PARAMS = Path(__file__).parent.parent / "params.yaml"
@@ -40,7 +42,7 @@ def test_the_committed_values_are_valid_and_come_back_as_written():
         ("prune.rate", 1.2, "prune.rate is 1.2: input should be less than 1"),
         ("prune.rate", "lots", "prune.rate is 'lots': input should be a valid number"),
         ("prune.chain", "random", "chain is 'random', which is not among the schemes (original)"),
-        ("prune.chain", "best", "prune.chain is 'best'"),
+        ("prune.chain", "best", "prune.chain: 'best' is no scheme that can be the chain"),
         ("prune.schemes", ["original", "original"], "schemes names one twice"),
         ("prune.rounds", [{"n": "00", "from": "../dense"}, {"n": "02", "from": "00"}], "rounds, entry 1"),
         ("prune.ratee", 0.2, "prune.ratee is not a known name"),
@@ -113,13 +115,17 @@ def test_the_choices_are_what_the_library_has():
     def choices(block, name):
         return set(get_args(block.model_fields[name].annotation))
 
-    assert choices(params.Study, "model") == set(models.MODELS)
-    assert choices(params.Training, "optimizer") == set(optimizers.OPTIMIZERS)
-    assert choices(params.Training, "schedule") == set(optimizers.SCHEDULES)
-    assert choices(params.Study, "init") == set(models.DISTRIBUTIONS)
-    assert choices(params.Prune, "empty_layers") == set(masks.LEAST)
-    assert choices(params.Report, "scheme") == set(schemes.SCHEMES)
-    assert choices(params.Prune, "chain") < set(schemes.SCHEMES)
+    assert choices(Study, "model") == set(models.MODELS)
+    assert choices(Training, "optimizer") == set(optimizers.OPTIMIZERS)
+    assert choices(Training, "schedule") == set(optimizers.SCHEDULES)
+    assert choices(Study, "init") == set(models.DISTRIBUTIONS)
+    assert choices(Prune, "empty_layers") == set(masks.LEAST)
+
+
+@pytest.mark.parametrize("rewind", [0, 199, "0 epochs", "1 epoch", "2.5 epochs"])
+def test_rewinding_is_to_a_step_or_to_an_epoch(tmp_path, rewind):
+    values = params.load(changed(tmp_path, "studies.digits.rewind", rewind))
+    assert values["studies"]["digits"]["rewind"] == rewind
 
 
 STEP = yaml.safe_load(PARAMS.read_text())["studies"]["digits"]["training"] | {
@@ -138,7 +144,12 @@ STEP = yaml.safe_load(PARAMS.read_text())["studies"]["digits"]["training"] | {
         ("prune.layers.own_rate", ["fc1.weight=2"], "prune.layers.own_rate.0 is 'fc1.weight=2'"),
         ("studies.digits.training", STEP, "milestones has 200, and the training 200 steps"),
         ("prune.criterion", "luck", "prune.criterion: 'luck' is no criterion: there are magnitude, random,"),
-        ("prune.chain", "rigl", "prune.chain is 'rigl'"),
+        ("studies.digits.rewind", -1, "studies.digits.rewind: is -1: must be a step, such as 500, or a time"),
+        ("studies.digits.rewind", "2 days", "is '2 days': must be a step, such as 500, or a time"),
+        ("studies.digits.rewind", 1.5, "studies.digits.rewind: is 1.5: must be a step"),
+        ("studies.digits.rewind", True, "studies.digits.rewind: is True: must be a step"),
+        ("prune.chain", "rigl", "'rigl' is no scheme that can be the chain: there are original, rewind,"),
+        ("prune.schemes", ["luck"], "prune.schemes.0: 'luck' is no scheme: there are original, rewind,"),
         ("prune.schemes", ["original", "fine-tune"], "that of studies.faces is zero"),
         ("dynamic.begin", 0.75, "begin is 0.75 and end 0.75: begin must come first"),
         (

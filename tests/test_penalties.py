@@ -3,7 +3,8 @@ import math
 import pytest
 import torch
 
-from prunet.networks.penalties import group_lasso
+from prunet.base.errors import InputError
+from prunet.networks.penalties import group_lasso, scale_l1
 from prunet.pruning.course import Course
 from tests.toy_training import Toy
 
@@ -67,3 +68,17 @@ def test_a_training_empties_units_but_not_the_output_layer(tmp_path):
         empty = ~sparse[name].any(-1)
         assert 0 < empty.sum() < empty.size
     assert sparse["output.weight"].any(-1).all()
+
+
+def test_a_scale_comes_nearer_to_zero_by_rate_times_strength_and_stops_there():
+    scales = torch.tensor([[1.0, -1.0, 0.1, -0.1, 0.0]])
+    scale_l1(still, [scales], 2.0)([], 0.1)
+    assert scales.flatten().tolist() == pytest.approx([0.8, -0.8, 0, 0, 0])
+    assert not scales[0, 2:].any()
+
+
+def test_a_penalty_on_norms_that_there_are_not_is_refused(tmp_path):
+    cell = Toy(tmp_path)
+    cell.course = Course(scale_l1=0.1)
+    with pytest.raises(InputError, match=r"training\.scale_l1 .* this model has none: set it to 0"):
+        cell.train()

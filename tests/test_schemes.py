@@ -32,7 +32,7 @@ def sources(draws=1, seed=0):
         ("lr-rewind", -VALUES, Course(first=12)),
         ("fine-tune", -VALUES, Course(last_rate=True)),
         ("random", VALUES * 100, Course()),
-        ("gradual", VALUES, Course(changes={"how": "gradual"} | DYNAMIC)),
+        ("gradual", VALUES, Course(changes={"how": "gradual", "whole": []} | DYNAMIC)),
     ],
 )
 def test_schemes_of_values_keep_the_mask(scheme, values, course):
@@ -79,13 +79,30 @@ def test_sparse_training_starts_from_a_random_mask_of_the_rounds_density(scheme)
     np.testing.assert_array_equal(weights["w"], VALUES)
     assert masks["w"].sum((1, 2)).tolist() == MASK.sum((1, 2)).tolist() == [5, 4]
     assert not np.array_equal(masks["w"], MASK)
-    assert course == Course(changes=None if scheme == "static" else {"how": scheme} | DYNAMIC)
+    changes = None if scheme == "static" else {"how": scheme, "whole": []} | DYNAMIC
+    assert course == Course(changes=changes)
+
+
+@pytest.mark.parametrize("scheme", ["static", "set", "rigl", "sparse-momentum"])
+def test_sparse_training_leaves_whole_what_the_round_does(scheme):
+    """And the others have as many weights as in the round, drawn as without it."""
+    masks = {"first": np.ones((2, 3, 5), bool), "w": MASK}
+    ticket = SCHEMES[scheme](sources()._replace(masks=masks))
+    assert ticket.masks["first"].all()
+    np.testing.assert_array_equal(ticket.masks["w"], SCHEMES[scheme](sources()).masks["w"])
+    if scheme != "static":
+        assert ticket.course.changes["whole"] == ["first"]
+
+
+def test_sparse_training_at_density_1_is_dense():
+    ticket = SCHEMES["set"](sources()._replace(masks={"w": np.ones((2, 4, 5), bool)}))
+    assert ticket.masks["w"].all()
 
 
 def test_sparse_training_has_layer_densities_of_its_own():
     """Layers of 4 x 5 and 2 x 2 weights, 12 together: as 9 to 4 (8.3 and 3.7), or as 20 to 4."""
     masks = {"large": np.ones((1, 4, 5), bool), "small": np.ones((1, 2, 2), bool)}
-    masks["large"][0, :, :3] = False
+    masks["large"][0].flat[:11] = masks["small"][0, 0, 0] = False
     given = sources()._replace(masks=masks)
     for densities, counts in (("erdos-renyi-kernel", [8, 4]), ("uniform", [10, 2])):
         drawn = SCHEMES["static"](given._replace(dynamic={"densities": densities})).masks

@@ -124,6 +124,24 @@ def test_rewinding_begins_at_its_step_with_the_weights_of_then(folder):
         assert curve(folder, f"{scheme}/01")["step"] == [0, 10, 20, 30]
 
 
+def test_an_epoch_to_rewind_to_is_a_step(folder):
+    """60 images and 8 a step: 2.667 epochs are 20 steps."""
+    again = rewinding(folder, "2.667 epochs")
+    run(folder, train, "data", "again/init", "again/early", "again/dense", options={"params": again})
+    assert (folder / "again" / "early").read_bytes() == (folder / "early").read_bytes()
+    options = ["--params", str(rewinding(folder, "4 epochs")), "--study", "toy"]
+    result = CliRunner().invoke(train.main, [*options, str(folder / "data"), "init", "early", "dense"])
+    assert result.exit_code == 2
+    assert "studies.toy.rewind is 4 epochs, step 30 with 7.5 steps an epoch" in result.output
+
+
+def rewinding(folder, where):
+    values = yaml.safe_load((folder / "params.yaml").read_text())
+    values["studies"]["toy"]["rewind"] = where
+    (folder / "rewinding.yaml").write_text(yaml.safe_dump(values))
+    return folder / "rewinding.yaml"
+
+
 def test_a_constant_rate_makes_fine_tuning_the_scheme_trained(folder):
     """The toy's schedule is constant: its last rate is its rate."""
     trained, fine_tuned = (cell(folder, f"{scheme}/01") for scheme in ("trained", "fine-tune"))

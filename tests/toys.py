@@ -17,6 +17,7 @@ SETTINGS = {
     "weight_decay": 0.1,
     "label_smoothing": 0.0,
     "group_lasso": 0.0,
+    "scale_l1": 0.0,
     "batch_size": 8,
     "steps": 30,
     "eval_every": 10,

@@ -7,6 +7,7 @@ import numpy as np
 
 from prunet import params
 from prunet.base.errors import InputError
+from prunet.blocks.data import Finding
 from prunet.networks import batches
 from prunet.pruning import results, tickets
 from prunet.pruning.masks import Masks, Weights, density
@@ -27,7 +28,7 @@ def about_study(values: dict[str, Any], name: str, data: dict[str, Any]) -> dict
         were found and cut out, None for other images.
     """
     block = params.study(values, name)
-    found = {key: values["crop"][key] for key in params.Finding.model_fields}
+    found = {key: values["crop"][key] for key in Finding.model_fields}
     return {
         "study": name,
         "model": block["model"],

@@ -46,6 +46,12 @@ class Study:
         data: a dataset as `prunet.base.dataset.load` returns it.
         unfinished: folder for checkpoints of trainings that are not finished.
         checkpoint_seconds: between two checkpoints of a training.
+
+    Attributes:
+        rewind: the step of the dense training that schemes go back to.
+
+    Raises:
+        InputError: the data do not fit the model, or `rewind` is not before the end of the training.
     """
 
     def __init__(
@@ -67,6 +73,7 @@ class Study:
         self.shape = batches.input_shape(self.splits, augment)
         self.size = self.shape[-1]
         self.model = models.MODELS[block["model"]](self.shape, len(data["class_names"])).to(self.device)
+        self.rewind = self._rewind_step()
         self.data_key = checkpoints.key({}, dataset.contents(data))
 
     @classmethod
@@ -109,6 +116,10 @@ class Study:
     def dependents(self, masks: Masks) -> Masks:
         """Return the masks (N, out) of biases and norms that go with removed units: `units.dependents`."""
         return units.dependents(self.model, masks, self.coupled[1])
+
+    def dense_course(self) -> Course:
+        """Return the course of a dense training, which alone has penalties."""
+        return Course(group_lasso=self.settings["group_lasso"], scale_l1=self.settings["scale_l1"])
 
     def check_masks(self, masks: Masks) -> None:
         """Refuse masks that are not those of the model's layers, (R, *shape) each.
@@ -237,6 +248,20 @@ class Study:
         ]
         path = self._folder(cell) / f"{group.start}-{group.stop - 1}.safetensors"
         return checkpoints.Checkpoint(path, checkpoints.key(decisive, *arrays), self.checkpoint_seconds)
+
+    def _rewind_step(self) -> int:
+        """Return the step nearest to `rewind`, which may count epochs: passes over the training split."""
+        rewind: int | str = self.block["rewind"]
+        if isinstance(rewind, int):
+            return rewind
+        per_epoch: float = len(self.splits["train"][1]) / self.settings["batch_size"]
+        step = round(float(rewind.split()[0]) * per_epoch)
+        if step >= self.settings["steps"]:
+            raise InputError(
+                f"studies.{self.name}.rewind is {rewind}, step {step} with {per_epoch:.1f} steps an epoch, "
+                f"and the training has {self.settings['steps']} steps: it must be earlier."
+            )
+        return step
 
     def _folder(self, cell: str) -> Path:
         return self.unfinished / self.name / cell

@@ -16,7 +16,7 @@ class Changing:
     """The changes of N networks' masks; it remembers nothing, so a checkpoint needs the masks alone.
 
     Args:
-        changes: of the course: `how`, `begin`, `end`, `every`, `drop`.
+        changes: of the course: `how`, `whole`, `begin`, `end`, `every`, `drop`.
         masks: {layer: (N, *shape) bool} of the round.
         settings: the study's `training` block of params.yaml.
         runs: for each network its `replicate` and its `seeds`, `masks` among them.
@@ -37,6 +37,7 @@ class Changing:
         runs: Sequence[Mapping[str, Any]],
     ) -> None:
         self._how, self._drop = changes["how"], changes["drop"]
+        self._layers = [name for name in masks if name not in changes["whole"]]
         self._runs = runs
         self._ends = [
             {name: int(mask[number].sum()) for name, mask in masks.items()} for number in range(len(runs))
@@ -67,7 +68,7 @@ class Changing:
         for number, run in enumerate(self._runs):
 
             def flat(stack: Stack, number: int = number) -> dict[str, NDArray[Any]]:
-                return {name: stack[name][number].reshape(-1).cpu().numpy() for name in masks}
+                return {name: stack[name][number].reshape(-1).cpu().numpy() for name in self._layers}
 
             moment = Moment(
                 progress=(step - self.steps[0]) / (self.steps[-1] - self.steps[0]),

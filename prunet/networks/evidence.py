@@ -3,7 +3,7 @@
 Everything is of one network in evaluation mode: no dropout, norms with their running statistics.
 """
 
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -26,8 +26,9 @@ BATCH = 64  # images; bounds the memory that a gradient takes
 def model(study: Study, count: int) -> Model:
     """Return what criteria may ask of a study's model, on `count` of its training images or all there are."""
     groups, norms = study.coupled
+    batch = cache(lambda: sample(study, count))  # images on disk are decoded only for who asks
     return Model(
-        gradients=partial(gradients, study.model, sample(study, count)),
+        gradients=lambda weights, masks: gradients(study.model, batch(), weights, masks),
         synaptic_flow=partial(synaptic_flow, study.model, study.shape),
         groups=groups,
         norms=norms,

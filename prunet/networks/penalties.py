@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from prunet.networks.optimizers import Step
 
@@ -37,5 +38,27 @@ def group_lasso(step: Step, layers: Sequence[Tensor], strength: float) -> Step:
         for layer, rest, pull in zip(layers, rests, pulls, strict=True):
             length = torch.linalg.vector_norm(layer, dim=rest, keepdim=True).clamp_min_(1e-30)
             layer.mul_((1 - rate * pull / length).clamp_min_(0))
+
+    return penalised
+
+
+def scale_l1(step: Step, scales: Sequence[Tensor], strength: float) -> Step:
+    """Return an optimizer's step that pulls the scales of batch norms towards exactly zero.
+
+    The penalty is strength x sum |scale|, that of network slimming (Liu et al. 2017, section 3, equation 1),
+    after which criterion `batchnorm-scale` finds channels to remove. Theirs follows its subgradient; here, as
+    in `group_lasso`, its proximal operator follows every step: each scale comes nearer to zero by rate x
+    strength, and stops there.
+
+    Args:
+        step: the optimizer's.
+        scales: (N, channels) of every norm, which are changed in place.
+        strength: at least 0.
+    """
+
+    def penalised(gradients: list[Tensor], rate: float) -> None:
+        step(gradients, rate)
+        for scale in scales:
+            scale.copy_(functional.softshrink(scale, rate * strength))
 
     return penalised

@@ -41,7 +41,7 @@ class Progress:
         augment: each network's generator of augmentation.
 
     Raises:
-        InputError: the course's changes do not fit the training.
+        InputError: the course's changes or penalties do not fit the training.
     """
 
     def __init__(
@@ -73,6 +73,9 @@ class Progress:
         if course.group_lasso:
             layers = [tensor for tensor in self._trained.values() if tensor.ndim > 2][:-1]
             self._update = penalties.group_lasso(self._update, layers, course.group_lasso)
+        if course.scale_l1:
+            scales = _norm_scales(self._trained, start)
+            self._update = penalties.scale_l1(self._update, scales, course.scale_l1)
         self.masks = {name: survivors[name] for name in masks}
         # What is not trained (the running statistics of norms) goes along.
         self.weights = {name: tensor.to(where, copy=True) for name, tensor in start.items()} | self._trained
@@ -164,6 +167,21 @@ class Progress:
 
 def _copy(stack: Stack) -> Stack:
     return {name: tensor.clone() for name, tensor in stack.items()}
+
+
+def _norm_scales(trained: Stack, everything: Stack) -> list[Tensor]:
+    """Return the scales (N, channels) of batch norms: the weights that stand beside a running variance."""
+    scales = [
+        tensor
+        for name, tensor in trained.items()
+        if name.endswith(".weight") and f"{name.removesuffix('weight')}running_var" in everything
+    ]
+    if not scales:
+        raise InputError(
+            "training.scale_l1 is a penalty on the scales of norms, and this model has none: set it to 0, or "
+            "take a model with norms, such as resnet-20."
+        )
+    return scales
 
 
 def _generators(runs: Sequence[Mapping[str, Any]], where: torch.device) -> list[Generator]:

@@ -166,19 +166,30 @@ def sparse_momentum(sources: Sources) -> Ticket:
 
 
 def _changing(sources: Sources, how: str) -> Course:
-    return Course(changes={"how": how, **sources.dynamic})
+    return Course(changes={"how": how, "whole": _whole(sources.masks), **sources.dynamic})
+
+
+def _whole(masks: Masks) -> list[str]:
+    """Return the layers of which the round has removed nothing, such as those that are left out."""
+    return [name for name, mask in masks.items() if mask.all()]
 
 
 def _sparse(sources: Sources) -> Masks:
-    """Draw random masks with the round's number of survivors in all layers together."""
-    shapes = {name: mask.shape[1:] for name, mask in sources.masks.items()}
-    replicates = len(next(iter(sources.masks.values())))
-    drawn = []
-    for replicate in range(replicates):
-        total = sum(int(np.count_nonzero(mask[replicate])) for mask in sources.masks.values())
-        counts = densities.survivors(shapes, total, sources.dynamic["densities"])
-        drawn.append(densities.random_mask(counts, shapes, sources.rng(replicate)))
-    return {name: np.stack([masks[name] for masks in drawn]) for name in shapes}
+    """Draw random masks with the round's number of survivors in all layers together.
+
+    What the round leaves whole stays whole.
+    """
+    whole = _whole(sources.masks)
+    pruned = {name: mask for name, mask in sources.masks.items() if name not in whole}
+    shapes = {name: mask.shape[1:] for name, mask in pruned.items()}
+    after = {name: mask.copy() for name, mask in sources.masks.items()}
+    for replicate in range(len(next(iter(after.values())))):
+        total = sum(int(np.count_nonzero(mask[replicate])) for mask in pruned.values())
+        counts = densities.survivors(shapes, total, sources.dynamic["densities"]) if pruned else {}
+        drawn = densities.random_mask(counts, shapes, sources.rng(replicate))
+        for name, mask in drawn.items():
+            after[name][replicate] = mask
+    return after
 
 
 def _permutations(sources: Sources) -> dict[str, list[np.ndarray]]:

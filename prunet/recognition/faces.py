@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prunet.base.decoding import Rejection
 from prunet.base.errors import InputError
+from prunet.blocks.block import Count, Share
 from prunet.faces import detection, gray
-from prunet.params import Count, Share
 from prunet.recognition.pictures import Source, load_all
 from prunet.recognition.tables import printable
 

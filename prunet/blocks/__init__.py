@@ -1,0 +1,1 @@
+"""What the blocks of params.yaml may hold."""
