@@ -12,7 +12,8 @@ from bench import machine, plain_loop, prunet_loop
 from bench.machine import Found
 from prunet.base.dataset import SPLITS
 from prunet.base.processes import cores
-from prunet.networks import batches, models, training
+from prunet.networks import models
+from prunet.training import batches, training
 
 SHAPE = (1, 28, 28)
 CLASSES = 10

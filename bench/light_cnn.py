@@ -8,7 +8,8 @@ import torch
 from bench import machine, prunet_loop
 from bench.machine import Found
 from prunet.base.processes import cores
-from prunet.networks import batches, models
+from prunet.networks import models
+from prunet.training import batches
 
 CLASSES = 7
 TRAINING: dict[str, Any] = {

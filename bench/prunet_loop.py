@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from bench import machine
 from prunet.base import files
-from prunet.networks import batches, gradients, models, training, workers
-from prunet.networks.checkpoints import Checkpoint
-from prunet.networks.vectors import Stack
+from prunet.networks import models
+from prunet.training import batches, gradients, training, workers
+from prunet.training.checkpoints import Checkpoint
+from prunet.training.vectors import Stack
 
 DENSITY = 0.2  # share of the weights that survive
 

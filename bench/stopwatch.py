@@ -78,10 +78,10 @@ def install(stage: str) -> None:
 
 def watched(module: Any) -> Any:
     """Time what trains, once it is imported."""
-    cells = sys.modules.get("prunet.networks.cells")
+    cells = sys.modules.get("prunet.training.cells")
     if cells is None or not hasattr(cells, "Study") or hasattr(cells, "watched"):
         return module
-    training, workers, evaluation = cells.training, cells.workers, sys.modules["prunet.networks.evaluation"]
+    training, workers, evaluation = cells.training, cells.workers, sys.modules["prunet.training.evaluation"]
     cells.watched = True  # type: ignore[attr-defined]
     evaluation.evaluate = timed(evaluation.evaluate, "evaluate")  # type: ignore[attr-defined]
     train = timed(training.train, "train")

@@ -12,10 +12,10 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from prunet.networks import evaluation, gradients
-from prunet.networks.cells import Study
 from prunet.pruning.masks import Weights
 from prunet.reports.statistics import interval
+from prunet.training import evaluation, gradients
+from prunet.training.cells import Study
 
 POINTS = 11  # on a path, with its two ends
 

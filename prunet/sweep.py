@@ -7,12 +7,12 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from prunet.networks import evaluation, gradients
-from prunet.networks.cells import Study
 from prunet.pruning.masks import Masks, Weights, density
 from prunet.pruning.rounds import Networks, prune
 from prunet.pruning.unit_criteria import UNIT_CRITERIA
 from prunet.reports.statistics import interval
+from prunet.training import evaluation, gradients
+from prunet.training.cells import Study
 
 Row = dict[str, Any]
 

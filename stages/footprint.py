@@ -30,9 +30,9 @@ def main(params_file: Path, name: str, scheme: str, data: Path, models: Path, me
     import torch
 
     from prunet.deployment import costs, inference, selection
-    from prunet.networks import streams
-    from prunet.networks.batches import prepare
     from prunet.reports import summary
+    from prunet.training import streams
+    from prunet.training.batches import prepare
 
     values = params.load(params_file)
     settings = values["footprint"]

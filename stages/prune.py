@@ -98,8 +98,8 @@ def main(
     @cache
     def model() -> Model:
         from prunet import params
-        from prunet.networks import evidence
-        from prunet.networks.cells import Study
+        from prunet.training import evidence
+        from prunet.training.cells import Study
 
         study = Study.of(params.load(params_file), name, dataset.load(data), Path())  # which trains nothing
         study.check_masks(masks)

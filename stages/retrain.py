@@ -60,7 +60,7 @@ def main(
         with files.replacing(output) as partial:
             shutil.copytree(chain, partial)
         return
-    from prunet.networks.cells import Study
+    from prunet.training.cells import Study
 
     values = params.load(params_file)
     study = Study.of(values, name, dataset.load(data), unfinished)

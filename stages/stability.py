@@ -37,8 +37,8 @@ def main(
     Writes METRICS, a CSV of the loss and error barriers by round, and to PLOTS the paths and the figure.
     """
     from prunet import stability
-    from prunet.networks.cells import Study
     from prunet.reports import canvas, figures, summary
+    from prunet.training.cells import Study
 
     values = params.load(params_file)
     # Every seed of a training follows from the order's name; the start values are given.

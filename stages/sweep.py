@@ -32,9 +32,9 @@ def main(
     """
     from prunet import sweep
     from prunet.deployment import compact, selection
-    from prunet.networks import evidence
-    from prunet.networks.cells import Study
     from prunet.reports import canvas, summary, sweep_figures
+    from prunet.training import evidence
+    from prunet.training.cells import Study
 
     values, contents = params.load(params_file), dataset.load(data)
     settings, rules = values["sweep"], values["prune"]

@@ -28,7 +28,7 @@ def main(
     DENSE, the folder of the trained networks with their curves and test metrics. A training that was killed
     goes on from its last checkpoint.
     """
-    from prunet.networks.cells import Study
+    from prunet.training.cells import Study
 
     study = Study.of(params.load(params_file), name, dataset.load(data), unfinished)
     start, masks = study.initial_weights("init"), study.dense_masks()

@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from prunet.networks import augmentation
-from prunet.networks.augmentation import AUGMENTATIONS, KEPT, augmented
+from prunet.training import augmentation
+from prunet.training.augmentation import AUGMENTATIONS, KEPT, augmented
 
 
 def rng(seed=0):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from prunet.networks import batches, pixels
+from prunet.training import batches, pixels
 
 
 def toy(side=4, count=10):

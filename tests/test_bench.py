@@ -15,8 +15,9 @@ from click.testing import CliRunner
 from bench import __main__ as bench
 from bench import default_run, lenet, light_cnn, machine, plain_loop, prunet_loop
 from prunet.base import dataset
-from prunet.networks import batches, models, training
-from prunet.networks.checkpoints import Checkpoint
+from prunet.networks import models
+from prunet.training import batches, training
+from prunet.training.checkpoints import Checkpoint
 from tests import toys
 
 KEYS = {

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from prunet.base.errors import InputError
-from prunet.networks.cells import Study
 from prunet.networks.models import initial_weights
 from prunet.pruning.course import Course
 from prunet.pruning.masks import density
+from prunet.training.cells import Study
 from tests import toys
 
 

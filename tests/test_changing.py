@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from prunet.base.errors import InputError
-from prunet.networks.dynamics import DYNAMICS
-from prunet.networks.progress import Progress
 from prunet.pruning.course import Course
+from prunet.training.dynamics import DYNAMICS
+from prunet.training.progress import Progress
 from tests.toy_training import CPU, Toy, cut_off
 
 CONSTANT = [how for how in DYNAMICS if how != "gradual"]

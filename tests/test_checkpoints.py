@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from prunet.networks.checkpoints import Checkpoint, key
+from prunet.training.checkpoints import Checkpoint, key
 
 TENSORS = {"weights/fc1": torch.arange(6.0).view(2, 3), "generator/0": torch.arange(4, dtype=torch.uint8)}
 STATE = {"points": [[0, [2.25], [0.1]], [10, [1 / 3], [0.7]]]}

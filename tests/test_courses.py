@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from prunet.networks import training
-from prunet.networks.gradients import network
 from prunet.networks.models import MODELS
-from prunet.networks.optimizers import learning_rate
 from prunet.pruning.course import Course
+from prunet.training import training
+from prunet.training.gradients import network
+from prunet.training.optimizers import learning_rate
 from tests.toy_training import Toy, cut_off
 
 # Without momentum a training has no memory but its weights.

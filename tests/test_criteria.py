@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from prunet.networks import evidence as of_model
 from prunet.pruning import criteria
+from prunet.training import evidence as of_model
 from tests.toy_pruning import evidence, pruned
 
 # Two classes, one image (1, 2) of the second class; its weights give both classes the same logit, so the

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from prunet.base.errors import InputError
-from prunet.networks.dynamics import DYNAMICS, Moment, change_steps
+from prunet.training.dynamics import DYNAMICS, Moment, change_steps
 
 WEIGHTS = np.array([1, -2, 0, 3, 0, 4], np.float32)
 MASK = WEIGHTS != 0

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from prunet.base import dataset, files
 from prunet.deployment import compact, inference
-from prunet.networks.cells import Study
 from prunet.pruning import tickets
+from prunet.training.cells import Study
 from stages import export, footprint
 from tests import toys
 from tests.test_selection import params

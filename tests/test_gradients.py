@@ -6,12 +6,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from prunet.networks import evaluation
-from prunet.networks.gradients import differentiated, fully_connected, network
 from prunet.networks.models import MODELS, initial_weights
-from prunet.networks.optimizers import OPTIMIZERS
 from prunet.networks.resnets import Block
-from prunet.networks.vectors import packed
+from prunet.training import evaluation
+from prunet.training.gradients import differentiated, fully_connected, network
+from prunet.training.optimizers import OPTIMIZERS
+from prunet.training.vectors import packed
 from tests import toys
 
 

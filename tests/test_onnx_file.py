@@ -13,9 +13,10 @@ from prunet.base.errors import InputError
 from prunet.deployment import onnx_file
 from prunet.deployment.cutting import Place, Select
 from prunet.deployment.shrinking import shrink
-from prunet.networks import batches, models
+from prunet.networks import models
 from prunet.networks.resnets import Shortcut
 from prunet.pruning.masks import remove_lowest
+from prunet.training import batches
 from tests.conftest import CHECKOUT
 from tests.test_shrinking import prune
 from tests.test_shrinking_graphs import Net, rows

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from prunet.networks.optimizers import OPTIMIZERS, SCHEDULES, learning_rate
+from prunet.training.optimizers import OPTIMIZERS, SCHEDULES, learning_rate
 
 SETTINGS = {"momentum": 0.8, "nesterov": False, "weight_decay": 0.01}
 

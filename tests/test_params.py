@@ -9,8 +9,9 @@ from prunet import params
 from prunet.base.errors import InputError
 from prunet.blocks.pruning import Prune
 from prunet.blocks.study import Study, Training
-from prunet.networks import models, optimizers
+from prunet.networks import models
 from prunet.pruning import masks
+from prunet.training import optimizers
 from stages import check
 
 PARAMS = Path(__file__).parent.parent / "params.yaml"

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from prunet.base.errors import InputError
-from prunet.networks.penalties import group_lasso, scale_l1
 from prunet.pruning.course import Course
+from prunet.training.penalties import group_lasso, scale_l1
 from tests.toy_training import Toy
 
 

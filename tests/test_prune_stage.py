@@ -11,11 +11,11 @@ from click.testing import CliRunner
 
 from prunet.base import dataset
 from prunet.base.seeds import derive
-from prunet.networks.cells import Study
 from prunet.pruning import tickets
 from prunet.pruning.criteria import CRITERIA
 from prunet.pruning.masks import density
 from prunet.pruning.unit_criteria import UNIT_CRITERIA
+from prunet.training.cells import Study
 from stages import prune
 from tests import toys
 from tests.toy_pruning import pruned

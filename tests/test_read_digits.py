@@ -10,8 +10,9 @@ from prunet.base.dataset import SPLITS
 from prunet.deployment import compact, inference
 from prunet.images import optdigits as optdigits_set
 from prunet.images.published import published
-from prunet.networks import batches, evaluation, gradients, models
+from prunet.networks import models
 from prunet.recognition import digits
+from prunet.training import batches, evaluation, gradients
 from stages import read_digits
 from tests.test_faces_stages import invoke, read_table, refusal, run
 

@@ -14,10 +14,11 @@ from prunet.base.decoding import load_rgb
 from prunet.base.errors import InputError
 from prunet.deployment import compact, inference
 from prunet.faces import detection
-from prunet.networks import batches, models
+from prunet.networks import models
 from prunet.recognition import drawing, faces, pictures
 from prunet.recognition.tables import printable, table
 from prunet.recognition.thresholds import unknown_threshold
+from prunet.training import batches
 from stages import crop, ingest, recognise, resize, sample
 from stages import faces as faces_stage
 from tests.conftest import CHECKOUT

@@ -4,8 +4,8 @@ import yaml
 
 from prunet.base.errors import InputError
 from prunet.deployment import inference, selection
-from prunet.networks.cells import Study
 from prunet.pruning import tickets
+from prunet.training.cells import Study
 from tests import toys
 from tests.test_params import PARAMS
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from prunet import stability
-from prunet.networks.cells import Study
 from prunet.reports import figures
+from prunet.training.cells import Study
 from tests import toys
 
 

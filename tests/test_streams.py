@@ -10,7 +10,8 @@ import torch
 from prunet.base.dataset import SPLITS
 from prunet.base.errors import InputError
 from prunet.images.folder import folder
-from prunet.networks import batches, evaluation, gradients, models, pixels, streams
+from prunet.networks import models
+from prunet.training import batches, evaluation, gradients, pixels, streams
 from tests.image_sets import tree
 
 torch.set_num_threads(1)

@@ -7,9 +7,9 @@ import yaml
 from click.testing import CliRunner
 
 from prunet.base import dataset
-from prunet.networks.cells import Study
 from prunet.pruning import tickets
 from prunet.reports import summary, sweep_figures
+from prunet.training.cells import Study
 from stages import sweep, train
 from tests import toys
 from tests.test_params import PARAMS

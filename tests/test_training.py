@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from prunet.base.errors import InputError
-from prunet.networks import evaluation
-from prunet.networks.checkpoints import Checkpoint
-from prunet.networks.gradients import network
 from prunet.networks.models import MODELS
+from prunet.training import evaluation
+from prunet.training.checkpoints import Checkpoint
+from prunet.training.gradients import network
 from tests.toy_training import NEVER, Killed, Mortal, Toy, runs
 
 

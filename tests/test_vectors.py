@@ -1,6 +1,6 @@
 import torch
 
-from prunet.networks.vectors import packed, views
+from prunet.training.vectors import packed, views
 
 
 def stack():

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from prunet.base.errors import InputError
-from prunet.networks import workers
+from prunet.training import workers
 
 ROOT = Path(__file__).parent.parent
 
@@ -54,7 +54,7 @@ def test_a_process_that_is_killed_is_named():
 BEATING = """
 import sys, time
 from pathlib import Path
-from prunet.networks import workers
+from prunet.training import workers
 
 def beat(path):
     while True:

@@ -5,12 +5,12 @@ import itertools
 import pytest
 import torch
 
-from prunet.networks import training
-from prunet.networks.batches import place
-from prunet.networks.checkpoints import Checkpoint
-from prunet.networks.gradients import network
 from prunet.networks.models import MODELS, initial_weights, prunable
 from prunet.pruning.course import Course
+from prunet.training import training
+from prunet.training.batches import place
+from prunet.training.checkpoints import Checkpoint
+from prunet.training.gradients import network
 from tests import toys
 
 CPU = torch.device("cpu")

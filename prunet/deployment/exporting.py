@@ -10,9 +10,9 @@ from prunet.base.dataset import SPLITS
 from prunet.deployment import compact, inference, onnx_file
 from prunet.deployment.selection import Ticket
 from prunet.deployment.shrinking import shrink
-from prunet.networks import batches, streams
 from prunet.pruning.masks import Weights
 from prunet.recognition.thresholds import unknown_threshold
+from prunet.training import batches, streams
 
 
 def export(

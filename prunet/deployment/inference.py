@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from prunet.networks import batches, models
+from prunet.networks import models
 from prunet.pruning.masks import Weights
+from prunet.training import batches
 
 
 def build(weights: Weights, about: dict[str, Any]) -> nn.Module:

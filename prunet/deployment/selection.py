@@ -8,9 +8,9 @@ import numpy as np
 from prunet import params
 from prunet.base.errors import InputError
 from prunet.blocks.data import Finding
-from prunet.networks import batches
 from prunet.pruning import results, tickets
 from prunet.pruning.masks import Masks, Weights, density
+from prunet.training import batches
 
 Ticket = tuple[Weights, Masks, dict[str, Any]]  # tensors (*shape), masks (*shape), what is said about them
 

@@ -1,1 +1,1 @@
-"""The networks and their training, on PyTorch."""
+"""The networks: their layers, and which units of these go together."""

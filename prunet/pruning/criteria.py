@@ -22,7 +22,7 @@ class Evidence(NamedTuple):
         gradients: gives {layer: (*shape)}, the gradient of the mean cross-entropy on training images
             (`prune.criterion_images` of them) with given weights under the masks.
         synaptic_flow: gives {layer: (*shape)}, the flow through each of given weights under the masks, as
-            `prunet.networks.evidence` has it.
+            `prunet.training.evidence` has it.
         norms: gives {layer: name of the BatchNorm module behind it}, of the layers that have one.
         rng: the network's own random generator.
     """

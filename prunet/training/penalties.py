@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from prunet.networks.optimizers import Step
+from prunet.training.optimizers import Step
 
 
 def group_lasso(step: Step, layers: Sequence[Tensor], strength: float) -> Step:

@@ -13,12 +13,12 @@ from torch.nn import functional
 
 from prunet.base.seeds import derive
 from prunet.networks import units
-from prunet.networks.batches import Batch, chunks, take
-from prunet.networks.cells import Study
 from prunet.networks.inputs import Shape
-from prunet.networks.pixels import centre
 from prunet.pruning.masks import Masks, Scores, Weights
 from prunet.pruning.rounds import Model
+from prunet.training.batches import Batch, chunks, take
+from prunet.training.cells import Study
+from prunet.training.pixels import centre
 
 BATCH = 64  # images; bounds the memory that a gradient takes
 

@@ -9,15 +9,15 @@ import torch
 from torch.utils import deterministic
 
 from prunet.base.errors import InputError
-from prunet.networks import evaluation
-from prunet.networks.batches import Split, training_batches
-from prunet.networks.checkpoints import Checkpoint
-from prunet.networks.gradients import Network
-from prunet.networks.optimizers import learning_rate
-from prunet.networks.progress import Progress
-from prunet.networks.vectors import Stack
 from prunet.pruning.course import Course
 from prunet.pruning.masks import Masks, Weights
+from prunet.training import evaluation
+from prunet.training.batches import Split, training_batches
+from prunet.training.checkpoints import Checkpoint
+from prunet.training.gradients import Network
+from prunet.training.optimizers import learning_rate
+from prunet.training.progress import Progress
+from prunet.training.vectors import Stack
 
 Settings = Mapping[str, Any]
 WHOLE = Course()  # all steps, under the same masks

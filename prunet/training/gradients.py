@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from prunet.networks.vectors import Stack
+from prunet.training.vectors import Stack
 
 
 class Network(NamedTuple):

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 
 from prunet.base.errors import InputError
-from prunet.networks.dynamics import DENSE_FIRST, DYNAMICS, Moment, change_steps
-from prunet.networks.vectors import Stack
+from prunet.training.dynamics import DENSE_FIRST, DYNAMICS, Moment, change_steps
+from prunet.training.vectors import Stack
 
 
 class Changing:

@@ -15,9 +15,10 @@ from prunet.base import dataset
 from prunet.base.errors import InputError
 from prunet.base.processes import cores
 from prunet.base.seeds import derive
-from prunet.networks import batches, checkpoints, gradients, models, runs, training, units, workers
+from prunet.networks import models, units
 from prunet.pruning.course import Course
 from prunet.pruning.masks import Masks, Weights, density
+from prunet.training import batches, checkpoints, gradients, runs, training, workers
 
 
 class Trained(NamedTuple):

@@ -14,8 +14,8 @@ from tqdm import tqdm
 
 from prunet.base.dataset import SPLITS
 from prunet.base.image_files import Files
-from prunet.networks.augmentation import augmented
-from prunet.networks.pixels import (
+from prunet.training.augmentation import augmented
+from prunet.training.pixels import (
     Moments,
     centre,
     normalised,
@@ -26,7 +26,7 @@ from prunet.networks.pixels import (
     stored_size,
     train_moments,
 )
-from prunet.networks.streams import AT_ONCE, Stream
+from prunet.training.streams import AT_ONCE, Stream
 
 Batch = tuple[Tensor, Tensor]  # images (..., C, H, W) float32 and labels (...) int64
 Split = tuple[Tensor | Stream, Tensor]  # images (N, C, H, W) and labels (N,)

@@ -3,10 +3,10 @@
 import torch
 from torch.nn import functional
 
-from prunet.networks.batches import Split, chunks
-from prunet.networks.gradients import Network
-from prunet.networks.pixels import centre
-from prunet.networks.vectors import Stack
+from prunet.training.batches import Split, chunks
+from prunet.training.gradients import Network
+from prunet.training.pixels import centre
+from prunet.training.vectors import Stack
 
 EVALUATION_BATCH = 500  # images; bounds the memory that evaluation takes
 

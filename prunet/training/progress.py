@@ -8,13 +8,13 @@ import torch
 from torch import Generator, Tensor
 
 from prunet.base.errors import InputError
-from prunet.networks import evaluation, penalties
-from prunet.networks.batches import Split
-from prunet.networks.changing import Changing
-from prunet.networks.gradients import Network
-from prunet.networks.optimizers import OPTIMIZERS
-from prunet.networks.vectors import Stack, packed, views
 from prunet.pruning.course import Course
+from prunet.training import evaluation, penalties
+from prunet.training.batches import Split
+from prunet.training.changing import Changing
+from prunet.training.gradients import Network
+from prunet.training.optimizers import OPTIMIZERS
+from prunet.training.vectors import Stack, packed, views
 
 Point = tuple[int, list[float], list[float]]  # step, and each network's validation loss and accuracy
 

@@ -9,7 +9,7 @@ from torch.nn import functional
 from prunet.base.dataset import SPLITS
 from prunet.base.image_files import Files
 from prunet.base.moments import moments
-from prunet.networks.augmentation import KEPT
+from prunet.training.augmentation import KEPT
 
 Moments = float | list[float]  # of gray images one number, of colour images one for each channel
 SUMMED = 64  # images at a time; bounds the memory that their squares take
