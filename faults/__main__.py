@@ -1,6 +1,7 @@
 """Run the campaigns of faults: `python -m faults`. Exits with 1 if anything was lost."""
 
 import tempfile
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,15 +51,20 @@ CAMPAIGNS: dict[str, tuple[Callable[[int], outcomes.Outcome], int]] = {
 )
 def main(only: tuple[str, ...], cases: int | None) -> None:
     """Do to the pipeline and its parts what a bad day does, and print what was survived and what was lost."""
-    found = []
+    lost = False
+    click.echo(outcomes.HEADER)
     for name in only or CAMPAIGNS:
         campaign, usual = CAMPAIGNS[name]
-        outcome = campaign(cases or usual)
-        found.append(outcome)
+        try:
+            outcome = campaign(cases or usual)
+        except Exception as error:  # the others are still worth their hour
+            traceback.print_exc()
+            outcome = outcomes.Outcome(f"{name} (did not end)", 0, [repr(error)])
         for line in [*outcome.problems, *outcome.notes]:
             click.echo(f"{name}: {line}", err=True)
-    click.echo(outcomes.table(found))
-    if any(outcome.problems for outcome in found):
+        click.echo(outcomes.row(outcome))
+        lost |= bool(outcome.problems)
+    if lost:
         raise SystemExit(1)
 
 

@@ -19,10 +19,10 @@ class Outcome(NamedTuple):
     notes: list[str] = []  # noqa: RUF012 (a tuple's default; nobody appends to it)
 
 
-def table(outcomes: list[Outcome]) -> str:
-    """Return the table that a person reads: kind of fault, cases tried, survived, lost."""
-    lines = [f"{'fault':<52}{'cases':>8}{'survived':>10}{'lost':>6}"]
-    for kind, cases, problems, _ in outcomes:
-        lost = min(len(problems), cases)
-        lines.append(f"{kind:<52}{cases:>8}{cases - lost:>10}{lost:>6}")
-    return "\n".join(lines)
+HEADER = f"{'fault':<52}{'cases':>8}{'survived':>10}{'lost':>6}"
+
+
+def row(outcome: Outcome) -> str:
+    """Return an outcome's row of the table that a person reads, below `HEADER`."""
+    lost = min(len(outcome.problems), outcome.cases)
+    return f"{outcome.kind:<52}{outcome.cases:>8}{outcome.cases - lost:>10}{lost:>6}"

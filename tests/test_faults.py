@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 import faults.__main__ as faults_main
 from faults import clocks, damage, decoders, disks, full_disk, kills, miniature, places, together
-from faults.outcomes import Outcome, table
+from faults.outcomes import Outcome
 from prunet.base import files, tensors
 from prunet.base.errors import InputError
 from prunet.pruning import tickets
@@ -278,13 +278,7 @@ def test_kills_are_spread_over_all_stages():
     assert set(many) == set(stages)
 
 
-def test_the_table_counts_what_was_lost():
-    lines = table([Outcome("kills", 50, []), Outcome("disk", 3, ["x differs"])]).splitlines()
-    assert lines[1].split() == ["kills", "50", "50", "0"]
-    assert lines[2].split() == ["disk", "3", "2", "1"]
-
-
-def test_the_command_exits_with_1_if_anything_was_lost(monkeypatch):
+def test_the_command_prints_what_was_lost_and_exits_with_1_if_anything_was(monkeypatch):
     for problems, code in (([], 0), (["gone"], 1)):
         outcome = Outcome("kills", 2, problems)
         monkeypatch.setitem(
@@ -345,3 +339,18 @@ def test_a_run_whose_disk_is_full_goes_on_when_there_is_space():
 def test_two_runs_at_once_and_files_of_another_time_lose_nothing():
     assert together.campaign(1, "images@digits").problems == []
     assert clocks.campaign(1, "check").problems == []
+
+
+def test_a_campaign_that_does_not_end_is_lost_and_the_next_one_runs(monkeypatch):
+    def broken(cases):
+        raise RuntimeError("an undisturbed run fails")
+
+    monkeypatch.setitem(faults_main.CAMPAIGNS, "clocks", (broken, 3))
+    monkeypatch.setitem(faults_main.CAMPAIGNS, "kills", (lambda cases: Outcome("kills", cases, []), 50))
+    done = CliRunner().invoke(faults_main.main, ["--only", "clocks", "--only", "kills"])
+    assert done.exit_code == 1
+    assert done.stdout.splitlines()[1:] == [
+        "clocks (did not end)                                       0         0     0",
+        "kills                                                     50        50     0",
+    ]
+    assert "clocks: RuntimeError('an undisturbed run fails')" in done.stderr
