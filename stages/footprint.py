@@ -45,7 +45,7 @@ def main(params_file: Path, name: str, scheme: str, data: Path, models: Path, me
     prepared = prepare(torch.from_numpy(images[largest]), about["preparation"])
     devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
 
-    dense, _, _ = selection.select(models / scheme / values["prune"]["rounds"][0]["n"], 0, about)
+    dense, _, _ = selection.select(models / "dense", 0, about)
     network = inference.build(dense, about)
     unpruned = {"accuracy": inference.accuracy(network, images, labels, about)}
     footprint, latency, quantised = [], [], []

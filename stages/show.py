@@ -35,7 +35,7 @@ def main(params_file: Path, metrics: Path) -> None:
                 f"{study:<10}{row['scheme']:<16}{row['density']:>8.1%}{row['accuracy_mean']:>9.1%}{spread:<8}"
                 f"{row['final_accuracy_mean']:>11.1%}{row['early_stop_step_mean']:>12.0f}"
             )
-    for study in values["studies"]:
+    for study in values["studies"] if "original" in values["prune"]["schemes"] else ():
         density = files.read_json(metrics / study / "report.json")["winning_density"]
         found = "none" if density is None else f"{density:.1%} of the weights"
         click.echo(f"Sparsest winning ticket of {study}: {found} (not worse and not later than dense).")

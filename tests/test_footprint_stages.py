@@ -1,6 +1,7 @@
 """The stages footprint and export, on a toy that was pruned twice."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,8 @@ import yaml
 from click.testing import CliRunner
 
 from prunet.base import dataset, files
-from prunet.deployment import compact, inference
+from prunet.deployment import compact, costs, inference
+from prunet.networks import models
 from prunet.pruning import tickets
 from prunet.training.cells import Study
 from stages import export, footprint
@@ -69,6 +71,33 @@ def test_every_round_has_a_row_and_a_ticket_shrinks_with_its_density(folder):
         best = table[[f"ms_best_{batch}", f"best_{batch}"]]
         assert (best[f"ms_best_{batch}"] > 0).all()
         assert set(best[f"best_{batch}"]) <= {"shrunk", "sparse"}
+
+
+def test_parameters_are_counted_without_the_running_statistics_of_norms():
+    model = models.MODELS["resnet-20"]((3, 32, 32), 10)
+    weights = {name: tensor.numpy() for name, tensor in models.initial_weights(model, 0, "he").items()}
+    masks = {name: np.ones(weights[name].shape, bool) for name in models.prunable(model)}
+    masks["conv1.weight"][:, 0, 0, 0] = False
+    preparation = {"stored": 32, "side": 32, "shape": [3, 32, 32], "mean": 0.0, "std": 1.0}
+    about = {"study": "toy", "model": "resnet-20", "class_names": [*"abcdefghij"], "faces": None}
+    about |= {"preparation": preparation, "round": "01", "density": 0.99}
+    small = inference.build(weights, about)
+    row = costs.standing((weights, masks, about), inference.build(weights, about), small)
+    assert (row["parameters"], row["parameters_shrunk"]) == (269_722 - 16, 269_722)
+
+
+def test_the_dense_network_is_the_one_that_was_trained_once(folder, tmp_path):
+    """Round 0 of `trained`, of which this is a copy, was trained twice."""
+    shutil.copytree(folder / "models" / "original", tmp_path / "original")
+    weights, masks = tickets.load_network(folder / "models" / "dense")
+    result = files.read_json(folder / "models" / "dense" / "result.json")
+    nothing = {name: np.zeros_like(values) for name, values in weights.items()}
+    tickets.save_cell(tmp_path / "dense", nothing, masks, result)
+    run(folder, footprint, "--scheme", "original", folder / "data", tmp_path, tmp_path / "metrics")
+    chance = np.mean(toys.data()["labels"][toys.data()["split"] == 2] == 0)
+    assert pd.read_csv(tmp_path / "metrics" / "quantised.csv")["accuracy_dense"].tolist() == pytest.approx(
+        [chance] * 9, abs=1e-6
+    )
 
 
 def test_every_form_is_timed_on_every_batch(folder):

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from click.testing import CliRunner
 from PIL import Image
 
@@ -75,6 +76,14 @@ def test_the_table_shows_the_dense_network_and_every_scheme_of_the_reported_roun
     assert (
         "digits: At batch 1 sparse execution is faster than dense from 50% of the weights on" in done.stdout
     )
+
+    values = yaml.safe_load(Path(PARAMS).read_text())
+    values["prune"] |= {"schemes": ["trained"], "chain": "trained"}
+    values["report"]["scheme"] = values["export"]["scheme"] = "trained"
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
+    done = run(show.main, "--params", tmp_path / "params.yaml", tmp_path)
+    assert done.exit_code == 0, done.output
+    assert "winning ticket" not in done.stdout  # without the tickets there is none to look for
 
 
 def test_the_table_of_a_run_that_has_not_ended_says_what_is_missing(tmp_path):

@@ -55,7 +55,7 @@ def standing(ticket: Ticket, masked: nn.Module, small: nn.Module) -> Row:
         | sizes(weights, masks)
         | {
             "bytes_ticket": len(compact.dumps(weights, masks, about)),
-            "parameters": sum(values.size for values in weights.values()) - gone,
+            "parameters": sum(parameter.numel() for parameter in masked.parameters()) - gone,
             "parameters_shrunk": sum(parameter.numel() for parameter in small.parameters()),
             "macs_dense": counted["macs_dense"],
             "macs_effective": counted["macs_effective"],

@@ -14,6 +14,7 @@ from torch import Tensor
 
 DENSE = ("dense", "numpy")  # the unpruned network, in PyTorch and with NumPy's cheaper calls
 BLOCK_SECONDS = 0.002  # that a form runs before it is the next one's turn
+LEAST = 5  # times of a form: the quartiles of fewer say nothing
 SLOW_SECONDS = 0.05  # a call that takes longer fills the caches in a small part of its time
 
 
@@ -27,7 +28,7 @@ def measure(
     Args:
         forms: {name: a network in evaluation mode}, all of the same outputs.
         batches: images (B, C, H, W), each of another size B.
-        seconds: to spend on each form and batch; each runs at least once.
+        seconds: to spend on each form and batch; each is measured at least `LEAST` times.
 
     Returns:
         A row for each batch and form: `form`, `batch` (images), `threads`, `repeats`, `ms_median`, `ms_low`
@@ -57,7 +58,7 @@ def _row(form: str, batch: int, times: list[float]) -> dict[str, Any]:
 
 def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
     """Return lower quartile, median and upper quartile, interpolated between neighbours."""
-    low, median, high = statistics.quantiles([*values] * (2 if len(values) == 1 else 1), method="inclusive")
+    low, median, high = statistics.quantiles(values, method="inclusive")
     return low, median, high
 
 
@@ -66,15 +67,16 @@ def alternate(
 ) -> dict[str, list[float]]:
     """Return the times (s) of `form(argument)`, the forms taking turns until each had about `seconds`.
 
-    A turn is a block of calls: at work a network finds its own weights in the caches, not another's. The
-    first call of a block does not count, for it finds the other's; if it takes `SLOW_SECONDS`, no matter.
+    Each is measured `LEAST` times or more. A turn is a block of calls: at work a network finds its own
+    weights in the caches, not another's. The first call of a block does not count, for it finds the other's;
+    if it takes `SLOW_SECONDS`, no matter.
     """
     times: dict[str, list[float]] = {name: [] for name in forms}
     with _no_garbage_collection(), threadpool_limits(torch.get_num_threads(), user_api="blas"):
         # First of all what is slow for the first time.
         slow = {name: _seconds(form, argument) > SLOW_SECONDS for name, form in forms.items()}
         end = perf_counter() + seconds * len(forms)
-        while not times[next(iter(forms))] or perf_counter() < end:
+        while len(times[next(iter(forms))]) < LEAST or perf_counter() < end:
             for name, form in forms.items():
                 if not slow[name]:
                     _seconds(form, argument)

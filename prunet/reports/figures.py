@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from prunet.reports.canvas import STYLE, WIDTH, column, density_axes, legend, line, shades
@@ -29,6 +29,7 @@ LOOKS: dict[str, dict[str, Any]] = {
     "rigl": {"color": "#7B3294", "linestyle": (0, (8, 2)), "marker": "d"},
     "sparse-momentum": {"color": "#B8860B", "linestyle": (0, (3, 2, 1, 2)), "marker": "P"},
 }
+NAMED = 12  # layers that a legend has room for
 LABELS = {
     "original": "original (ticket)",
     "rewind": "rewound weights",
@@ -97,10 +98,14 @@ def layer_densities(table: pd.DataFrame, title: str) -> Figure:
     figure, axes = column(title)
     layers = [column for column in table.columns if column != "round"]
     widths = np.linspace(5, 1, len(layers))  # thick to thin: lines that coincide stay visible
+    every = -(-len(layers) // NAMED)
+    named = {*layers[::every], layers[-1]}  # the others lie between them: the shades are in order
     for layer, width, color in zip(layers, widths, shades(len(layers)), strict=True):
-        axes.plot(table["round"].astype(int), table[layer], color=color, linewidth=width, label=_short(layer))
+        label = _short(layer) if layer in named else None
+        axes.plot(table["round"].astype(int), table[layer], color=color, linewidth=width, label=label)
     axes.set(xlabel="round", ylabel="density of the layer", yscale="log")
-    axes.yaxis.set_major_locator(FixedLocator([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1]))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_locator(FixedLocator([0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1]))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.yaxis.set_minor_locator(NullLocator())
     return legend(figure, axes)
@@ -136,4 +141,4 @@ def _schemes(table: pd.DataFrame) -> list[str]:
 
 def _short(layer: str) -> str:
     """Name a layer as a reader knows it: `features.conv2a.conv.weight` is `conv2a`."""
-    return layer.removeprefix("features.").split(".")[0]
+    return layer.removeprefix("features.").removesuffix(".weight").removesuffix(".conv")
