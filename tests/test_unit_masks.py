@@ -71,16 +71,30 @@ def test_rows_of_a_unit_live_and_die_together():
     """Pairs (i, i + 2) of `pairs`; `first` and `second` share three units, of which `second` lacks one."""
     weights = {
         "pairs": rows(9, 1, 2, 8),  # pairs 0: mean 5.5; 1: mean 4.5
-        "first": rows(1, 5, 3),
-        "second": rows(7, 9, 0.5),  # unit 2: 5; unit 0: 5; a row that cannot be removed
+        "first": rows(1, 3, 5),  # mean 3
+        "second": rows(7, 1, 0.5),  # unit 2; unit 0 (mean 4); a row that cannot be removed
         "output": rows(0.1, 0.2),
     }
     groups = {
         "a": {"pairs": [0, 1, 0, 1]},
-        "b": {"first": [0, 1, 2], "second": [2, 0, -1]},  # means: 0: (1 + 9) / 2; 1: 5; 2: (3 + 7) / 2
+        "b": {"first": [0, 1, 2], "second": [2, 0, -1]},  # 0: (1/3 + 1/4) / 2; 1: 1; 2: (5/3 + 7/4) / 2
     }
     after = pruned(weights, model=coupled(groups), criterion="unit-l2", rate=0.5)
-    assert left(after) == {"pairs": [0, 2], "first": [2], "second": [0, 2], "output": [0, 1]}  # of 5, 5, 5
+    assert left(after) == {"pairs": [0, 2], "first": [2], "second": [0, 2], "output": [0, 1]}
+
+
+@pytest.mark.parametrize("criterion", ["unit-l2", "filter-l1", "filter-l2", "geometric-median"])
+@pytest.mark.parametrize("scope", ["layer", "global"])
+def test_the_size_of_a_layers_weights_decides_nothing_in_a_residual_sum(criterion, scope):
+    """Where maps double, rows get longer: units that begin there would else outlive all earlier ones."""
+    rng = np.random.default_rng(0)
+    early, late = (rng.normal(size=(1, n, 4, 3, 3)).astype(np.float32) for n in (8, 16))
+    model = coupled({"sum": {"early": range(8), "late": range(16)}})
+    asked = {"model": model, "criterion": criterion, "scope": scope, "rate": 0.5}
+    after = pruned({"early": early, "late": late}, **asked)
+    scaled = pruned({"early": early / 16, "late": late * 4}, **asked)
+    assert all((after[name] == scaled[name]).all() for name in after)
+    assert 2 <= after["early"][0].reshape(8, -1).all(1).sum() <= 6
 
 
 @pytest.mark.parametrize("scope", ["layer", "global"])
@@ -105,7 +119,7 @@ def test_exactly_the_rounded_share_of_the_surviving_units_goes_round_after_round
             units = [total, 0]
 
 
-def test_global_scope_compares_groups_by_their_means():
+def test_global_scope_compares_layers_by_their_means():
     weights = {"large": rows(100, 500, 600), "small": rows(0.7, 1, 1.3)}
     groups = {name: {name: [0, 1, 2]} for name in weights}
     after = pruned(weights, model=coupled(groups), criterion="unit-l2", scope="global", rate=2 / 6)

@@ -55,10 +55,8 @@ def prune_units(
     scores, alive, kept = {}, {}, {}
     for group, layers in groups.items():
         if any(name in by_row for name in layers):
-            compared = (
-                scope == "global" and criterion != "batchnorm-scale"
-            )  # whose scales are compared as such
-            scores[group], alive[group] = score_units(layers, by_row, evidence.masks, compared)
+            relative = criterion != "batchnorm-scale"  # whose scales are compared as such
+            scores[group], alive[group] = score_units(layers, by_row, evidence.masks, relative)
             best = best_units(layers, scores[group], alive[group]) if least else []
             scores[group][best] = np.inf
             kept[group] = len(best)
@@ -75,21 +73,21 @@ def score_units(
 ) -> tuple[Scores, NDArray[np.bool_]]:
     """Return the scores (n,) of the units of a group, and which survive (n,).
 
-    A unit's score is the mean over its surviving rows in all layers of the group. If `relative`, it is
-    divided by the group's mean: in one ranking, layers with many or with larger weights would lose none.
+    A unit's score is the mean over its surviving rows in all layers of the group. If `relative`, a row's is
+    divided by its layer's mean first: else layers with longer rows would lose none, and those of a residual
+    sum with short ones, before its maps are doubled, all.
     """
     count = max(int(ids.max()) for ids in layers.values()) + 1
     total, rows = np.zeros(count), np.zeros(count)
     for name, ids in layers.items():
         if name in by_row:
             there = (ids >= 0) & masks[name].reshape(len(ids), -1).any(1)
-            total += np.bincount(ids[there], by_row[name][there], count)
+            row_scores = by_row[name][there].astype(np.float64)
+            if relative and row_scores.any():
+                row_scores /= row_scores.mean()
+            total += np.bincount(ids[there], row_scores, count)
             rows += np.bincount(ids[there], minlength=count)
-    alive = rows > 0
-    mean = total / np.maximum(rows, 1)
-    if relative and mean[alive].any():
-        mean = mean / mean[alive].mean()
-    return mean, alive
+    return total / np.maximum(rows, 1), rows > 0
 
 
 def best_units(layers: Rows, scores: Scores, alive: NDArray[np.bool_]) -> list[int]:
