@@ -21,3 +21,8 @@ def real_data() -> Callable[[str], Path]:
         pytest.skip(f"no {name}: set PRUNET_DATA to a folder that holds {name}")
 
     return find
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the file that takes longest, so that another worker does the others meanwhile."""
+    items.sort(key=lambda item: item.path.name != "test_pipeline.py")
