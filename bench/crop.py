@@ -13,11 +13,11 @@ from PIL import Image
 
 from bench import machine
 from bench.machine import Found
-from prunet.base.decoding import load_rgb
 from prunet.base.processes import cores
-from prunet.faces import cropping
-from prunet.portraits.people import invent_people
-from prunet.portraits.photos import photo_of_one
+from prunet.data.decoding import load_rgb
+from prunet.data.faces import cropping
+from prunet.data.sample.people import invent_people
+from prunet.data.sample.photos import photo_of_one
 
 HOW: dict[str, Any] = {
     "margin": 0.2,

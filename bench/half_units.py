@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from prunet.deployment.shrinking import shrink
-from prunet.footprint.operations import operations
-from prunet.networks.inputs import Shape
-from prunet.networks.models import MODELS, initial_weights
-from prunet.networks.units import coupled, dependents
+from prunet.deployment.operations import operations
+from prunet.graph.shrinking import shrink
+from prunet.graph.units import coupled, dependents
+from prunet.models.built_in import MODELS, initial_weights
+from prunet.models.inputs import Shape
 from prunet.pruning.masks import Masks
 
 USUAL: dict[str, tuple[Shape, int]] = {  # images and classes that each is known for

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from bench import machine
 from bench.machine import Found
-from prunet.deployment.shrinking import shrink
+from prunet.deployment import latency
+from prunet.deployment.operations import operations
 from prunet.deployment.sparse import sparsify
-from prunet.footprint import latency
-from prunet.footprint.operations import operations
-from prunet.networks import models
+from prunet.graph.shrinking import shrink
+from prunet.models import built_in as models
 from prunet.pruning.masks import Masks, remove_lowest
 
 DIGITS = (1, 28, 28)

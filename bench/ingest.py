@@ -17,9 +17,9 @@ from PIL import Image
 from bench import machine
 from bench.machine import Found
 from faults.apart import apart
-from prunet.faces.bodies import Limits
-from prunet.faces.fetching import fetch_all
-from prunet.faces.store import Store
+from prunet.data.fetching.bodies import Limits
+from prunet.data.fetching.concurrency import fetch_all
+from prunet.data.fetching.store import Store
 
 LIMITS = Limits(timeout=30, retries=0, max_bytes=1_000_000, max_pixels=1_000_000, recheck=False)
 

@@ -10,9 +10,9 @@ import torch
 
 from bench import machine, plain_loop, prunet_loop
 from bench.machine import Found
-from prunet.base.dataset import SPLITS
 from prunet.base.processes import cores
-from prunet.networks import models
+from prunet.data.dataset import SPLITS
+from prunet.models import built_in as models
 from prunet.training import batches, training
 
 SHAPE = (1, 28, 28)

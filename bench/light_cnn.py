@@ -8,7 +8,7 @@ import torch
 from bench import machine, prunet_loop
 from bench.machine import Found
 from prunet.base.processes import cores
-from prunet.networks import models
+from prunet.models import built_in as models
 from prunet.training import batches
 
 CLASSES = 7

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bench import machine
 from prunet.base import files
-from prunet.networks import models
+from prunet.models import built_in as models
 from prunet.training import batches, gradients, training, workers
 from prunet.training.checkpoints import Checkpoint
 from prunet.training.vectors import Stack

@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 from tqdm import tqdm
 
 from faults.outcomes import Outcome
-from prunet.base import dataset
-from prunet.reports import summary
+from prunet.analysis import summary
+from prunet.data import dataset
 from stages import plot, prune, retrain, summarize, train
 
 ROOT = Path(__file__).parent.parent

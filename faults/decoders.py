@@ -18,8 +18,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from faults.outcomes import Outcome
-from prunet.base.decoding import Rejection, load_rgb, verify
 from prunet.base.errors import InputError
+from prunet.data.decoding import Rejection, load_rgb, verify
 
 SECONDS = 20  # that one image may take, on a busy machine
 GROWTH = 64 * 2**20  # bytes of memory that all images together may leave behind

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from prunet import params
 from prunet.base import files
+from prunet.config import params
 
 
 @click.command()

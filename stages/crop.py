@@ -11,7 +11,8 @@ from tqdm import tqdm
 from prunet.base.errors import InputError
 from prunet.base.files import replacing, write_json, write_rows
 from prunet.base.options import UNDERSCORES
-from prunet.faces import cropping, detection, quality, scraping
+from prunet.data.faces import cropping, detection
+from prunet.data.listing import quality, scraping
 
 
 @click.command(context_settings=UNDERSCORES)

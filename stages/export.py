@@ -4,9 +4,10 @@ from pathlib import Path
 
 import click
 
-from prunet import params
-from prunet.base import dataset, files
+from prunet.base import files
 from prunet.base.options import PARAMS, STUDY
+from prunet.config import params
+from prunet.data import dataset
 from prunet.pruning.schemes import SCHEMES
 
 

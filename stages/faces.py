@@ -5,11 +5,13 @@ from pathlib import Path
 import click
 import numpy as np
 
-from prunet.base import dataset
 from prunet.base.errors import InputError
 from prunet.base.files import write_json
 from prunet.base.options import UNDERSCORES
-from prunet.faces import detection, quality, splitting
+from prunet.data import dataset
+from prunet.data.faces import detection
+from prunet.data.listing import quality
+from prunet.data.sets import people as splitting
 
 
 @click.command(context_settings=UNDERSCORES)

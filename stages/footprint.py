@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from prunet import params
-from prunet.base import dataset
 from prunet.base.options import PARAMS, STUDY
+from prunet.config import params
+from prunet.data import dataset
 from prunet.pruning.schemes import SCHEMES
 
 
@@ -29,8 +29,8 @@ def main(params_file: Path, name: str, scheme: str, data: Path, models: Path, me
     """
     import torch
 
+    from prunet.analysis import summary
     from prunet.deployment import costs, inference, selection
-    from prunet.reports import summary
     from prunet.training import streams
     from prunet.training.batches import prepare
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
+from prunet.analysis import canvas, figures
 from prunet.base import files
-from prunet.base.decoding import load_rgb
-from prunet.reports import canvas, figures
+from prunet.data.decoding import load_rgb
 
 PEOPLE, PHOTOS, IMAGES = 10, 3, 8  # rows of the people's sheet, rows of the strip, images of a person
 

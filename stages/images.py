@@ -5,13 +5,13 @@ from typing import Any
 
 import click
 
-from prunet import params
-from prunet.base import dataset
 from prunet.base.errors import InputError
 from prunet.base.options import PARAMS, STUDY
-from prunet.images.folder import folder
-from prunet.images.optdigits import optdigits
-from prunet.images.published import TORCHVISION, published
+from prunet.config import params
+from prunet.data import dataset
+from prunet.data.sets.folder import folder
+from prunet.data.sets.optdigits import optdigits
+from prunet.data.sets.published import TORCHVISION, published
 
 
 @click.command()

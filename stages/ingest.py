@@ -10,10 +10,11 @@ import click
 from prunet.base.errors import InputError
 from prunet.base.files import replacing, write_json, write_rows
 from prunet.base.options import UNDERSCORES
-from prunet.faces import conflicts, report, scraping
-from prunet.faces.bodies import Limits
-from prunet.faces.fetching import fetch_all
-from prunet.faces.store import Store, key
+from prunet.data.fetching import conflicts, report
+from prunet.data.fetching.bodies import Limits
+from prunet.data.fetching.concurrency import fetch_all
+from prunet.data.fetching.store import Store, key
+from prunet.data.listing import scraping
 
 
 @click.command(context_settings=UNDERSCORES)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
+from prunet.analysis import canvas, figures, footprint_figures, summary
 from prunet.base import files
-from prunet.reports import canvas, figures, footprint_figures, summary
 
 # What the figures need of each table.
 SUMMARY = ("scheme", "round", "density", "accuracy_mean", "early_stop_step_mean")

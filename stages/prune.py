@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from prunet.base import dataset
 from prunet.base.errors import InputError
 from prunet.base.options import PARAMS, STUDY, UNDERSCORES
 from prunet.base.processes import run_and_leave
 from prunet.base.seeds import derive
-from prunet.pruning import tickets
+from prunet.cells import storage as tickets
+from prunet.data import dataset
 from prunet.pruning.criteria import CRITERIA
 from prunet.pruning.masks import LEAST, Weights
 from prunet.pruning.rounds import Model, Networks, prune
@@ -97,7 +97,7 @@ def main(
 
     @cache
     def model() -> Model:
-        from prunet import params
+        from prunet.config import params
         from prunet.training import evidence
         from prunet.training.cells import Study
 

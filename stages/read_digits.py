@@ -7,10 +7,10 @@ from typing import Any
 import click
 import numpy as np
 
-from prunet.base.decoding import Rejection
 from prunet.base.errors import InputError
 from prunet.base.files import write_json, write_rows
 from prunet.base.processes import run_and_leave
+from prunet.data.decoding import Rejection
 from prunet.deployment import compact
 from prunet.recognition import digits, pictures
 from prunet.recognition.options import CSV, JSON

@@ -11,8 +11,8 @@ import numpy as np
 from prunet.base.errors import InputError
 from prunet.base.files import replacing, write_json, write_rows
 from prunet.base.processes import run_and_leave
+from prunet.data.faces import detection
 from prunet.deployment import compact
-from prunet.faces import detection
 from prunet.recognition import faces, pictures
 from prunet.recognition.options import CSV, JSON
 from prunet.recognition.tables import table

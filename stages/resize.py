@@ -9,11 +9,12 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from prunet.base.decoding import load_rgb
 from prunet.base.errors import InputError
 from prunet.base.files import read_rows, replacing, write_json, write_rows
 from prunet.base.options import UNDERSCORES
-from prunet.faces import gray, quality
+from prunet.data.decoding import load_rgb
+from prunet.data.faces import gray
+from prunet.data.listing import quality
 
 
 @click.command(context_settings=UNDERSCORES)

@@ -6,12 +6,13 @@ from pathlib import Path
 import click
 import numpy as np
 
-from prunet import params
-from prunet.base import dataset, files
+from prunet.base import files
 from prunet.base.options import PARAMS, STUDY, UNFINISHED
 from prunet.base.processes import run_and_leave
 from prunet.base.seeds import derive
-from prunet.pruning import tickets
+from prunet.cells import storage as tickets
+from prunet.config import params
+from prunet.data import dataset
 from prunet.pruning.schemes import DENSE_AT_ROUND_0, SCHEMES, SPARSE, UNDER_THE_ROUNDS_MASK, Sources
 
 

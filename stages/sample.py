@@ -10,8 +10,8 @@ import numpy as np
 from tqdm import tqdm
 
 from prunet.base.files import replacing, write_rows
-from prunet.portraits.people import Person, invent_people
-from prunet.portraits.photos import Photo, near_duplicate, photo_of_nobody, photo_of_one, photo_of_two
+from prunet.data.sample.people import Person, invent_people
+from prunet.data.sample.photos import Photo, near_duplicate, photo_of_nobody, photo_of_one, photo_of_two
 
 # What a list gathered on the web holds besides good photos: rows in the whole list. Then there are three
 # broken ones: a file that is not there, a text named .jpg, half a JPEG.

@@ -5,11 +5,11 @@ from pathlib import Path
 import click
 import pandas as pd
 
-from prunet import params
+from prunet.analysis import summary
 from prunet.base import files
 from prunet.base.options import PARAMS
-from prunet.footprint import latency
-from prunet.reports import summary
+from prunet.config import params
+from prunet.deployment import latency
 
 HEADER = f"{'study':<10}{'scheme':<16}{'density':>8}{'accuracy':>17}{'last step':>11}{'early stop':>12}"
 

@@ -5,11 +5,12 @@ from pathlib import Path
 import click
 import pandas as pd
 
-from prunet import params
-from prunet.base import dataset, files
+from prunet.base import files
 from prunet.base.options import PARAMS, STUDY, UNFINISHED
 from prunet.base.processes import run_and_leave
-from prunet.pruning import tickets
+from prunet.cells import storage as tickets
+from prunet.config import params
+from prunet.data import dataset
 from prunet.pruning.course import Course
 
 
@@ -36,8 +37,7 @@ def main(
 
     Writes METRICS, a CSV of the loss and error barriers by round, and to PLOTS the paths and the figure.
     """
-    from prunet import stability
-    from prunet.reports import canvas, figures, summary
+    from prunet.analysis import canvas, figures, stability, summary
     from prunet.training.cells import Study
 
     values = params.load(params_file)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from prunet import params
+from prunet.analysis import comparisons, summary
 from prunet.base import files
 from prunet.base.options import PARAMS
-from prunet.pruning import results
-from prunet.reports import comparisons, summary
+from prunet.cells import results
+from prunet.config import params
 
 
 @click.command()

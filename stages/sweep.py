@@ -5,12 +5,13 @@ from pathlib import Path
 
 import click
 
-from prunet import params
-from prunet.base import dataset, files
+from prunet.base import files
 from prunet.base.options import PARAMS, STUDY
 from prunet.base.processes import run_and_leave
 from prunet.base.seeds import derive
-from prunet.pruning import tickets
+from prunet.cells import storage as tickets
+from prunet.config import params
+from prunet.data import dataset
 from prunet.pruning.rounds import Networks
 
 
@@ -30,9 +31,8 @@ def main(
     DATA is the study's dataset file, INIT holds the weights at step 0. Writes METRICS (a CSV: accuracy over
     replicates and bytes of the compact file, by criterion and sparsity), and to PLOTS the two figures.
     """
-    from prunet import sweep
+    from prunet.analysis import canvas, summary, sweep, sweep_figures
     from prunet.deployment import compact, selection
-    from prunet.reports import canvas, summary, sweep_figures
     from prunet.training import evidence
     from prunet.training.cells import Study
 

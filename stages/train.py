@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from prunet import params
-from prunet.base import dataset
 from prunet.base.options import PARAMS, STUDY, UNFINISHED
 from prunet.base.processes import run_and_leave
-from prunet.pruning import tickets
+from prunet.cells import storage as tickets
+from prunet.config import params
+from prunet.data import dataset
 
 
 @click.command()

@@ -5,9 +5,9 @@ import socket
 
 import pytest
 
-from prunet.base.decoding import Rejection
-from prunet.faces.addresses import Refused, is_public, public_socket
-from prunet.faces.downloading import download, open_session
+from prunet.data.decoding import Rejection
+from prunet.data.fetching.addresses import Refused, is_public, public_socket
+from prunet.data.fetching.downloading import download, open_session
 from tests.servers import body, redirect, serving
 
 THIS_MACHINE = (
@@ -143,7 +143,7 @@ def test_a_name_server_that_changes_its_mind_wins_nothing(monkeypatch):
 
 @pytest.mark.parametrize("target", ["http://127.0.0.2:{}/b", "//127.0.0.2:{}/b", "http://[::1]:{}/b"])
 def test_a_redirect_to_this_machine_is_not_followed(monkeypatch, target):
-    monkeypatch.setattr("prunet.faces.addresses.is_public", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr("prunet.data.fetching.addresses.is_public", lambda address: address == "127.0.0.1")
     answers = {"/b": body(b"secret")}
     with serving(answers) as server, serving({}) as inner:
         server.answers |= {"/a": redirect(target.format(inner.server_port)), "/c": body(b"photo")}

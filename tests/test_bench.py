@@ -14,8 +14,8 @@ from click.testing import CliRunner
 
 from bench import __main__ as bench
 from bench import default_run, lenet, light_cnn, machine, plain_loop, prunet_loop
-from prunet.base import dataset
-from prunet.networks import models
+from prunet.data import dataset
+from prunet.models import built_in as models
 from prunet.training import batches, training
 from prunet.training.checkpoints import Checkpoint
 from tests import toys

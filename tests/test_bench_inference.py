@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from bench import inference, machine
-from prunet.networks import models
+from prunet.models import built_in as models
 from tests import toys  # noqa: F401 (one thread)
 
 SHAPE = (1, 16, 16)

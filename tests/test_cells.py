@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from prunet.base.errors import InputError
-from prunet.networks.models import initial_weights
+from prunet.models.built_in import initial_weights
 from prunet.pruning.course import Course
 from prunet.pruning.masks import density
 from prunet.training.cells import Study

@@ -14,8 +14,8 @@ from torch import nn
 
 from prunet.base.errors import InputError
 from prunet.deployment import coding, compact, inference
-from prunet.footprint.sizes import sizes
-from prunet.networks import models
+from prunet.deployment.sizes import sizes
+from prunet.models import built_in as models
 
 LAWS = settings(deadline=None, derandomize=True, database=None)
 ABOUT = {

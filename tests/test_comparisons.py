@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from prunet.reports import comparisons
+from prunet.analysis import comparisons
 from tests.test_summary import RESULTS, cell
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from prunet.networks.models import MODELS
+from prunet.models.built_in import MODELS
 from prunet.pruning.course import Course
 from prunet.training import training
 from prunet.training.gradients import network

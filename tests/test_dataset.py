@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from prunet.base import dataset, tensors
+from prunet.base import tensors
 from prunet.base.errors import InputError
-from prunet.base.image_files import Files
+from prunet.data import dataset
+from prunet.data.image_files import Files
 
 
 def toy(count=6):

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from prunet.faces import detection
-from prunet.faces.detection import Face, choose, cut, detect, perceptual_hash, square
-from prunet.portraits.people import invent_people
-from prunet.portraits.photos import near_duplicate, photo_of_one
+from prunet.data.faces import detection
+from prunet.data.faces.detection import Face, choose, cut, detect, perceptual_hash, square
+from prunet.data.sample.people import invent_people
+from prunet.data.sample.photos import near_duplicate, photo_of_one
 
 
 def face(width, height, confidence=0.99, x=0.0):
@@ -20,7 +20,7 @@ def chosen(faces, min_confidence=0.9, min_size=24, keep="largest"):
 
 
 def test_importing_does_not_import_tensorflow():
-    code = "import sys, prunet.faces.detection; sys.exit('tensorflow' in sys.modules)"
+    code = "import sys, prunet.data.faces.detection; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

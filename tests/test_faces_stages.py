@@ -15,12 +15,13 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from prunet.base import dataset
 from prunet.base.errors import InputError
-from prunet.faces import cropping, detection, quality, scraping
-from prunet.faces.detection import Face
-from prunet.portraits.people import invent_people
-from prunet.portraits.photos import photo_of_nobody, photo_of_one
+from prunet.data import dataset
+from prunet.data.faces import cropping, detection
+from prunet.data.faces.detection import Face
+from prunet.data.listing import quality, scraping
+from prunet.data.sample.people import invent_people
+from prunet.data.sample.photos import photo_of_nobody, photo_of_one
 from stages import crop, faces, resize
 
 LABELS = ("boris", "ada")  # not in the order of the alphabet

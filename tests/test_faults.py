@@ -17,7 +17,7 @@ from faults import clocks, damage, decoders, disks, full_disk, kills, miniature,
 from faults.outcomes import Outcome
 from prunet.base import files, tensors
 from prunet.base.errors import InputError
-from prunet.pruning import tickets
+from prunet.cells import storage as tickets
 
 NO_DISK = disks.mountable()
 needs_disk = pytest.mark.skipif(bool(NO_DISK), reason=NO_DISK)

@@ -12,14 +12,14 @@ from contextlib import ExitStack
 
 import pytest
 
-from prunet.base.decoding import Rejection
 from prunet.base.errors import InputError
-from prunet.faces import fetching
-from prunet.faces.bodies import Limits, read_local
-from prunet.faces.downloading import Passing, download, open_session
-from prunet.faces.fetching import fetch_all
-from prunet.faces.store import Store
-from prunet.faces.turns import Task, Turns
+from prunet.data.decoding import Rejection
+from prunet.data.fetching import concurrency as fetching
+from prunet.data.fetching.bodies import Limits, read_local
+from prunet.data.fetching.concurrency import fetch_all
+from prunet.data.fetching.downloading import Passing, download, open_session
+from prunet.data.fetching.store import Store
+from prunet.data.fetching.turns import Task, Turns
 from tests.servers import (
     body,
     drip,

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from prunet.analysis import canvas, figures, footprint_figures, summary
 from prunet.pruning import schemes
-from prunet.reports import canvas, figures, footprint_figures, summary
 from tests.test_summary import RESULTS
 
 TABLE = summary.summarize(RESULTS)

@@ -9,10 +9,11 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from prunet.base import dataset, files
+from prunet.base import files
+from prunet.cells import storage as tickets
+from prunet.data import dataset
 from prunet.deployment import compact, costs, inference
-from prunet.networks import models
-from prunet.pruning import tickets
+from prunet.models import built_in as models
 from prunet.training.cells import Study
 from stages import export, footprint
 from tests import toys

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from prunet.networks.models import MODELS, initial_weights
-from prunet.networks.resnets import Block
+from prunet.models.built_in import MODELS, initial_weights
+from prunet.models.resnets import Block
 from prunet.training import evaluation
 from prunet.training.gradients import differentiated, fully_connected, network
 from prunet.training.optimizers import OPTIMIZERS

@@ -1,6 +1,6 @@
 import numpy as np
 
-from prunet.faces.gray import (
+from prunet.data.faces.gray import (
     CELL,
     COLUMNS,
     PAPER,

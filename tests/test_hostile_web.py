@@ -3,8 +3,8 @@
 import pytest
 
 from faults import hostile_pictures, hostile_server, hostile_web
-from prunet.base.decoding import Rejection, verify
-from prunet.faces.scraping import STATUSES
+from prunet.data.decoding import Rejection, verify
+from prunet.data.listing.scraping import STATUSES
 
 KINDS = 86
 

@@ -17,9 +17,9 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from prunet.base import decoding
-from prunet.faces.scraping import STATUSES
-from prunet.faces.store import key
+from prunet.data import decoding
+from prunet.data.fetching.store import key
+from prunet.data.listing.scraping import STATUSES
 from stages.ingest import main
 from tests.servers import body, drip, hang, in_turn, redirect, serving, status
 

@@ -2,9 +2,10 @@
 
 import pytest
 
-from prunet.faces import conflicts, report, scraping
-from prunet.faces.scraping import COLUMNS, STATUSES
-from prunet.faces.store import key
+from prunet.data.fetching import conflicts, report
+from prunet.data.fetching.store import key
+from prunet.data.listing import scraping
+from prunet.data.listing.scraping import COLUMNS, STATUSES
 
 
 def manifest(*rows):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info
 
-from prunet.footprint import latency
+from prunet.deployment import latency
 
 
 class Clock:

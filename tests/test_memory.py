@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from prunet.footprint.memory import forward_peak_bytes, parameter_bytes
-from prunet.networks.light_cnn import MaxFeatureMap
-from prunet.networks.models import MODELS
+from prunet.deployment.memory import forward_peak_bytes, parameter_bytes
+from prunet.models.built_in import MODELS
+from prunet.models.light_cnn import MaxFeatureMap
 
 
 def test_parameters_take_their_size_in_bytes():

@@ -6,9 +6,9 @@ from torch import fx, nn
 from torch.nn import functional
 
 from prunet.base.errors import InputError
-from prunet.networks.light_cnn import MaxFeatureMap, Residual
-from prunet.networks.models import DISTRIBUTIONS, MODELS, initial_weights, prunable
-from prunet.networks.resnets import Block, Shortcut
+from prunet.models.built_in import DISTRIBUTIONS, MODELS, initial_weights, prunable
+from prunet.models.light_cnn import MaxFeatureMap, Residual
+from prunet.models.resnets import Block, Shortcut
 
 # The smallest images that each takes.
 SMALLEST = {

@@ -11,10 +11,10 @@ import torch
 
 from prunet.base.errors import InputError
 from prunet.deployment import onnx_file
-from prunet.deployment.cutting import Place, Select
-from prunet.deployment.shrinking import shrink
-from prunet.networks import models
-from prunet.networks.resnets import Shortcut
+from prunet.graph.cutting import Place, Select
+from prunet.graph.shrinking import shrink
+from prunet.models import built_in as models
+from prunet.models.resnets import Shortcut
 from prunet.pruning.masks import remove_lowest
 from prunet.training import batches
 from tests.conftest import CHECKOUT

@@ -4,8 +4,8 @@ import torch
 from torch import nn
 
 from prunet.base.errors import InputError
-from prunet.footprint.operations import operations
-from prunet.networks.models import MODELS
+from prunet.deployment.operations import operations
+from prunet.models.built_in import MODELS
 
 
 def test_a_weight_takes_one_operation_at_each_position_of_the_output():

@@ -5,11 +5,11 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from prunet import params
 from prunet.base.errors import InputError
-from prunet.blocks.pruning import Prune
-from prunet.blocks.study import Study, Training
-from prunet.networks import models
+from prunet.config import params
+from prunet.config.pruning import Prune
+from prunet.config.study import Study, Training
+from prunet.models import built_in as models
 from prunet.pruning import masks
 from prunet.training import optimizers
 from stages import check

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from prunet import params
+from prunet.config import params
 
 ROOT = Path(__file__).parent.parent
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from prunet.portraits.geometry import Place, Pose, View, ellipsoid, look_at, project
-from prunet.portraits.lighting import Light, normals, shade
-from prunet.portraits.paint import blend
-from prunet.portraits.people import RANGES, STYLES, Looks, invent_people
-from prunet.portraits.photos import near_duplicate, photo_of_nobody, photo_of_one, photo_of_two
-from prunet.portraits.scenes import draw_scene
+from prunet.data.sample.geometry import Place, Pose, View, ellipsoid, look_at, project
+from prunet.data.sample.lighting import Light, normals, shade
+from prunet.data.sample.paint import blend
+from prunet.data.sample.people import RANGES, STYLES, Looks, invent_people
+from prunet.data.sample.photos import near_duplicate, photo_of_nobody, photo_of_one, photo_of_two
+from prunet.data.sample.scenes import draw_scene
 
 PEOPLE = invent_people(0)
 

@@ -11,11 +11,12 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from prunet import params
-from prunet.base import dataset
 from prunet.base.errors import InputError
-from prunet.faces import scraping, splitting
-from prunet.pruning import tickets
+from prunet.cells import storage as tickets
+from prunet.config import params
+from prunet.data import dataset
+from prunet.data.listing import scraping
+from prunet.data.sets import people as splitting
 from prunet.pruning.masks import remove_lowest
 from tests.toy_pruning import pruned
 

@@ -9,9 +9,9 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from prunet.base import dataset
 from prunet.base.seeds import derive
-from prunet.pruning import tickets
+from prunet.cells import storage as tickets
+from prunet.data import dataset
 from prunet.pruning.criteria import CRITERIA
 from prunet.pruning.masks import density
 from prunet.pruning.unit_criteria import UNIT_CRITERIA

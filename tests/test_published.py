@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from prunet.base import dataset
-from prunet.images.optdigits import optdigits
+from prunet.data import dataset
+from prunet.data.sets.optdigits import optdigits
 from stages import images as stage
 from tests.image_sets import prepare
 

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from prunet.base.errors import InputError
-from prunet.faces import quality, scraping
-from prunet.faces.quality import GRAY_COLUMNS, read_gray, read_manifest, report
+from prunet.data.listing import quality, scraping
+from prunet.data.listing.quality import GRAY_COLUMNS, read_gray, read_manifest, report
 
 GOOD = {
     **{"row": "7", "place": "3", "label": "ada", "image": "ada/1.png", "status": "ok", "detail": ""},

@@ -6,11 +6,11 @@ import pytest
 import torch
 from PIL import Image
 
-from prunet.base.dataset import SPLITS
+from prunet.data.dataset import SPLITS
+from prunet.data.sets import optdigits as optdigits_set
+from prunet.data.sets.published import published
 from prunet.deployment import compact, inference
-from prunet.images import optdigits as optdigits_set
-from prunet.images.published import published
-from prunet.networks import models
+from prunet.models import built_in as models
 from prunet.recognition import digits
 from prunet.training import batches, evaluation, gradients
 from stages import read_digits

@@ -9,12 +9,12 @@ import torch
 import yaml
 from PIL import Image
 
-from prunet.base import dataset
-from prunet.base.decoding import load_rgb
 from prunet.base.errors import InputError
+from prunet.data import dataset
+from prunet.data.decoding import load_rgb
+from prunet.data.faces import detection
 from prunet.deployment import compact, inference
-from prunet.faces import detection
-from prunet.networks import models
+from prunet.models import built_in as models
 from prunet.recognition import drawing, faces, pictures
 from prunet.recognition.tables import printable, table
 from prunet.recognition.thresholds import unknown_threshold

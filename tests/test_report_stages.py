@@ -9,8 +9,8 @@ import yaml
 from click.testing import CliRunner
 from PIL import Image
 
+from prunet.analysis import summary
 from prunet.base import files
-from prunet.reports import summary
 from stages import gallery, show
 from tests.test_summary import RESULTS, cell
 

@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from prunet.base.files import read_rows
-from prunet.portraits.people import STYLES, Person, invent_people
-from prunet.portraits.photos import Photo, photo_of_one
+from prunet.data.sample.people import STYLES, Person, invent_people
+from prunet.data.sample.photos import Photo, photo_of_one
 from stages import sample
 
 PHOTOS = 2

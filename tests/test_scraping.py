@@ -5,7 +5,15 @@ import os
 import pytest
 
 from prunet.base.errors import InputError
-from prunet.faces.scraping import STATUSES, count, label_problem, read_list, require_images, screen, settle
+from prunet.data.listing.scraping import (
+    STATUSES,
+    count,
+    label_problem,
+    read_list,
+    require_images,
+    screen,
+    settle,
+)
 
 
 def listed(tmp_path, text, encoding="utf-8"):

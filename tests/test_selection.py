@@ -3,8 +3,8 @@ import pytest
 import yaml
 
 from prunet.base.errors import InputError
+from prunet.cells import storage as tickets
 from prunet.deployment import inference, selection
-from prunet.pruning import tickets
 from prunet.training.cells import Study
 from tests import toys
 from tests.test_params import PARAMS

@@ -12,10 +12,10 @@ from torch.nn import functional
 
 from prunet.base.errors import InputError
 from prunet.deployment import inference
-from prunet.deployment.cutting import Select
-from prunet.deployment.shrinking import shrink
-from prunet.networks.light_cnn import MaxFeatureMap
-from prunet.networks.models import MODELS, prunable
+from prunet.graph.cutting import Select
+from prunet.graph.shrinking import shrink
+from prunet.models.built_in import MODELS, prunable
+from prunet.models.light_cnn import MaxFeatureMap
 
 SHAPES = {"lenet-300-100": (1, 8, 8), "light-cnn-9": (1, 32, 32), "resnet-20": (3, 8, 8)}
 LARGE = {

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from prunet.deployment.cutting import Place, Select
-from prunet.deployment.shrinking import shrink
-from prunet.networks.light_cnn import MaxFeatureMap
-from prunet.networks.resnets import Shortcut
+from prunet.graph.cutting import Place, Select
+from prunet.graph.shrinking import shrink
+from prunet.models.light_cnn import MaxFeatureMap
+from prunet.models.resnets import Shortcut
 from tests.test_shrinking import chain, count, difference, fill, prune
 from tests.test_units import Model
 

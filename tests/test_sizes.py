@@ -3,7 +3,7 @@ import gzip
 import numpy as np
 from safetensors.numpy import load, save
 
-from prunet.footprint.sizes import sizes
+from prunet.deployment.sizes import sizes
 
 WEIGHTS = {
     "w": np.array([[0.5, -1.5], [2.0, 0.25]], np.float32),

@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 from prunet.deployment import sparse
-from prunet.deployment.cutting import Select
-from prunet.deployment.shrinking import shrink
 from prunet.deployment.sparse import PRODUCTS, sparsify
-from prunet.networks import models
+from prunet.graph.cutting import Select
+from prunet.graph.shrinking import shrink
+from prunet.models import built_in as models
 from tests import toys  # noqa: F401 (one thread)
 from tests.test_shrinking_graphs import rows
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from prunet.base.errors import InputError
-from prunet.faces.splitting import LEFT_OUT, block_of, keep_together, side_of
+from prunet.data.sets.people import LEFT_OUT, block_of, keep_together, side_of
 
 TENTHS = (70, 20, 10)
 

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prunet import stability
-from prunet.reports import figures
+from prunet.analysis import figures, stability
 from prunet.training.cells import Study
 from tests import toys
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from prunet.base.dataset import SPLITS
 from prunet.base.errors import InputError
-from prunet.images.folder import folder
-from prunet.networks import models
+from prunet.data.dataset import SPLITS
+from prunet.data.sets.folder import folder
+from prunet.models import built_in as models
 from prunet.training import batches, evaluation, gradients, pixels, streams
 from tests.image_sets import tree
 

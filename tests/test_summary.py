@@ -3,7 +3,7 @@ import math
 import pandas as pd
 import pytest
 
-from prunet.reports import summary
+from prunet.analysis import summary
 
 
 def cell(density, *accuracies):

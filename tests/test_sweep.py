@@ -6,9 +6,9 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from prunet.base import dataset
-from prunet.pruning import tickets
-from prunet.reports import summary, sweep_figures
+from prunet.analysis import summary, sweep_figures
+from prunet.cells import storage as tickets
+from prunet.data import dataset
 from prunet.training.cells import Study
 from stages import sweep, train
 from tests import toys

@@ -3,7 +3,7 @@ import pytest
 
 from prunet.base import tensors
 from prunet.base.errors import InputError
-from prunet.pruning import tickets
+from prunet.cells import storage as tickets
 
 
 def toy(density=0.5, shape=(2, 30, 7)):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from prunet.base.errors import InputError
-from prunet.networks.models import MODELS
+from prunet.models.built_in import MODELS
 from prunet.training import evaluation
 from prunet.training.checkpoints import Checkpoint
 from prunet.training.gradients import network

@@ -8,8 +8,9 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from prunet.base import dataset, files
-from prunet.pruning import tickets
+from prunet.base import files
+from prunet.cells import storage as tickets
+from prunet.data import dataset
 from prunet.pruning.schemes import SCHEMES
 from stages import prune, retrain, stability, train
 from tests import toys

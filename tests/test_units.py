@@ -6,11 +6,11 @@ from torch.nn import functional
 
 from bench.half_units import without_half
 from prunet.base.errors import InputError
-from prunet.deployment.shrinking import shrink
-from prunet.networks.light_cnn import MaxFeatureMap
-from prunet.networks.models import MODELS, prunable
-from prunet.networks.resnets import Shortcut
-from prunet.networks.units import coupled, dependents, unread
+from prunet.graph.shrinking import shrink
+from prunet.graph.units import coupled, dependents, unread
+from prunet.models.built_in import MODELS, prunable
+from prunet.models.light_cnn import MaxFeatureMap
+from prunet.models.resnets import Shortcut
 from prunet.pruning.masks import density
 from tests import toys  # noqa: F401 (one thread)
 

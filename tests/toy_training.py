@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from prunet.networks.models import MODELS, initial_weights, prunable
+from prunet.models.built_in import MODELS, initial_weights, prunable
 from prunet.pruning.course import Course
 from prunet.training import training
 from prunet.training.batches import place

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from prunet.base.errors import InputError
-from prunet.base.workplaces import OCCUPIED, aside, workplace
+from prunet.base.scratch import OCCUPIED, aside, workplace
 
 FULL = "free some space and run it again"
 FORBIDDEN = "mend the permissions, or choose another place"

@@ -1,20 +1,28 @@
-"""Options that several stages share."""
+"""Command-line arguments that the stages share."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-# DVC spells `min_size` of params.yaml `--min_size`; a person types `--min-size`.
-UNDERSCORES = {"token_normalize_func": lambda name: name.replace("_", "-")}
+from prunet.base.files import read_json
 
-PARAMS = click.option(
-    "--params", "params_file", type=click.Path(path_type=Path), default="params.yaml", show_default=True
-)
-STUDY = click.option("--study", "name", required=True, help="A key of `studies` in the params file.")
-UNFINISHED = click.option(
-    "--unfinished",
+
+def _read(context: click.Context, parameter: click.Parameter, path: Path) -> Any:
+    return read_json(path)
+
+
+# The stage's own parameters, validated: a JSON file below data/params, written by the stage `check`.
+PARAMS = click.argument("params", type=click.Path(path_type=Path), callback=_read)
+CHECKPOINTS = click.option(
+    "--checkpoints",
     type=click.Path(path_type=Path),
-    default=".unfinished",
+    default=".checkpoints",
     show_default=True,
-    help="Folder for the checkpoints of a training that is not finished.",
+    help="Folder for the checkpoints of unfinished training, and for finished cells that can be reused.",
 )
+
+# Used until the stages read PARAMS.
+UNDERSCORES = {"token_normalize_func": lambda name: name.replace("_", "-")}
+STUDY = click.option("--study", "name", required=True, help="A key of `studies` in the params file.")
+UNFINISHED = CHECKPOINTS

@@ -20,7 +20,7 @@ from prunet.base.errors import InputError
 from prunet.base.files import replacing
 from prunet.deployment import coding
 from prunet.deployment.selection import Ticket
-from prunet.networks import models
+from prunet.models import built_in as models
 from prunet.pruning.masks import Masks, Weights
 
 MAX_WEIGHTS = 2**26  # of one network: what a small file from a stranger may make us allocate

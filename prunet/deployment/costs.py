@@ -8,14 +8,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from prunet.deployment import compact, inference
+from prunet.deployment import compact, inference, latency
+from prunet.deployment.memory import forward_peak_bytes, parameter_bytes
+from prunet.deployment.operations import LAYERS, operations
 from prunet.deployment.selection import Ticket
-from prunet.deployment.shrinking import shrink
+from prunet.deployment.sizes import sizes
 from prunet.deployment.sparse import UNCHANGED, sparsify
-from prunet.footprint import latency
-from prunet.footprint.memory import forward_peak_bytes, parameter_bytes
-from prunet.footprint.operations import LAYERS, operations
-from prunet.footprint.sizes import sizes
+from prunet.graph.shrinking import shrink
 
 WIDE = 64  # images: for more of them the same products are the quickest
 

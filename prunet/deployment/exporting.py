@@ -6,10 +6,10 @@ from typing import Any
 import torch
 
 from prunet.base import files
-from prunet.base.dataset import SPLITS
+from prunet.data.dataset import SPLITS
 from prunet.deployment import compact, inference, onnx_file
 from prunet.deployment.selection import Ticket
-from prunet.deployment.shrinking import shrink
+from prunet.graph.shrinking import shrink
 from prunet.pruning.masks import Weights
 from prunet.recognition.thresholds import unknown_threshold
 from prunet.training import batches, streams
@@ -24,7 +24,7 @@ def export(
         folder: exists and is empty.
         ticket: the network.
         dense: the tensors of the unpruned network, (*shape).
-        data: the dataset, as `prunet.base.dataset.load` returns it: validation images set the threshold
+        data: the dataset, as `prunet.data.dataset.load` returns it: validation images set the threshold
             below which an answer is "unknown", every form is run on the test images.
         bits: a weight in the quantised ticket's codebook, 1 to 8.
         known: share of the right answers on validation images that stay above the threshold, 0 to 1.

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from prunet.networks import models
+from prunet.models import built_in as models
 from prunet.pruning.masks import Weights
 from prunet.training import batches
 

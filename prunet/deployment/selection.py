@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from prunet import params
 from prunet.base.errors import InputError
-from prunet.blocks.data import Finding
-from prunet.pruning import results, tickets
+from prunet.cells import results
+from prunet.cells import storage as tickets
+from prunet.config import params
+from prunet.config.data import Finding
 from prunet.pruning.masks import Masks, Weights, density
 from prunet.training import batches
 
@@ -21,7 +22,7 @@ def about_study(values: dict[str, Any], name: str, data: dict[str, Any]) -> dict
     Args:
         values: of params.yaml.
         name: of the study.
-        data: its dataset, as `prunet.base.dataset.load` returns it.
+        data: its dataset, as `prunet.data.dataset.load` returns it.
 
     Returns:
         `study`, `model`, `class_names`, `preparation` (from `batches.preparation`) and `faces`: how faces

@@ -18,8 +18,8 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 from torch.nn import functional
 
-from prunet.deployment.cutting import Select
-from prunet.footprint import latency
+from prunet.deployment import latency
+from prunet.graph.cutting import Select
 
 CHOICE_SECONDS = 0.02  # to measure one form of one layer
 UNCHANGED = "torch"  # the layer as it was

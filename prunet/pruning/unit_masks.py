@@ -1,6 +1,6 @@
 """Whole units from the masks: rows that depend on one another live and die together.
 
-Groups of layers say which do: {group: {layer: (out,) ids}}, as `prunet.networks.units` finds them. Rows with
+Groups of layers say which do: {group: {layer: (out,) ids}}, as `prunet.graph.units` finds them. Rows with
 one id, in all layers of the group, are one unit: the pair that a max-feature-map compares, all that a
 residual sum adds up. An id may be missing in some layers; rows with id -1 stay. The output layer is in no
 group: its units are classes.

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from prunet.base.decoding import Rejection
 from prunet.base.errors import InputError
-from prunet.blocks.block import Count, Share
-from prunet.faces import detection, gray
+from prunet.config.block import Count, Share
+from prunet.data.decoding import Rejection
+from prunet.data.faces import detection, gray
 from prunet.recognition.pictures import Source, load_all
 from prunet.recognition.tables import printable
 

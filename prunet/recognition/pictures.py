@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from prunet.base.decoding import Rejection, load_rgb, verify
 from prunet.base.errors import InputError
+from prunet.data.decoding import Rejection, load_rgb, verify
 
 MAX_PIXELS = 100_000_000  # width x height, read from a picture's header before anything is decoded
 

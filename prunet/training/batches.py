@@ -12,8 +12,8 @@ import torch
 from torch import Generator, Tensor
 from tqdm import tqdm
 
-from prunet.base.dataset import SPLITS
-from prunet.base.image_files import Files
+from prunet.data.dataset import SPLITS
+from prunet.data.image_files import Files
 from prunet.training.augmentation import augmented
 from prunet.training.pixels import (
     Moments,

@@ -10,12 +10,13 @@ import psutil
 import torch
 from torch import Tensor
 
-from prunet import params
-from prunet.base import dataset
 from prunet.base.errors import InputError
 from prunet.base.processes import cores
 from prunet.base.seeds import derive
-from prunet.networks import models, units
+from prunet.config import params
+from prunet.data import dataset
+from prunet.graph import units
+from prunet.models import built_in as models
 from prunet.pruning.course import Course
 from prunet.pruning.masks import Masks, Weights, density
 from prunet.training import batches, checkpoints, gradients, runs, training, workers
@@ -44,7 +45,7 @@ class Study:
         name: of the study, part of every seed.
         block: the study's block of params.yaml.
         seed: of the pipeline.
-        data: a dataset as `prunet.base.dataset.load` returns it.
+        data: a dataset as `prunet.data.dataset.load` returns it.
         unfinished: folder for checkpoints of trainings that are not finished.
         checkpoint_seconds: between two checkpoints of a training.
 

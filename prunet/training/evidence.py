@@ -12,8 +12,8 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from prunet.base.seeds import derive
-from prunet.networks import units
-from prunet.networks.inputs import Shape
+from prunet.graph import units
+from prunet.models.inputs import Shape
 from prunet.pruning.masks import Masks, Scores, Weights
 from prunet.pruning.rounds import Model
 from prunet.training.batches import Batch, chunks, take

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from prunet.base.dataset import SPLITS
-from prunet.base.image_files import Files
-from prunet.base.moments import moments
+from prunet.data.dataset import SPLITS
+from prunet.data.image_files import Files
+from prunet.data.moments import moments
 from prunet.training.augmentation import KEPT
 
 Moments = float | list[float]  # of gray images one number, of colour images one for each channel

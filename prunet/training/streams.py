@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from prunet.base.decoding import Rejection
 from prunet.base.errors import InputError
-from prunet.base.image_files import Files
 from prunet.base.processes import cores
-from prunet.base.squares import square
+from prunet.data.decoding import Rejection
+from prunet.data.image_files import Files
+from prunet.data.squares import square
 
 TRIES = 10  # images in a row that cannot be read: then it is the disk
 AT_ONCE = 64  # images that a process decodes at a time where nothing else says so

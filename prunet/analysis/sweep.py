@@ -1,0 +1,82 @@
+"""A sweep: how much of dense networks can go, by one criterion or another, if nothing is trained again."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from prunet.analysis.statistics import interval
+from prunet.pruning.masks import Masks, Weights, density
+from prunet.pruning.rounds import Networks, prune
+from prunet.pruning.unit_criteria import UNIT_CRITERIA
+from prunet.training import evaluation, gradients
+from prunet.training.cells import Study
+
+Row = dict[str, Any]
+
+
+def sweep(
+    study: Study,
+    networks: Networks,
+    criteria: Sequence[str],
+    sparsities: Sequence[float],
+    size: Callable[[Weights, Masks], int],
+    **how: Any,
+) -> pd.DataFrame:
+    """Prune dense networks once by every criterion to every sparsity, and test them as they are.
+
+    Args:
+        study: whose test split is read. It chooses nothing.
+        networks: R dense networks.
+        criteria: keys of `CRITERIA` and `UNIT_CRITERIA`.
+        sparsities: share of each layer's weights, or units, that goes; 0 to 1.
+        size: gives the bytes on disk of one pruned network (*shape).
+        how: what else `rounds.prune` is told.
+
+    Returns:
+        A row for each pair: `criterion`, `sparsity`, `density` (of all weights, 0 to 1), `replicates`,
+        `accuracy_mean`, `accuracy_std` and `accuracy_ci95` over replicates, `bytes_ticket` of the first one.
+    """
+    rows = []
+    for criterion in tqdm(criteria, desc="sweep", unit="criterion", disable=None):
+        for sparsity in sparsities:
+            masks = prune(networks, schedule="iterative", number=1, rate=sparsity, criterion=criterion, **how)
+            weights = _masked(study, networks.weights, masks, criterion in UNIT_CRITERIA)
+            accuracies = pd.Series(_accuracies(study, weights), dtype=float)
+            rows.append(
+                {
+                    "criterion": criterion,
+                    "sparsity": sparsity,
+                    "density": density(masks),
+                    "replicates": len(accuracies),
+                    "accuracy_mean": accuracies.mean(),
+                    "accuracy_std": accuracies.std(),
+                    "accuracy_ci95": interval(accuracies),
+                    "bytes_ticket": size(_first(weights), _first(masks)),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _masked(study: Study, weights: Weights, masks: Masks, whole_units: bool) -> Weights:
+    if whole_units:
+        masks = masks | study.dependents(masks)
+    return {name: values * masks[name] if name in masks else values for name, values in weights.items()}
+
+
+def _accuracies(study: Study, weights: Weights) -> list[float]:
+    network = gradients.network(study.model, study.settings)
+    found = []
+    for number in range(study.replicates):
+        stack = {
+            name: torch.from_numpy(values[number : number + 1]).to(study.device)
+            for name, values in weights.items()
+        }
+        found += evaluation.evaluate(network, stack, study.splits["test"], study.size)[1]
+    return found
+
+
+def _first(arrays: dict[str, Any]) -> dict[str, Any]:
+    return {name: values[0] for name, values in arrays.items()}

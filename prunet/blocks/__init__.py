@@ -1,1 +1,0 @@
-"""What the blocks of params.yaml may hold."""

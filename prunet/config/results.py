@@ -1,0 +1,44 @@
+"""Blocks of params.yaml for what is measured, drawn and delivered."""
+
+from pydantic import Field
+
+from prunet.config.block import Bits, Block, Count, Name, Share
+from prunet.config.pruning import Criterion, Scheme
+
+
+class Report(Block):
+    scheme: Scheme
+    round: str
+
+
+class Published(Block):
+    criterion: Criterion
+    sparsity: Share
+    accuracy: Share
+
+
+class Sweep(Block):
+    studies: list[Name]
+    criteria: list[Criterion] = Field(min_length=1)
+    sparsities: list[Share] = Field(min_length=1)
+    published: list[Published]
+
+
+class Stability(Block):
+    studies: list[Name]
+    rounds: list[str] = Field(min_length=1)
+
+
+class Footprint(Block):
+    batches: list[Count] = Field(min_length=1)
+    seconds: float = Field(gt=0)
+    threads: Count
+    bits: list[Bits]
+
+
+class Export(Block):
+    scheme: Scheme
+    round: str
+    replicate: int = Field(ge=0)
+    bits: Bits
+    known: float = Field(gt=0, le=1)

@@ -1,0 +1,82 @@
+"""Block `studies` of params.yaml: data set, model, training."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PlainValidator, model_validator
+
+from prunet.config.block import Block, Count
+
+
+def _step_or_epochs(value: Any) -> int | str:
+    if isinstance(value, str) and re.fullmatch(r"\d+(\.\d+)? epochs?", value):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise ValueError(f"is {value!r}: must be a step, such as 500, or a time such as '2 epochs'")
+
+
+StepOrEpochs = Annotated[int | str, PlainValidator(_step_or_epochs)]
+
+
+class Training(Block):
+    optimizer: Literal["adam", "sgd"]
+    lr: float = Field(gt=0)
+    schedule: Literal["constant", "cosine", "step"]
+    milestones: list[Count]
+    decay: float = Field(gt=0, le=1)
+    warmup: int = Field(ge=0)
+    momentum: float = Field(ge=0, lt=1)
+    nesterov: bool
+    weight_decay: float = Field(ge=0)
+    label_smoothing: float = Field(ge=0, lt=1)
+    group_lasso: float = Field(ge=0)
+    scale_l1: float = Field(ge=0)
+    batch_size: Count
+    steps: Count
+    eval_every: Count
+    augment: Literal["none", "crop-flip", "pad-crop-flip", "resized-crop-flip"]
+    dtype: Literal["float32", "bfloat16"]
+    channels_last: bool
+    threads: Count | None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Training":
+        if self.nesterov and not (self.optimizer == "sgd" and self.momentum):
+            raise ValueError("nesterov: true is a way of sgd with momentum; set both, or nesterov: false")
+        if self.schedule == "step" and not self.milestones:
+            raise ValueError("schedule: step needs milestones, the steps after which the rate falls")
+        if self.schedule == "step" and max(self.milestones) >= self.steps:
+            raise ValueError(f"milestones has {max(self.milestones)}, and the training {self.steps} steps")
+        return self
+
+
+class Study(Block):
+    dataset: Literal[
+        "optdigits", "mnist", "fashion-mnist", "kmnist", "cifar-10", "cifar-100", "folder", "faces"
+    ]
+    model: Literal[
+        "lenet-300-100",
+        "mlp-1000-1000-500-200",
+        "lenet-5",
+        "light-cnn-9",
+        "light-cnn-29",
+        "resnet-20",
+        "resnet-56",
+        "vgg-16",
+        "resnet-50",
+    ]
+    init: Literal["glorot", "he"]
+    input_size: Count | None
+    replicates: Count
+    reinits: Count
+    rewind: StepOrEpochs
+    training: Training
+
+    @model_validator(mode="after")
+    def _rewinds_into_the_training(self) -> "Study":
+        if isinstance(self.rewind, int) and self.rewind >= self.training.steps:
+            raise ValueError(
+                f"rewind is {self.rewind}, a step of a training of {self.training.steps}: it must be earlier"
+            )
+        return self

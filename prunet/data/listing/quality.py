@@ -1,0 +1,189 @@
+"""What may be wrong with a list of faces: damage, which is refused by name, and people who are in doubt."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from prunet.base.errors import InputError
+from prunet.base.files import read_rows
+from prunet.data.decoding import load_rgb
+from prunet.data.faces.detection import LANDMARKS
+from prunet.data.listing.scraping import MANIFEST, label_problem
+
+# Of the manifests that the stages crop and resize write; ingest's are `scraping.COLUMNS`.
+CROP_COLUMNS = (
+    *("row", "place", "label", "image", "status", "detail", "photo", "photo_hash", "faces"),
+    *("confidence", "x", "y", "width", "height"),
+    *(f"{name}_{axis}" for name in LANDMARKS for axis in "xy"),
+)
+GRAY_COLUMNS = ("row", "place", "label", "image", "status", "detail", "crop", "photo_hash")
+SEVERITIES = ("warn", "refuse")  # what becomes of people who are in doubt
+
+NUMBER = re.compile(r"[0-9]{1,9}")
+HASH = re.compile(r"[0-9a-f]{16}")
+EARLIER = re.compile(r"row ([0-9]+)")
+SHOWN = 3  # examples in a sentence
+
+
+def read_manifest(folder: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """Read the manifest of a folder that the stage ingest, crop or resize wrote, in the order of the list.
+
+    Whatever a person did to it, images lie in `folder / label`, no two rows share one, and `row`, `place`
+    and `photo_hash` are numbers.
+
+    Raises:
+        InputError: it is missing, has other columns than `columns`, or a row that breaks this.
+    """
+    path = folder / MANIFEST
+    rows = read_rows(path, columns)
+    for name in rows[0] if rows else ():
+        if name not in columns:
+            raise InputError(f"{path} has a column {name!r} that no stage wrote: remove it.")
+    seen: set[PurePosixPath] = set()
+    for number, row in enumerate(rows, start=1):
+        problem = _problem(row)
+        if not problem and row["status"] == "ok":
+            image = PurePosixPath(row["image"]).with_suffix("")
+            problem = f"its image {row['image']!r} is that of an earlier row" if image in seen else ""
+            seen.add(image)
+        if problem:
+            raise InputError(
+                f"{path}, row {number} below the header: {problem}; "
+                "mend it, or run the stage that writes it again."
+            )
+    return sorted(rows, key=lambda row: int(row["row"]))
+
+
+def _problem(row: Mapping[str, str]) -> str:
+    """Say what is wrong with a row of a manifest; empty if nothing is."""
+    for name in ("row", "place"):
+        if name in row and not NUMBER.fullmatch(row[name]):
+            return f"its {name} is {row[name]!r}, not a whole number"
+    if row["status"] != "ok":
+        return ""
+    if label_problem(row["label"]):
+        return label_problem(row["label"])
+    for name in ("image", "photo", "crop"):
+        label, _, file = row.get(name, row["image"]).partition("/")
+        if label != row["label"] or label_problem(file):
+            return f"its {name} is {row[name]!r}, not a file of the folder {row['label']!r}"
+    if "photo_hash" in row and not HASH.fullmatch(row["photo_hash"]):
+        return f"its photo_hash is {row['photo_hash']!r}, not 16 hexadecimal digits"
+    return ""
+
+
+def read_gray(folder: Path, names: Sequence[str]) -> NDArray[np.uint8]:
+    """Read the gray images (S, S) of a folder as one array (N, S, S).
+
+    Raises:
+        InputError: one is missing or broken, has colours, or not the size of the first.
+    """
+    images: list[NDArray[np.uint8]] = []
+    for name in names:
+        image = load_rgb(folder / name)
+        height, width = image.shape[:2]
+        size = images[0].shape[0] if images else height
+        if (height, width) != (size, size) or (image != image[..., :1]).any():
+            raise InputError(
+                f"{folder / name} is not a gray image of {size} x {size} pixels: run the stage resize again."
+            )
+        images.append(image[..., 0])
+    return np.stack(images)
+
+
+def report(findings: Iterable[str], severity: str) -> None:
+    """Print what was found on stderr, a line each; `severity` is one of `SEVERITIES`.
+
+    Args:
+        findings: sentences, empty where there is nothing to say.
+
+    Raises:
+        InputError: there is a finding, and `severity` is refuse.
+    """
+    findings = [finding for finding in findings if finding]
+    if findings and severity == "refuse":
+        raise InputError(f"{'; '.join(findings)} (`doubtful: warn` makes this a warning).")
+    for finding in findings:
+        click.echo(f"warning: {finding}", err=True)
+
+
+def listed_twice(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Find photos listed for two people: duplicates, in ingest's manifest, of a row with another label."""
+    labels = {row["row"]: row["label"] for row in rows}
+    pairs = []
+    for row in rows:
+        earlier = EARLIER.search(row["detail"]) if row["status"] == "duplicate" else None
+        label = labels.get(earlier[1], row["label"]) if earlier else row["label"]
+        if earlier and label != row["label"]:
+            pairs.append(f"{label} in row {earlier[1]} and {row['label']} in row {row['row']}")
+    return _sentence(
+        pairs,
+        ("photo is", "photos are"),
+        "listed for two people",
+        "take the wrong row of each pair out of the list",
+    )
+
+
+def mostly_rejected(results: Sequence[Mapping[str, Any]], min_accepted: float) -> str:
+    """Find people of whose photos less than the share `min_accepted` (0 to 1), or none, has a usable face."""
+    photos = Counter(result["label"] for result in results)
+    faces = Counter(result["label"] for result in results if result["status"] == "ok")
+    few = [
+        f"{label} ({faces[label]} of {count} photos)"
+        for label, count in photos.items()
+        if faces[label] < min_accepted * count or faces[label] == 0
+    ]
+    return _sentence(
+        few,
+        ("person has", "people have"),
+        f"too few photos with a usable face (none, or less than {min_accepted:.0%})",
+        "list better photos of them, or leave them out",
+    )
+
+
+def too_few(labels: Sequence[str], min_faces: int) -> str:
+    """Find people with fewer than `min_faces` faces; `labels` has one label for each face."""
+    few = [f"{label} ({count})" for label, count in sorted(Counter(labels).items()) if count < min_faces]
+    return _sentence(
+        few,
+        ("person has", "people have"),
+        f"fewer than {min_faces} faces",
+        "list more photos of them, or leave them out",
+    )
+
+
+def look_alike(hashes: NDArray[np.uint64], labels: Sequence[str], names: Sequence[str], distance: int) -> str:
+    """Find the same face with two labels: near-duplicates, as in `splitting.keep_together`.
+
+    Args:
+        hashes: (N, K) K kinds of perceptual hashes of each image.
+        labels: N, whose image it is.
+        names: N, what the image is called.
+        distance: near-duplicates differ in at most this many of 64 bits, in one kind of hash or more.
+    """
+    people = np.array(labels)
+    pairs = []
+    for i, name in enumerate(names):
+        near = (np.bitwise_count(hashes[:i] ^ hashes[i]) <= distance).any(axis=1)
+        pairs += [f"{names[int(j)]} and {name}" for j in np.flatnonzero(near & (people[:i] != people[i]))]
+    return _sentence(
+        pairs,
+        ("pair", "pairs"),
+        f"of images of two people with at most {distance} of 64 bits between their perceptual hashes",
+        "write the wrong image of each pair into the exclude list",
+    )
+
+
+def _sentence(items: Sequence[str], counted: tuple[str, str], what: str, mend: str) -> str:
+    """Say how many there are, what is the matter, the first few, and what to do; empty if there is none."""
+    if not items:
+        return ""
+    more = f" and {len(items) - SHOWN} more" if len(items) > SHOWN else ""
+    number = f"{len(items)} {counted[len(items) > 1]}"
+    return f"{number} {what}: {', '.join(items[:SHOWN])}{more}: {mend}"

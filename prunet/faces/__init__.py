@@ -1,1 +1,0 @@
-"""From a list of addresses to gray faces and their split."""

@@ -1,1 +1,0 @@
-"""What a network costs: bytes, memory, operations, milliseconds."""

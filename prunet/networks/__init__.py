@@ -1,1 +1,0 @@
-"""The networks: their layers, and which units of these go together."""
