@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
 STAGES ?= plot
 
-.PHONY: repro test study bench faults audit lint format clean
+.PHONY: repro test study studies experiments bench faults audit lint format clean
 
 repro: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
@@ -18,10 +18,18 @@ test: $(VENV)/.installed-dev
 
 # A named study, e.g. `make study STUDY=lottery-mnist`: its folder is a DVC project of its own.
 study: $(VENV)/.installed
-	@test -f "studies/$(STUDY)/params.yaml" || { \
-	    echo "There is no study '$(STUDY)': STUDY may be $(notdir $(wildcard studies/*))." >&2; exit 2; }
-	cd studies/$(STUDY) && PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro $(STAGES)
-	@cd studies/$(STUDY) && { test "$(STAGES)" != plot || $(CURDIR)/$(BIN)/python -m stages.show; }
+	$(BIN)/python -m studies.compose "$(STUDY)"
+	cd "studies/$(STUDY)" && PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro $(STAGES)
+	@cd "studies/$(STUDY)" && { test "$(STAGES)" != plot || "$(CURDIR)/$(BIN)/python" -m stages.show; }
+
+# Whether the committed results of the named studies come from the present code.
+studies: $(VENV)/.installed
+	@$(BIN)/python -m studies.compose
+	@$(BIN)/python -m studies.status
+
+# At most 25 columns of the experiments: what differs between them.
+experiments: $(VENV)/.installed
+	PATH="$(CURDIR)/$(BIN):$$PATH" dvc exp show --only-changed --drop '^(data|metrics|models|plots|prunet|stages)/'
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m bench bench/results.json
@@ -53,8 +61,10 @@ $(BIN)/uv:
 
 $(VENV)/.installed: requirements.txt | $(BIN)/uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.txt
+	$(BIN)/python -m stages.plots_page
 	touch $@
 
 $(VENV)/.installed-dev: requirements.txt requirements-dev.txt | $(BIN)/uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt
+	$(BIN)/python -m stages.plots_page
 	touch $@

@@ -14,7 +14,7 @@ from prunet.graph.shrinking import shrink
 from prunet.graph.units import coupled, dependents
 from prunet.models.built_in import MODELS, initial_weights
 from prunet.models.inputs import Shape
-from prunet.pruning.masks import Masks
+from prunet.cells.masks import Masks
 
 USUAL: dict[str, tuple[Shape, int]] = {  # images and classes that each is known for
     "lenet-300-100": ((1, 28, 28), 10),

@@ -117,7 +117,7 @@ def jobs(
     data: dict[str, Any], sizes: Sizes, count: int = 1, device: str = "cpu"
 ) -> tuple[prunet_loop.Job, prunet_loop.Job]:
     """Return a training of `count` networks that is almost nothing but steps, and one with its looks."""
-    splits = batches.place(data, None, "none", torch.device(device))
+    splits = batches.to_device(data, None, "none", torch.device(device))
     few = {name: batches.take(split, torch.arange(10)) for name, split in splits.items()}
     bare = {"train": splits["train"], "val": few["val"], "test": few["test"]}
     model = models.MODELS["lenet-300-100"](SHAPE, CLASSES)

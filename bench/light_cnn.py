@@ -77,7 +77,7 @@ def job(sizes: Sizes, dtype: str) -> prunet_loop.Job:
         "labels": np.arange(sum(counts)) % CLASSES,
         "split": np.repeat(np.arange(3, dtype=np.uint8), counts),
     }
-    splits = batches.place(data, sizes.input_size, TRAINING["augment"], torch.device("cpu"))
+    splits = batches.to_device(data, sizes.input_size, TRAINING["augment"], torch.device("cpu"))
     model = models.MODELS["light-cnn-9"](batches.input_shape(splits, TRAINING["augment"]), CLASSES)
     settings = {"batch_size": sizes.batch_size, "steps": sizes.steps, "eval_every": sizes.steps}
     return prunet_loop.job(model, splits, TRAINING | settings | {"dtype": dtype})

@@ -1,1 +1,1 @@
-"""What must not lose anything: campaigns of faults against the pipeline and its parts."""
+"""Fault campaigns: kills, full disks, damaged files and a hostile web must lose nothing."""

@@ -1,4 +1,4 @@
-"""A server in a process of its own."""
+"""A server in its own process."""
 
 import multiprocessing
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ from typing import Any
 
 @contextmanager
 def apart(serve: Callable[..., None], *arguments: Any) -> Iterator[Any]:
-    """Run `serve(*arguments, sender)` until the block ends; give what it first sends, such as its port."""
+    """Run `serve(*arguments, sender)` until the block ends; yield the first thing it sends, like a port."""
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=serve, args=(*arguments, sender), daemon=True)

@@ -1,4 +1,4 @@
-"""Damaged files between the stages: each is refused by name in one sentence, or does no harm."""
+"""Damaged files between the stages: a stage names the file in one sentence, or the damage does no harm."""
 
 import random
 import tempfile
@@ -8,74 +8,76 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import yaml
 from click.testing import CliRunner, Result
 from tqdm import tqdm
 
 from faults.outcomes import Outcome
-from prunet.analysis import summary
+from prunet.analysis.footprint_figures import SIZES
+from prunet.base import tables
+from prunet.base.files import write_json
+from prunet.config import params
 from prunet.data import dataset
-from stages import plot, prune, retrain, summarize, train
+from stages import check, plot, prune, retrain, summarize, train
 
 ROOT = Path(__file__).parent.parent
-STUDY = ("--params", "params.yaml", "--study", "toy", "--unfinished", "unfinished")
 SCHEMES = ("original", "rewind", "trained", "random", "random-mask", "rigl")
-RATES = ("--schedule", "iterative", "--rate", "0.2", "--output-rate-factor", "0.5", "--scope", "layer")
-RANKS = ("--criterion", "magnitude", "--criterion-images", "8", "--empty-layers", "keep-one", "--seed", "0")
-CELL = ("weights.safetensors", "masks.safetensors")
+MODELS = "models/toy"
+INIT, REWIND, DENSE = f"{MODELS}/init.safetensors", f"{MODELS}/rewind.safetensors", f"{MODELS}/dense"
+MASKS = f"{MODELS}/masks/01.safetensors"
+DENSE_FILES = [f"{DENSE}/weights.safetensors", f"{DENSE}/masks.safetensors"]
 
 
 class Step(NamedTuple):
-    """A stage on the toy study: `inputs` can be damaged, what is at `output` comes whole or not at all."""
+    """A stage of the toy study, with the inputs to damage and all its outputs."""
 
     command: Any
     arguments: list[str]
     inputs: list[str]
-    output: str
+    outputs: list[str]
 
 
-def pruned(number: str, before: str) -> Step:
-    """Return the stage that makes the masks of a round from the networks `before`."""
-    about = ["--params", "params.yaml", "--study", "toy", "--round", number, *RATES, *RANKS]
-    arguments = [*about, "data", "init", before, f"{number}.masks"]
-    return Step(prune.main, arguments, [f"{before}/{name}" for name in CELL], f"{number}.masks")
+def pruned(number: str) -> Step:
+    """Return the stage `prune` of a round."""
+    return Step(
+        prune.main,
+        ["params/toy/prune.json", number, "data", MODELS, DENSE],
+        ["data", INIT, *DENSE_FILES],
+        [f"{MODELS}/masks/{number}.safetensors", f"{MODELS}/chain/{number}"],
+    )
 
 
-def retrained(scheme: str, number: str, before: str) -> Step:
-    """Return the stage that trains a scheme in a round, whose masks come from the networks `before`."""
-    output = f"{scheme}/{number}"
-    places = ["data", "init", "early", before, f"{number}.masks", output]
-    inputs = ["data", f"{number}.masks"]
-    if scheme == "trained":
-        inputs += [f"{before}/{name}" for name in CELL]
-    elif scheme != "random":
-        inputs.append("early" if scheme == "rewind" else "init")
-    arguments = [*STUDY, "--scheme", scheme, "--round", number, *places]
-    return Step(retrain.main, arguments, inputs, output)
+def retrained(scheme: str) -> Step:
+    """Return the stage `retrain` of a scheme."""
+    output = f"{MODELS}/cells/{scheme}"
+    start = {"trained": DENSE_FILES, "rewind": [REWIND], "random": []}.get(scheme, [INIT])
+    arguments = [f"params/toy/retrain-{scheme}.json", "data", MODELS, output]
+    return Step(retrain.main, arguments, ["data", MASKS, *start], [output])
 
 
 STEPS = {
-    "train": Step(train.main, [*STUDY, "data", "init", "early", "dense"], ["data"], "dense"),
-    "prune": pruned("01", "original/00"),
-    **{f"retrain {scheme}": retrained(scheme, "01", "original/00") for scheme in SCHEMES},
+    "train": Step(
+        train.main, ["params/toy/train.json", "data", INIT, REWIND, DENSE], ["data"], [INIT, REWIND, DENSE]
+    ),
+    "prune": pruned("01"),
+    **{f"retrain {scheme}": retrained(scheme) for scheme in SCHEMES},
     "summarize": Step(
         summarize.main,
-        ["--params", "params.yaml", ".", "metrics/footprint.csv", "metrics", "plot_data"],
-        ["original/01/result.json", "random/00/result.json", "metrics/footprint.csv"],
-        "plot_data",
+        ["params/toy/summarize.json", MODELS, "metrics", "plot_data"],
+        [f"{MODELS}/{cell}/result.json" for cell in ("dense", "cells/original/01", "cells/random/00")],
+        ["metrics", "plot_data"],
     ),
     "plot": Step(
         plot.main,
-        ["--study", "toy", "--round", "01", "metrics", "plot_data", "figures"],
+        ["params/toy/plot.json", "metrics", "plot_data", "figures"],
         [f"metrics/{name}.csv" for name in ("summary", "footprint", "quantised")]
         + [f"plot_data/{name}.csv" for name in ("curves", "layers")],
-        "figures",
+        ["figures"],
     ),
 }
 
 
 def campaign(cases: int, seed: int = 0) -> Outcome:
-    """Damage one input of one stage at random, run the stage, and mend the input; `cases` times."""
+    """Damage a random input of a random stage, run the stage and restore the input, `cases` times."""
     problems: list[str] = []
     refused = 0
     with tempfile.TemporaryDirectory() as name:
@@ -86,9 +88,9 @@ def campaign(cases: int, seed: int = 0) -> Outcome:
             stage = rng.choice(list(STEPS))
             path = folder / rng.choice(STEPS[stage].inputs)
             whole, before = path.read_bytes(), contents(folder, stage)
-            path.write_bytes(damaged(whole, path.suffix, rng))
-            result = run(folder, STEPS[stage])
-            path.write_bytes(whole)
+            replace(path, damaged(whole, path.suffix, rng))
+            result = run(folder, stage)
+            replace(path, whole)
             refused += result.exit_code == 2
             problem = complaint(result) if result.exit_code else None
             if result.exit_code and contents(folder, stage) != before:
@@ -100,17 +102,23 @@ def campaign(cases: int, seed: int = 0) -> Outcome:
 
 
 def complaint(result: Result) -> str | None:
-    """Say how a refusal is not what it should be: exit code 2 and one sentence; None if it is."""
+    """Return how a refusal is wrong, or None if it has exit code 2 and prints one sentence."""
     lines = [line for line in result.stderr.splitlines() if not line.startswith("warning: ")]
     if result.exit_code != 2 or not isinstance(result.exception, SystemExit):
         return f"ends with {result.exception!r}"
     if len(lines) != 1 or not lines[0].startswith("Error: "):
-        return f"does not say one sentence but {result.stderr!r}"
+        return f"does not print one sentence but {result.stderr!r}"
     return None
 
 
+def replace(path: Path, content: bytes) -> None:
+    """Write a new file at `path`: the old one may have hard links elsewhere."""
+    path.unlink()
+    path.write_bytes(content)
+
+
 def damaged(content: bytes, suffix: str, rng: random.Random) -> bytes:
-    """Cut a file off, empty it, or replace all or (of one that is no table) some of its bytes."""
+    """Truncate or empty a file, or replace all of its bytes or, except in text files, a few of them."""
     kind = rng.randrange(4 if suffix in (".json", ".csv") else 6)
     if kind == 0:
         return b""
@@ -125,41 +133,45 @@ def damaged(content: bytes, suffix: str, rng: random.Random) -> bytes:
 
 
 def contents(folder: Path, stage: str) -> dict[str, bytes]:
-    """Return the bytes of all that is at the place of a stage's output."""
-    output = folder / STEPS[stage].output
-    paths = [output, *output.rglob("*")]
+    """Return the bytes of every file in a stage's outputs."""
+    outputs = [folder / output for output in STEPS[stage].outputs]
+    paths = [path for output in outputs for path in (output, *output.rglob("*"))]
     return {str(path): path.read_bytes() for path in paths if path.is_file()}
 
 
-def run(folder: Path, step: Step) -> Result:
+def run(folder: Path, stage: str) -> Result:
     """Run a stage in `folder`."""
+    return _run(folder, STEPS[stage])
+
+
+def _run(folder: Path, step: Step) -> Result:
     with chdir(folder):
         return CliRunner().invoke(step.command, step.arguments)
 
 
 def toy(folder: Path) -> None:
     """Make a study of noise with a bright row, and run all its stages once."""
-    values = yaml.safe_load((ROOT / "params.yaml").read_text())
-    block = values["studies"]["digits"] | {"replicates": 2}
-    block["training"] |= {"steps": 6, "eval_every": 3, "batch_size": 8}
-    values |= {"checkpoint_seconds": 60, "studies": {"toy": block}, "image_studies": ["toy"]}
+    values = params.load(ROOT / "params.yaml")
+    study = values["studies"]["digits"] | {"replicates": 2}
+    study["training"] |= {"steps": 6, "eval_every": 3, "batch_size": 8}
+    values |= {"checkpoint_seconds": 60, "studies": {"toy": study}}
     values["dynamic"]["every"] = 1
     values["prune"] |= {"rounds": values["prune"]["rounds"][:2], "schemes": list(SCHEMES)}
     values["report"]["round"] = values["export"]["round"] = "01"
-    (folder / "params.yaml").write_text(yaml.safe_dump(values))
+    write_json(folder / "params.yaml", values)  # JSON is YAML
     rng = np.random.default_rng(0)
     labels, split = np.arange(60) % 3, np.repeat([0, 1, 2], 20).astype(np.uint8)
     images = rng.integers(0, 120, (60, 1, 6, 6), np.uint8)
     images[np.arange(60), 0, labels] += 100
     dataset.save(folder / "data", images, labels, split, ["a", "b", "c"])
     rows = [{"round": number, "density": density} for number, density in (("00", 1.0), ("01", 0.8))]
-    costs = dict.fromkeys([*summary.COSTS, "ms_dense_1", "ms_best_1"], 7.0)
-    summary.write(folder / "metrics" / "footprint.csv", pd.DataFrame([row | costs for row in rows]))
-    sizes = {"bits": 32, "times_smaller": 2.0, "accuracy": 0.5, "accuracy_dense": 0.5}
-    summary.write(folder / "metrics" / "quantised.csv", pd.DataFrame([row | sizes for row in rows]))
-    first = [pruned("00", "dense"), *(retrained(scheme, "00", "dense") for scheme in SCHEMES)]
-    train_, *others = STEPS.values()
-    for step in (train_, *first, *others):
-        result = run(folder, step)
+    sizes = dict.fromkeys([*SIZES, "ms_dense_1", "ms_best_1"], 7.0)
+    tables.write(folder / "metrics" / "footprint.csv", pd.DataFrame([row | sizes for row in rows]))
+    codebook = {"bits": 32, "times_smaller": 2.0, "accuracy": 0.5, "accuracy_dense": 0.5}
+    tables.write(folder / "metrics" / "quantised.csv", pd.DataFrame([row | codebook for row in rows]))
+    checked = Step(check.main, ["params.yaml", "models", "params"], [], ["params"])
+    training, *others = STEPS.values()
+    for step in (checked, training, pruned("00"), *others):
+        result = _run(folder, step)
         if result.exit_code:
             raise RuntimeError(f"an undamaged toy fails: {result.output}")

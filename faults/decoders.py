@@ -1,4 +1,4 @@
-"""Mutated images of every format at the door: a sentence about each, no crash, no hang, no growing memory."""
+"""Mutated images of every format: each is decoded or rejected, without a crash, a hang or a memory leak."""
 
 import io
 import multiprocessing
@@ -21,23 +21,23 @@ from faults.outcomes import Outcome
 from prunet.base.errors import InputError
 from prunet.data.decoding import Rejection, load_rgb, verify
 
-SECONDS = 20  # that one image may take, on a busy machine
-GROWTH = 64 * 2**20  # bytes of memory that all images together may leave behind
+SECONDS = 20  # limit for one image, on a busy machine
+GROWTH = 64 * 2**20  # bytes of memory that may stay allocated after all images
 MAX_PIXELS = 1_000_000
 WORST = 20  # problems after which a campaign ends
-WARM_UP = 200  # images until the decoders have their buffers
+WARM_UP = 200  # images until the decoders have allocated their buffers
 EXTREMES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 
 
 def campaign(cases: int, seed: int = 0) -> Outcome:
-    """Give `cases` mutated images to `decoding.verify` and `decoding.load_rgb`.
+    """Decode `cases` mutated images with `decoding.verify` and `decoding.load_rgb`.
 
-    They are decoded in a process of their own, which is watched: the image that ends or holds it up is named
-    by its number, and another process goes on behind it.
+    Another process decodes them and is watched: an image that ends or blocks it is reported by its number,
+    and a new process continues with the next image.
     """
     problems: list[str] = []
     notes: list[str] = []
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")
     done, originals = 0, samples()
     with tqdm(total=cases, desc="decoders", unit="image", disable=None) as bar:
         while done < cases and len(problems) < WORST:
@@ -57,9 +57,8 @@ def campaign(cases: int, seed: int = 0) -> Outcome:
 
 
 def _watch(pipe: Connection, problems: list[str], notes: list[str]) -> tuple[int, str]:
-    """Follow a decoding process; return the image that it reached, and why it ended there (empty: done)."""
+    """Watch a decoding process; return the image that it reached and why it ended there (empty: finished)."""
     number = 0
-    pipe.poll(None)  # until the process has started, however long that takes
     while pipe.poll(SECONDS):
         try:
             kind, value = pipe.recv()
@@ -93,18 +92,18 @@ def _decode(originals: list[bytes], seed: int, first: int, cases: int, pipe: Con
                 pipe.send(("problem", f"image {number} of seed {seed} raises {error!r}"))
     grown = process.memory_info().rss - before
     if grown > GROWTH:
-        pipe.send(("problem", f"{grown / 2**20:.0f} MiB of memory are not given back"))
+        pipe.send(("problem", f"{grown / 2**20:.0f} MiB of memory are not released"))
     pipe.send(("number", cases))
     pace = (cases - first - WARM_UP - 1) / (time.monotonic() - began)
-    said = f"{accepted} of {cases - first} still decode; memory grew by {grown / 2**20:.0f} MiB"
-    pipe.send(("end", said + (f"; {pace:.0f} images a second" if pace > 0 else "")))
+    note = f"{accepted} of {cases - first} still decode; memory grew by {grown / 2**20:.0f} MiB"
+    pipe.send(("end", note + (f"; {pace:.0f} images a second" if pace > 0 else "")))
 
 
 def judge(data: bytes, path: Path) -> bool:
-    """Decode `data` as the stages ingest and crop do; return whether it is an image.
+    """Decode `data` as the stages `ingest` and `crop` do; return whether it is an image.
 
     Raises:
-        AssertionError: what `verify` accepts does not load, or not as RGB.
+        AssertionError: `verify` rejects it without a reason, or accepts it and it does not load as RGB.
     """
     path.write_bytes(data)
     try:
@@ -112,18 +111,18 @@ def judge(data: bytes, path: Path) -> bool:
     except Rejection as rejection:
         if not rejection.detail:
             raise AssertionError(f"{rejection.status} without a reason") from None
-        if rejection.status != "too-large":  # `verify` alone keeps these from being decoded
+        if rejection.status != "too-large":  # only `verify` protects against decoding these
             with suppress(InputError):
                 load_rgb(path)
         return False
     pixels = load_rgb(path)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
-        raise AssertionError(f"{pixels.dtype} of shape {pixels.shape} is no RGB image")
+        raise AssertionError(f"{pixels.dtype} of shape {pixels.shape} is not an RGB image")
     return True
 
 
 def samples() -> list[bytes]:
-    """Return small images of every format that is accepted, in the forms that have decoders of their own."""
+    """Return small images of every accepted format, in all variants with a separate decoder."""
     rng = np.random.default_rng(0)
     smooth = np.linspace(0, 200, 48 * 40).reshape(40, 48, 1) + rng.integers(0, 50, (40, 48, 3))
     rgb = Image.fromarray(smooth.astype(np.uint8))
@@ -168,36 +167,36 @@ def samples() -> list[bytes]:
     for image, kind, options in kinds:
         stream = io.BytesIO()
         for frame in (image, *options.get("append_images", ())):
-            frame.encoderconfig = ()  # saving leaves that of one format to the next
+            frame.encoderconfig = ()  # saving in one format leaves its settings for the next
         image.save(stream, kind, **options)
         encoded.append(stream.getvalue())
     return encoded
 
 
 def mutated(originals: list[bytes], rng: random.Random) -> bytes:
-    """Return one of `originals` with one to six random changes, half of them near its beginning."""
+    """Return one of `originals` with one to six random changes, half of them near its start."""
     data = bytearray(rng.choice(originals))
     for _ in range(rng.randint(1, 6)):
         size = len(data)
-        place = rng.randrange(size) if rng.random() < 0.5 else rng.randrange(min(size, 200))
+        position = rng.randrange(size) if rng.random() < 0.5 else rng.randrange(min(size, 200))
         length = rng.choice((1, 2, 4, rng.randint(1, 64)))
         change = rng.randrange(7)
         if change <= 1:
-            data[place] ^= 1 << rng.randrange(8)
+            data[position] ^= 1 << rng.randrange(8)
         elif change == 2:
             width = rng.choice((1, 2, 4))
             value = (rng.choice(EXTREMES) % 256**width).to_bytes(width, "little")
-            data[place : place + width] = rng.choice((value, value[::-1]))
+            data[position : position + width] = rng.choice((value, value[::-1]))
         elif change == 3:
-            del data[place : place + length]
+            del data[position : position + length]
         elif change == 4:
-            data[place:place] = rng.randbytes(length)
+            data[position:position] = rng.randbytes(length)
         elif change == 5:
             other = rng.choice(originals)
-            begin = rng.randrange(len(other))
-            data[place : place + length] = other[begin : begin + length]
+            start = rng.randrange(len(other))
+            data[position : position + length] = other[start : start + length]
         elif rng.random() < 0.3:
-            del data[place:]
+            del data[position:]
         if not data:
             break
     return bytes(data)

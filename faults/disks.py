@@ -1,4 +1,4 @@
-"""Disks: a small one of memory to fill up, and places that cannot be written."""
+"""Small disks in memory that can be filled up, made read-only or forbidden."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ NOBODY = 65534
 
 
 def mountable() -> str:
-    """Say why no disk of memory can be mounted here; empty if it can."""
+    """Return why no disk can be mounted here, or an empty string if one can."""
     if os.geteuid():
         return "mounting a small disk needs root"
     done = subprocess.run(
@@ -24,7 +24,7 @@ def mountable() -> str:
 
 @contextmanager
 def disk(folder: Path, size: int) -> Iterator[None]:
-    """Mount a disk of memory of `size` bytes at `folder`."""
+    """Mount a disk of `size` bytes of memory at `folder`."""
     _mount("-t", "tmpfs", "-o", f"size={size},mode=755", "tmpfs", str(folder))
     try:
         yield
@@ -33,19 +33,19 @@ def disk(folder: Path, size: int) -> Iterator[None]:
 
 
 def resize(folder: Path, size: int) -> None:
-    """Give the disk at `folder` another size, in bytes, not less than what it holds."""
+    """Change the size of the disk at `folder` to `size` bytes, not less than it holds."""
     _mount("-o", f"remount,size={size}", str(folder))
 
 
 def used(folder: Path) -> int:
-    """Return how many bytes of the disk at `folder` are used."""
+    """Return the used bytes of the disk at `folder`."""
     space = os.statvfs(folder)
     return (space.f_blocks - space.f_bfree) * space.f_frsize
 
 
 @contextmanager
 def full(folder: Path, left: int) -> Iterator[None]:
-    """Leave only about `left` bytes of the disk at `folder`."""
+    """Leave only about `left` free bytes on the disk at `folder`."""
     before = os.statvfs(folder)
     resize(folder, used(folder) + left)
     try:
@@ -56,7 +56,7 @@ def full(folder: Path, left: int) -> Iterator[None]:
 
 @contextmanager
 def read_only(folder: Path) -> Iterator[None]:
-    """Let nobody write to the disk at `folder`, not even root."""
+    """Make the disk at `folder` read-only, even for root."""
     _mount("-o", "remount,ro", str(folder))
     try:
         yield
@@ -66,7 +66,7 @@ def read_only(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def nobody() -> Iterator[None]:
-    """Be a user without rights for a while."""
+    """Run as a user without rights."""
     os.seteuid(NOBODY)
     try:
         yield

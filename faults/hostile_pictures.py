@@ -1,4 +1,4 @@
-"""Pictures as the web has them: of every kind, damaged, and made to do harm."""
+"""Pictures as found on the web: of every format, damaged, and malicious."""
 
 import gzip
 import io
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-Picture = Callable[[int], bytes]  # from a number, each another picture
+Picture = Callable[[int], bytes]  # makes another picture from every number
 
 SIZE = (32, 24)  # width, height in pixels
 
@@ -42,33 +42,33 @@ def animated(format_name: str) -> Picture:
 
 
 def deep(number: int) -> bytes:
-    """Make a PNG of 16 bits a pixel."""
+    """Make a PNG with 16 bits per pixel."""
     pixels = np.random.default_rng(number).integers(0, 2**16, SIZE[::-1], dtype=np.uint16)
     return encode(Image.fromarray(pixels), "PNG")
 
 
 def turned(number: int) -> bytes:
-    """Make a JPEG that EXIF says to turn."""
+    """Make a JPEG with an EXIF orientation."""
     exif = Image.Exif()
     exif[0x0112] = 1 + number % 8
     return encode(noise(number), "JPEG", exif=exif)
 
 
 def truncated(format_name: str) -> Picture:
-    """Make pictures of which the second half is missing."""
+    """Make files that lack their second half."""
     whole = plain(format_name)
     return lambda number: (data := whole(number))[: len(data) // 2]
 
 
 def damaged(format_name: str) -> Picture:
-    """Make pictures with ten wrong bytes somewhere; some of them still decode."""
+    """Make files with ten wrong bytes at random positions; some still decode."""
     whole = plain(format_name)
 
     def make(number: int) -> bytes:
         data = bytearray(whole(number))
         generator = np.random.default_rng(number)
-        for place in generator.integers(0, len(data), 10):
-            data[place] = generator.integers(0, 256)
+        for position in generator.integers(0, len(data), 10):
+            data[position] = generator.integers(0, 256)
         return bytes(data)
 
     return make
@@ -80,20 +80,20 @@ def chunk(name: bytes, data: bytes) -> bytes:
 
 
 def bomb(number: int, side: int = 30_000) -> bytes:
-    """Make a PNG of a few hundred bytes that says it has 30,000 x 30,000 pixels."""
+    """Make a PNG of a few hundred bytes whose header announces 30,000 x 30,000 pixels."""
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     data = zlib.compress(bytes(100_000)) + b"%d" % number
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
 def text_bomb(number: int) -> bytes:
-    """Make a good PNG with a comment of 100 MB, packed."""
+    """Make a good PNG with a compressed comment of 100 MB."""
     data = encode(noise(number), "PNG")
     return data[:33] + chunk(b"zTXt", b"Comment\0\0" + PACKED_ZEROS) + data[33:]
 
 
 def header_only(number: int) -> bytes:
-    """Make a JPEG that says it has 30,000 x 30,000 pixels."""
+    """Make a JPEG whose header announces 30,000 x 30,000 pixels."""
     data = encode(noise(number), "JPEG")
     frame = data.index(b"\xff\xc0") + 5
     return data[:frame] + struct.pack(">HH", 30_000, 30_000) + data[frame + 4 :]

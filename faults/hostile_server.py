@@ -1,4 +1,4 @@
-"""A web server on the loopback interface that does, path by path, everything wrong that servers do."""
+"""A web server on the loopback interface that misbehaves in every way that servers do, one for each path."""
 
 import asyncio
 import gzip
@@ -20,18 +20,18 @@ FOREVER = 3600.0  # seconds
 
 
 def picture(number: int) -> bytes:
-    """Return the picture that most answers hold, each number another one."""
+    """Return the picture that most answers contain; it differs from number to number."""
     return GOOD["jpeg"](number)
 
 
 def head(code: int, length: int | None, *lines: str) -> bytes:
     """Return the head of an answer."""
-    told = [f"HTTP/1.1 {code} X", *lines, *([f"Content-Length: {length}"] if length is not None else [])]
-    return ("\r\n".join(told) + "\r\n\r\n").encode()
+    size = [] if length is None else [f"Content-Length: {length}"]
+    return "\r\n".join([f"HTTP/1.1 {code} X", *lines, *size, "\r\n"]).encode()
 
 
 def send(make: Callable[[int], bytes], *lines: str, surplus: int = 0) -> Answer:
-    """Answer 200; `surplus` is by how much the length that is promised is more than what comes."""
+    """Answer 200; the Content-Length exceeds the sent bytes by `surplus`."""
 
     async def answer(writer: asyncio.StreamWriter, number: int) -> None:
         data = make(number)
@@ -43,7 +43,7 @@ def send(make: Callable[[int], bytes], *lines: str, surplus: int = 0) -> Answer:
 
 
 def code(status: int, *lines: str) -> Answer:
-    """Answer a status, with a page."""
+    """Answer with a status and a page."""
 
     async def answer(writer: asyncio.StreamWriter, number: int) -> None:
         writer.write(head(status, None, *lines) if status == 204 else head(status, 5, *lines) + b"sorry")
@@ -61,20 +61,20 @@ def redirect(to: Callable[[int], str]) -> Answer:
 
 
 async def hang_up(writer: asyncio.StreamWriter, number: int) -> None:
-    """Close the connection in good order."""
+    """Close the connection properly."""
     await writer.drain()
     writer.close()
 
 
 async def reset(writer: asyncio.StreamWriter, number: int) -> None:
     """Reset the connection."""
-    made: socket.socket = writer.get_extra_info("socket")
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection: socket.socket = writer.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
 
 
 async def reset_in_body(writer: asyncio.StreamWriter, number: int) -> None:
-    """Reset the connection after half of the picture."""
+    """Reset the connection after half the picture."""
     data = picture(number)
     writer.write(head(200, len(data)) + data[: len(data) // 2])
     await writer.drain()
@@ -87,14 +87,14 @@ async def stall(writer: asyncio.StreamWriter, number: int) -> None:
 
 
 async def stall_in_body(writer: asyncio.StreamWriter, number: int) -> None:
-    """Send half of the picture, and no more."""
+    """Send half the picture, then nothing more."""
     data = picture(number)
     writer.write(head(200, len(data)) + data[: len(data) // 2])
     await asyncio.sleep(FOREVER)
 
 
 def drip(start: bytes, drop: bytes = b"x", seconds: float = 0.05) -> Answer:
-    """Send `start`, then a drop now and then, for ever."""
+    """Send `start`, then `drop` every few milliseconds, forever."""
 
     async def answer(writer: asyncio.StreamWriter, number: int) -> None:
         writer.write(start)
@@ -106,12 +106,12 @@ def drip(start: bytes, drop: bytes = b"x", seconds: float = 0.05) -> Answer:
     return answer
 
 
-def first(number_of_times: int, failure: Answer, then: Answer) -> Answer:
-    """Fail some times for each path."""
+def first(times: int, failure: Answer, then: Answer) -> Answer:
+    """Fail the first `times` requests of each path."""
 
     async def answer(writer: asyncio.StreamWriter, number: int) -> None:
         TRIES[str(number)] += 1
-        await (failure if TRIES[str(number)] <= number_of_times else then)(writer, number)
+        await (failure if TRIES[str(number)] <= times else then)(writer, number)
 
     return answer
 
@@ -124,7 +124,7 @@ async def chunked(writer: asyncio.StreamWriter, number: int) -> None:
     writer.write(head(200, None, "Transfer-Encoding: chunked") + body + b"0\r\n\r\n")
 
 
-GOOD_ANSWERS: dict[str, Answer] = {  # the picture comes in the end
+GOOD_ANSWERS: dict[str, Answer] = {  # the picture arrives in the end
     "500 once": first(1, code(500), send(picture)),
     "503 twice": first(2, code(503), send(picture)),
     "429 once": first(1, code(429, "Retry-After: 0"), send(picture)),
@@ -177,7 +177,7 @@ ANSWERS: dict[str, Answer] = {
 
 
 async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer the requests of a connection, by the paths /KIND/NUMBER/ANYTHING."""
+    """Answer the requests of a connection to the paths /KIND/NUMBER/ANYTHING."""
     with suppress(ConnectionError, asyncio.IncompleteReadError):
         while not writer.is_closing():
             request = await reader.readuntil(b"\r\n\r\n")
@@ -191,7 +191,7 @@ async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 
 async def drip_tls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Begin a TLS record and never end it."""
+    """Start a TLS record and never finish it."""
     with suppress(ConnectionError):
         await drip(b"\x16\x03\x03\x40\x00")(writer, 0)
 
@@ -209,5 +209,5 @@ def _serve(sender: Connection) -> None:
 
 
 def serving() -> AbstractContextManager[tuple[int, int]]:
-    """Serve, in a process of its own, until the block ends; give the ports of http and of the bad https."""
+    """Serve in another process until the block ends; yield the ports of http and of the bad https."""
     return apart(_serve)

@@ -1,7 +1,6 @@
-"""The campaign of the hostile web: thousands of rows, most of which go wrong, through the ingest stage.
+"""Hostile web: thousands of rows, most of which must fail, through the stage `ingest`.
 
-A case survives if its row says what is true of it, and if its image, where it has one, is in the output, byte
-for byte.
+A case survives if its row has the right status and its image, if it has one, is in the output, byte for byte.
 """
 
 import csv
@@ -9,6 +8,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from itertools import cycle, islice
@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from faults import hostile_pictures, hostile_server
+from faults.outcomes import Outcome
+from prunet.base.files import write_json
 
 MAX_BYTES = 1_000_000
 MAX_PIXELS = 1_000_000
@@ -31,20 +33,19 @@ BAD_URLS = (
 
 
 class Case(NamedTuple):
-    """A row, and what must become of it."""
+    """A row of the list and its expected outcome."""
 
     kind: str
     label: str
     url: str
     statuses: tuple[str, ...]
-    data: bytes | None = None  # of its image, if it has one
+    data: bytes | None = None  # its image, if it has one
 
 
 def cases(rows: int, folder: Path, port: int, tls_port: int) -> list[Case]:
-    """Return `rows` cases of all kinds, in no order; their local files are written to `folder`."""
+    """Return `rows` cases of all kinds in random order; write their local files to `folder`."""
     made = list(islice(_endless(folder, port, tls_port), rows))
-    order = np.random.default_rng(0).permutation(rows)
-    return [made[place] for place in order]
+    return [made[number] for number in np.random.default_rng(0).permutation(rows)]
 
 
 def _endless(folder: Path, port: int, tls_port: int) -> Iterator[Case]:
@@ -86,40 +87,51 @@ def _endless(folder: Path, port: int, tls_port: int) -> Iterator[Case]:
         yield Case("bad url", next(labels) + f" {number}", next(bad_urls), ("bad-url",))
 
 
-def campaign(folder: Path, rows: int) -> dict[str, Any]:
-    """Send `rows` cases through the stage, in a process of its own.
+def campaign(cases: int) -> Outcome:
+    """Send `cases` rows through the stage."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = ingest(Path(folder), cases)
+    more = found["lost"] - len(found["examples"])
+    problems = [*found["problems"], *found["examples"], *["another row is wrong"] * more]
+    notes = [f"{found['seconds']:.0f} seconds, {found['peak_mb']:.0f} MB at most"]
+    return Outcome("a hostile web, through the stage ingest", found["cases"], problems, notes)
+
+
+def ingest(folder: Path, rows: int) -> dict[str, Any]:
+    """Send `rows` cases through the stage in its own process.
 
     Args:
-        folder: an empty folder, in which everything is written.
-        rows: how many cases; there are about 100 kinds, in turn.
+        folder: an empty folder for everything that is written.
+        rows: number of cases; the 86 kinds take turns.
 
     Returns:
-        `kinds`: {kind: {`cases`, `survived`, `lost`}}; the sums of these; `problems`: what went wrong
-        besides, an empty list if nothing did; `examples` of lost cases; `seconds`, and `peak_mb`, the memory
-        of the largest process (resident, in MB).
+        `kinds`: {kind: {`cases`, `survived`, `lost`}}; `cases`, `survived` and `lost`, their sums;
+        `examples` of lost cases; `problems`, all other errors; `seconds`; and `peak_mb`, the resident memory
+        of the largest process in MB.
     """
-    place = folder / "list"
-    place.mkdir()
+    source = folder / "list"
+    source.mkdir()
     (folder / "outside.jpg").write_bytes(hostile_server.picture(0))
-    (place / "link.jpg").symlink_to(folder / "outside.jpg")
-    (place / "out").symlink_to(folder)
-    os.mkfifo(place / "pipe")
+    (source / "link.jpg").symlink_to(folder / "outside.jpg")
+    (source / "out").symlink_to(folder)
+    os.mkfifo(source / "pipe")
     with hostile_server.serving() as (port, tls_port):
-        listed = cases(rows, place, port, tls_port)
-        with (place / "list.csv").open("w", encoding="utf-8", newline="") as stream:
+        listed = cases(rows, source, port, tls_port)
+        with (source / "list.csv").open("w", encoding="utf-8", newline="") as stream:
             csv.writer(stream).writerows([("label", "url"), *((case.label, case.url) for case in listed)])
         before = _files(folder)
-        code, said, seconds, peak_mb = _run(folder)
+        code, printed, seconds, peak_mb = _run(folder)
     if code != 0:
-        raise RuntimeError(f"the stage ended with code {code}: {said[-2000:]}")
-    problems = [said] if "Traceback" in said else []
+        raise RuntimeError(f"the stage ended with code {code}: {printed[-2000:]}")
+    problems = [printed] if "Traceback" in printed else []
     new = {path for path in _files(folder) - before if path.parts[0] not in ("photos", "store")}
-    problems += [f"a file outside: {path}" for path in sorted(new - {Path("metrics.json"), Path("said")})]
-    return (
-        judge(listed, folder / "photos")
-        | {"seconds": seconds, "peak_mb": peak_mb}
-        | ({"problems": problems + _strangers(listed, folder / "photos")})
-    )
+    problems += [f"a file outside: {path}" for path in sorted(new - {Path("params.json"), Path("printed")})]
+    problems += _strangers(listed, folder / "photos")
+    return judge(listed, folder / "photos") | {
+        "problems": problems,
+        "seconds": seconds,
+        "peak_mb": peak_mb,
+    }
 
 
 def _files(folder: Path) -> set[Path]:
@@ -127,33 +139,33 @@ def _files(folder: Path) -> set[Path]:
 
 
 def _run(folder: Path) -> tuple[int, str, float, float]:
-    options = {
-        "source": folder / "list" / "list.csv",
-        "store": folder / "store",
+    params = {
+        "source": str(folder / "list" / "list.csv"),
+        "store": str(folder / "store"),
         "concurrency": 64,
-        "host-concurrency": 64,
-        "host-delay": 0,
+        "host_concurrency": 64,
+        "host_delay": 0,
         "timeout": 4,
         "retries": 2,
-        "max-bytes": MAX_BYTES,
-        "max-pixels": MAX_PIXELS,
-        "user-agent": "prunet-faults",
+        "max_bytes": MAX_BYTES,
+        "max_pixels": MAX_PIXELS,
+        "user_agent": "prunet-faults",
+        "private_addresses": True,
+        "recheck": False,
     }
-    command = [sys.executable, "-m", "stages.ingest", "--private-addresses"]
-    command += [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    write_json(folder / "params.json", params)
+    command = [sys.executable, "-m", "stages.ingest", str(folder / "params.json"), str(folder / "photos")]
     began = time.monotonic()
-    with (folder / "said").open("wb") as said:
-        process = subprocess.Popen(
-            [*command, str(folder / "photos"), str(folder / "metrics.json")], stdout=said, stderr=said
-        )
+    with (folder / "printed").open("wb") as printed:
+        process = subprocess.Popen(command, stdout=printed, stderr=printed)
         _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    text = (folder / "said").read_text(encoding="utf-8", errors="replace")
+    text = (folder / "printed").read_text(encoding="utf-8", errors="replace")
     return process.returncode, text, time.monotonic() - began, usage.ru_maxrss / 1024
 
 
 def judge(listed: list[Case], photos: Path) -> dict[str, Any]:
-    """Compare the manifest with what must have become of each case; count, and keep a few lost ones."""
+    """Compare the manifest with the expected outcome of each case; count them and keep a few lost ones."""
     with (photos / "manifest.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     if len(rows) != len(listed):
@@ -173,8 +185,8 @@ def judge(listed: list[Case], photos: Path) -> dict[str, Any]:
         counts["cases"] += 1
         counts["survived" if survived else "lost"] += 1
         if not survived and len(examples) < 10:
-            told = f"{row['status']} ({row['detail']})"
-            examples.append(f"{case.kind}: {case.url[:80]} is {told}, not {' or '.join(statuses)}")
+            actual = f"{row['status']} ({row['detail']})"
+            examples.append(f"{case.kind}: {case.url[:80]} is {actual}, not {' or '.join(statuses)}")
     sums = {name: sum(counts[name] for counts in kinds.values()) for name in ("cases", "survived", "lost")}
     return {"kinds": kinds, **sums, "examples": examples}
 
@@ -184,12 +196,10 @@ def _digest(data: bytes) -> bytes:
 
 
 def _strangers(listed: list[Case], photos: Path) -> list[str]:
-    """Find images that are there twice, or that no row asked for."""
+    """Report images that are stored twice or belong to no row."""
     wanted = {_digest(case.data) for case in listed if case.data is not None and "ok" in case.statuses}
-    found = [
-        _digest(path.read_bytes()) for path in photos.rglob("*") if path.is_file() and path.parent != photos
-    ]
-    problems = (
-        [f"{len(found) - len(set(found))} images are there twice"] if len(set(found)) < len(found) else []
+    found = [_digest(path.read_bytes()) for path in photos.glob("*/**/*") if path.is_file()]
+    twice, unknown = len(found) - len(set(found)), len(set(found) - wanted)
+    return [f"{twice} images are stored twice"] * bool(twice) + [f"{unknown} images belong to no row"] * bool(
+        unknown
     )
-    return problems + [f"{len(set(found) - wanted)} images are no row's"] * bool(set(found) - wanted)

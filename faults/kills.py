@@ -1,4 +1,4 @@
-"""SIGKILL to a run and all that it started, at random moments of every stage."""
+"""SIGKILL to a run and everything it started, at random moments of every stage."""
 
 import os
 import random
@@ -13,18 +13,18 @@ from tqdm import tqdm
 from faults import miniature
 from faults.outcomes import Outcome
 
-TRIES = 6  # to kill a stage before it ends, each time sooner
+TRIES = 6  # attempts to kill a stage before it ends, each one earlier
 
 
 def campaign(cases: int, *targets: str, seed: int = 0) -> Outcome:
-    """Kill `dvc repro` of a small copy `cases` times, in every stage if there are enough, and let it finish.
+    """Kill `dvc repro` of a small copy `cases` times, in every stage if possible, and then let it finish.
 
-    Nothing is mended by hand between two runs. In the end every output must be that of an undisturbed copy.
+    Nothing is fixed by hand between two runs. At the end every output must equal that of an undisturbed copy.
 
     Args:
-        cases: how many kills.
-        targets: stages to run, with what they need; all if none is named.
-        seed: of the stages that are killed more than once, and of the moments.
+        cases: number of kills.
+        targets: stages to run with all that they depend on; every stage by default.
+        seed: decides which stages are killed more than once, and when.
     """
     with tempfile.TemporaryDirectory() as folder:
         undisturbed, clone = Path(folder) / "undisturbed", Path(folder) / "killed"
@@ -32,12 +32,12 @@ def campaign(cases: int, *targets: str, seed: int = 0) -> Outcome:
         miniature.copy(clone)
         seconds = durations(undisturbed, targets)
         hits, problems = kill_all(clone, targets, seconds, cases, random.Random(seed))
-        code, said = miniature.dvc(clone, "repro", *targets)
+        code, printed = miniature.dvc(clone, "repro", *targets)
         if code:
-            problems.append(f"after the kills `dvc repro` ends with code {code}: {said[-500:]}")
+            problems.append(f"after the kills `dvc repro` ends with code {code}: {printed[-500:]}")
         else:
             problems += miniature.problems(clone, miniature.contents(undisturbed), *targets)
-        # Of a stage whose output was whole already: the next run that writes it clears that away.
+        # From kills after a stage's outputs were complete: the next run that writes them removes these.
         left = miniature.leftovers(clone)
     never = [stage for stage in seconds if stage not in hits]
     notes = [f"killed in {len(set(hits))} of {len(seconds)} stages"]
@@ -46,15 +46,15 @@ def campaign(cases: int, *targets: str, seed: int = 0) -> Outcome:
 
 
 def durations(clone: Path, targets: tuple[str, ...]) -> dict[str, float]:
-    """Run a copy undisturbed; return how many seconds each stage took, DVC's part with it, in their order."""
-    said, began = [], {}
+    """Run a copy undisturbed; return the seconds of each stage, DVC's part included, in running order."""
+    printed: list[str] = []
+    began: dict[str, float] = {}
     with miniature.started(clone, "repro", *targets) as (process, lines):
         for line in lines:
-            said.append(line)
-            if stage := miniature.begun(line):
-                began[stage] = time.monotonic()
+            printed.append(line)
+            began |= dict.fromkeys(miniature.stages(line), time.monotonic())
         if process.wait():
-            raise RuntimeError(f"an undisturbed run fails: {''.join(said[-20:])}")
+            raise RuntimeError(f"an undisturbed run fails: {''.join(printed[-20:])}")
     ends = [*began.values(), time.monotonic()]
     return {stage: ends[number + 1] - ends[number] for number, stage in enumerate(began)}
 
@@ -62,17 +62,17 @@ def durations(clone: Path, targets: tuple[str, ...]) -> dict[str, float]:
 def kill_all(
     clone: Path, targets: tuple[str, ...], seconds: dict[str, float], cases: int, rng: random.Random
 ) -> tuple[list[str], list[str]]:
-    """Kill run after run; return the stage that each kill hit, and a sentence if a run failed by itself."""
+    """Kill run after run; return the stage that each kill hit, and a sentence if a run failed on its own."""
     hits: list[str] = []
     order = list(seconds)
     for stage in tqdm(planned(order, cases, rng), desc="kills", unit="kill", disable=None):
         for attempt in range(TRIES):
-            # One that was done before the kill, or in an earlier run, runs once more by itself.
+            # A stage that finished before the kill, or in an earlier run, runs again alone.
             arguments = ("--force", "--single-item", stage) if attempt else targets
             delay = rng.uniform(0, seconds[stage] / 2**attempt)
-            hit, said = kill_in(clone, order[order.index(stage) :], delay, ("repro", *arguments))
-            if said is not None:
-                return hits, [f"the run after {len(hits)} kills failed by itself: {said[-500:]}"]
+            hit, failure = kill_in(clone, order[order.index(stage) :], delay, ("repro", *arguments))
+            if failure is not None:
+                return hits, [f"the run after {len(hits)} kills failed on its own: {failure[-500:]}"]
             hits += [hit] if hit else []
             if hit == stage:
                 break
@@ -80,7 +80,7 @@ def kill_all(
 
 
 def planned(stages: list[str], cases: int, rng: random.Random) -> list[str]:
-    """Return the stages to kill, in their order: each once, then any again until there are `cases`."""
+    """Return the stages to kill, in running order: each once, then random ones until there are `cases`."""
     count = min(cases, len(stages))
     once = [stages[number * len(stages) // count] for number in range(count)]
     return sorted(once + rng.choices(stages, k=cases - count), key=stages.index)
@@ -89,23 +89,24 @@ def planned(stages: list[str], cases: int, rng: random.Random) -> list[str]:
 def kill_in(
     clone: Path, stages: list[str], delay: float, arguments: tuple[str, ...]
 ) -> tuple[str | None, str | None]:
-    """Run DVC, and kill it `delay` seconds after it began one of `stages`.
+    """Run DVC, and kill it `delay` seconds after it started one of `stages`.
 
     Returns:
-        The stage that was running when it was killed, None if it ended before; what was said if it failed.
+        The stage that was running when DVC was killed, or None if DVC ended before; and what was printed if
+        DVC failed.
     """
-    running, said = None, []
+    running, printed = None, []
     with miniature.started(clone, *arguments) as (process, lines):
         killer = threading.Timer(delay, os.killpg, (process.pid, signal.SIGKILL))
         for line in lines:
-            said.append(line)
-            running = miniature.begun(line) or running
+            printed.append(line)
+            running = next(iter(miniature.stages(line)), running)
             if running in stages and not killer.ident:
                 killer.start()
         killer.cancel()
-        if killer.is_alive():  # before wait(): until then nobody else has the number of this group
+        if killer.is_alive():  # before wait(): until then no other process gets the number of this group
             killer.join()
         code = process.wait()
     if code == -signal.SIGKILL:
         return running, None
-    return None, "".join(said) if code else None
+    return None, "".join(printed) if code else None

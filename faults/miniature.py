@@ -1,4 +1,4 @@
-"""A small copy of the checkout that DVC runs in a minute or two, and what its outputs say."""
+"""A small copy of the checkout that DVC runs in a minute or two, and comparison of its outputs."""
 
 import hashlib
 import os
@@ -13,22 +13,20 @@ from pathlib import Path
 from typing import IO, Any
 
 import pandas as pd
-import yaml
+
+from prunet.base.files import write_json
+from prunet.config import params
 
 ROOT = Path(__file__).parent.parent
 OUTPUTS = ("data", "models", "exports", "metrics", "plots")
-TIMES = ("latency.csv", "speedups.png")  # hold nothing but times
+TIMES = ("latency.csv", "speedups.png")  # contain only measured times
+RESULTS = ("metrics/", "plots/", "studies/", ".checkpoints/")
 
 
 def copy(clone: Path) -> None:
-    """Copy to `clone` what git would, with few photos, two rounds and few steps, and none of the results."""
-    files = _run(ROOT, ["git", "ls-files", "--cached", "--others", "--exclude-standard"]).splitlines()
-    for name in files:
-        result = name.startswith(("metrics/", "plots/", "studies/")) or name == "dvc.lock"
-        if (ROOT / name).is_file() and not result:
-            (clone / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, clone / name)
-    values = yaml.safe_load((clone / "params.yaml").read_text())
+    """Copy the checkout to `clone`, with few photos, two rounds, two schemes and few steps."""
+    copy_checkout(clone)
+    values = params.load(clone / "params.yaml")
     values["checkpoint_seconds"] = 0
     values["sample"]["photos"] = 12
     values["studies"]["digits"]["replicates"] = 2
@@ -36,21 +34,27 @@ def copy(clone: Path) -> None:
     values["studies"]["faces"]["training"] |= {"steps": 4, "eval_every": 2}
     values["prune"] |= {"rounds": values["prune"]["rounds"][:2], "schemes": ["original", "random"]}
     values["report"]["round"] = values["export"]["round"] = "01"
-    values["footprint"] |= {"seconds": 0.01, "batches": [1, 4], "bits": [4]}
-    (clone / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
-    _run(clone, ["git", "init", "-q"])
+    values["footprint"] |= {"rounds": 2, "seconds": 0.01, "batches": [1, 4], "bits": [4]}
+    write_json(clone / "params.yaml", values)  # JSON is YAML
 
 
-def _run(folder: Path, command: list[str]) -> str:
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+def copy_checkout(clone: Path) -> None:
+    """Copy to `clone`, a new Git repository, the files that Git tracks or would track, but no results."""
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    files = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in files.splitlines():
+        if (ROOT / name).is_file() and name != "dvc.lock" and not name.startswith(RESULTS):
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, clone / name)
+    subprocess.run(["git", "init", "-q"], cwd=clone, check=True)
 
 
 @contextmanager
 def started(clone: Path, *arguments: str) -> Iterator[tuple["subprocess.Popen[str]", IO[str]]]:
-    """Start DVC in `clone`, in a process group of its own; it ends with the block.
+    """Start DVC in `clone`, in its own process group, which is killed when the block ends.
 
     Yields:
-        The process, and line by line what it and its stages say.
+        The process, and the lines that it and its stages print.
     """
     binaries = Path(sys.executable).parent
     settings = {"PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}", "PYTHONUNBUFFERED": "1"}
@@ -75,20 +79,28 @@ def started(clone: Path, *arguments: str) -> Iterator[tuple["subprocess.Popen[st
 
 
 def dvc(clone: Path, *arguments: str) -> tuple[int, str]:
-    """Run DVC in `clone`; return its exit code and all that was said."""
+    """Run DVC in `clone`; return its exit code and everything that was printed."""
     with started(clone, *arguments) as (process, lines):
-        said = lines.read()
-        return process.wait(), said
+        printed = lines.read()
+        return process.wait(), printed
 
 
-def begun(line: str) -> str | None:
-    """Return the name of the stage that DVC says it begins, if this line says so."""
-    found = re.match(r"Running stage '(.+)':", line)
-    return found[1] if found else None
+def undisturbed(clone: Path, *targets: str) -> dict[str, Any]:
+    """Make a small copy, run it once without faults, and return its `contents`."""
+    copy(clone)
+    code, printed = dvc(clone, "repro", *targets)
+    if code:
+        raise RuntimeError(f"an undisturbed run fails: {printed[-500:]}")
+    return contents(clone)
+
+
+def stages(printed: str) -> list[str]:
+    """Return the names of the stages that DVC started, in their order, from what it printed."""
+    return re.findall(r"^Running stage '(.+)':", printed, re.MULTILINE)
 
 
 def contents(clone: Path) -> dict[str, Any]:
-    """Return what every output says, by its path, but for times and what follows from them."""
+    """Return the contents of every output by its path, without measured times."""
     paths = [path for folder in OUTPUTS for path in sorted((clone / folder).rglob("*")) if path.is_file()]
     return {str(path.relative_to(clone)): _timeless(path) for path in paths if path.name not in TIMES}
 
@@ -97,38 +109,38 @@ def _timeless(path: Path) -> Any:
     if path.name == "footprint.csv":
         table = pd.read_csv(path, dtype=str)
         return table.drop(columns=[name for name in table if str(name).startswith(("ms_", "best_"))]).to_csv()
-    if path.name in ("report.json", "rounds.json"):
-        return re.sub(r'"ms_.*', "", path.read_text())
     return path.read_bytes()
 
 
 def problems(clone: Path, expected: dict[str, Any], *targets: str) -> list[str]:
-    """Say what is wrong with a copy in which `targets` are made.
+    """List what is wrong with a copy in which `targets` were made.
 
-    That is other outputs than `expected`, a damaged cache, or a stage that would run again.
+    That is outputs that differ from `expected`, damaged files in the cache, or a stage that would run again.
     """
     found = contents(clone)
     wrong = [f"{name} is missing" for name in expected.keys() - found.keys()]
-    wrong += [f"{name} should not be there" for name in found.keys() - expected.keys()]
+    wrong += [f"{name} should not exist" for name in found.keys() - expected.keys()]
     wrong += [f"{name} differs" for name in expected.keys() & found.keys() if found[name] != expected[name]]
     wrong += [f"the cached file {path} is damaged" for path in damaged_cache(clone)]
-    code, said = dvc(clone, "repro", *targets)
-    again = [stage for line in said.splitlines() if (stage := begun(line))]
-    if code or again:
-        wrong.append(f"another `dvc repro` runs {', '.join(again)} and ends with code {code}")
+    code, printed = dvc(clone, "repro", *targets)
+    if code or stages(printed):
+        wrong.append(f"another `dvc repro` runs {', '.join(stages(printed))} and ends with code {code}")
     return sorted(wrong)
 
 
 def leftovers(clone: Path) -> list[str]:
-    """Name temporary files and checkpoints that are still there."""
-    own = [path for folder in OUTPUTS for path in (clone / folder).rglob("*")]
-    kept = [path for path in (clone / ".unfinished").rglob("*") if path.is_file()]
-    found = [path for path in own if path.name.endswith(".partial") or path.match("*/.tmp*")] + kept
+    """List temporary files and the checkpoints of unfinished training.
+
+    Finished cells among the checkpoints are not leftovers: later runs reuse them.
+    """
+    paths = [path for folder in (*OUTPUTS, ".checkpoints") for path in (clone / folder).rglob("*")]
+    found = [path for path in paths if path.name.endswith(".partial") or path.match("*/.tmp*")]
+    found += [path for path in paths if path.parent.match(".checkpoints/*/unfinished") and path not in found]
     return [f"{path.relative_to(clone)} was left behind" for path in found]
 
 
 def damaged_cache(clone: Path) -> list[Path]:
-    """Return the files of DVC's cache whose content is not what their name, an MD5, says."""
+    """Return the files of DVC's cache whose names are not the MD5 digests of their contents."""
     files = [path for path in (clone / ".dvc/cache/files/md5").glob("??/*") if path.is_file()]
     return [
         path

@@ -1,16 +1,16 @@
-"""What a campaign found."""
+"""Outcomes of fault campaigns."""
 
 from typing import NamedTuple
 
 
 class Outcome(NamedTuple):
-    """What became of a campaign.
+    """Outcome of a campaign.
 
     Attributes:
-        kind: the kind of fault.
-        cases: how many were tried.
-        problems: a sentence for each that was not survived, so that something was lost.
-        notes: what else is worth saying.
+        kind: kind of fault.
+        cases: number of cases tried.
+        problems: a sentence for each case in which something was lost.
+        notes: other remarks.
     """
 
     kind: str
@@ -23,6 +23,6 @@ HEADER = f"{'fault':<52}{'cases':>8}{'survived':>10}{'lost':>6}"
 
 
 def row(outcome: Outcome) -> str:
-    """Return an outcome's row of the table that a person reads, below `HEADER`."""
+    """Return an outcome as a row of the printed table, below `HEADER`."""
     lost = min(len(outcome.problems), outcome.cases)
     return f"{outcome.kind:<52}{outcome.cases:>8}{outcome.cases - lost:>10}{lost:>6}"

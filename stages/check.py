@@ -1,6 +1,8 @@
-"""Stage `check`: refuse wrong values of params.yaml before anything runs."""
+"""Stage `check`: validate params.yaml and give every stage its own parameters."""
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,15 +12,31 @@ from prunet.config import params
 
 @click.command()
 @click.argument("params_file", type=click.Path(path_type=Path))
+@click.argument("models", type=click.Path(path_type=Path))
 @click.argument("output", type=click.Path(path_type=Path))
-def main(params_file: Path, output: Path) -> None:
-    """Check every value of PARAMS_FILE; name the wrong ones and exit with code 2.
+def main(params_file: Path, models: Path, output: Path) -> None:
+    """Validate every value of PARAMS_FILE; list the wrong ones and exit with code 2.
 
-    OUTPUT says the same for every right PARAMS_FILE: the stages that depend on it wait for the check, but
-    do not run again because another knob was turned.
+    Writes the folder OUTPUT, one JSON file for each stage with the parameters that it depends on: a stage
+    runs again when these change. Removes from MODELS the rounds and schemes that the file no longer has, so
+    that stages which depend on a whole folder find there what the parameters say; DVC's cache keeps them.
     """
-    params.load(params_file)
-    files.write_json(output, {"params": "valid"})
+    values = params.load(params_file)
+    with files.replacing(output) as partial:
+        partial.mkdir()
+        for name, found in params.stage_params(values).items():
+            files.write_json(partial / f"{name}.json", found)
+    for name in values["studies"]:
+        remove_stale(models / name, values["prune"])
+
+
+def remove_stale(study: Path, prune: dict[str, Any]) -> None:
+    """Remove the results of rounds and schemes that the block `prune` no longer has."""
+    rounds = [entry["n"] for entry in prune["rounds"]]
+    for folder, current in (("chain", rounds), ("masks", rounds), ("cells", prune["schemes"])):
+        for entry in (study / folder).glob("[!.]*"):
+            if entry.stem not in current:
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 if __name__ == "__main__":

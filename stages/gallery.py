@@ -1,15 +1,16 @@
-"""Stage `gallery`: what became of the photos, as pictures."""
+"""Stage gallery: figures of how photos became training images."""
 
 from collections import defaultdict
 from pathlib import Path
 
 import click
 
-from prunet.analysis import canvas, figures
-from prunet.base import files
+from prunet.base.errors import InputError
+from prunet.base.files import read_rows, replacing
 from prunet.data.decoding import load_rgb
+from prunet.data.faces.strip import save_strip
 
-PEOPLE, PHOTOS, IMAGES = 10, 3, 8  # rows of the people's sheet, rows of the strip, images of a person
+PEOPLE, PHOTOS, IMAGES = 10, 3, 8  # people in people.png, people in strip.png, images of each person
 
 
 @click.command()
@@ -18,33 +19,30 @@ PEOPLE, PHOTOS, IMAGES = 10, 3, 8  # rows of the people's sheet, rows of the str
 @click.argument("grays", type=click.Path(path_type=Path))
 @click.argument("output", type=click.Path(path_type=Path))
 def main(crops: Path, photos: Path, grays: Path, output: Path) -> None:
-    """Draw how PHOTOS became CROPS and GRAYS (the folders of the stages ingest, crop and resize).
+    """Draw photos, their crops and their gray images: the folders PHOTOS, CROPS and GRAYS.
 
-    OUTPUT gets strip.png (photo, face, gray image of three people) and people.png (gray images of up to ten
-    people).
+    OUTPUT gets strip.png (photo, crop and gray image of three people) and people.png (gray images of up to
+    ten people).
     """
-    photo_of = {
-        row["image"]: row["photo"] for row in files.read_rows(crops / "manifest.csv", ["image", "photo"])
-    }
+    photo_of = {row["image"]: row["photo"] for row in read_rows(crops / "manifest.csv", ["image", "photo"])}
     people: dict[str, list[str]] = defaultdict(list)
-    for row in files.read_rows(grays / "manifest.csv", ["label", "image", "status"]):
+    for row in read_rows(grays / "manifest.csv", ["label", "image", "status"]):
         if row["status"] == "ok":
             people[row["label"]].append(row["image"])
     if not people:
-        raise files.InputError(f"{grays} holds no image: see its manifest.csv.")
+        raise InputError(f"{grays} holds no image; {grays / 'manifest.csv'} gives the reason for each face.")
     shown = sorted(people)[:PEOPLE]
     firsts = [people[label][0] for label in shown[:PHOTOS]]
     rows = [
         [load_rgb(photos / photo_of[name]), load_rgb(crops / name), load_rgb(grays / name)] for name in firsts
     ]
     sheet = [[load_rgb(grays / name) for name in people[label][:IMAGES]] for label in shown]
-    with files.replacing(output) as partial:
+    height, width = rows[0][2].shape[:2]
+    headings = ["photo", "face, with margin", f"gray, {width}x{height}"]
+    with replacing(output) as partial:
         partial.mkdir()
-        canvas.save(
-            figures.strip(rows, ["photo", "face, with margin", "gray, 144x144"], "from photo to input"),
-            partial / "strip.png",
-        )
-        canvas.save(figures.strip(sheet, [], "images of " + ", ".join(shown)), partial / "people.png")
+        save_strip(partial / "strip.png", rows, headings, "from photo to input")
+        save_strip(partial / "people.png", sheet, [], "images of " + ", ".join(shown))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Stage `prune`: one round, from trained weights to the next masks."""
+"""Stage `prune`: one round, from trained networks to the next masks and the networks trained under them."""
 
 from functools import cache
 from pathlib import Path
@@ -7,114 +7,94 @@ from typing import Any
 import click
 
 from prunet.base.errors import InputError
-from prunet.base.options import PARAMS, STUDY, UNDERSCORES
-from prunet.base.processes import run_and_leave
+from prunet.base.files import replacing
+from prunet.base.options import CHECKPOINTS, PARAMS
+from prunet.base.processes import run_and_exit
 from prunet.base.seeds import derive
-from prunet.cells import storage as tickets
+from prunet.cells import storage
+from prunet.cells.masks import Masks, Weights
 from prunet.data import dataset
+from prunet.pruning import queries
 from prunet.pruning.criteria import CRITERIA
-from prunet.pruning.masks import LEAST, Weights
-from prunet.pruning.rounds import Model, Networks, prune
+from prunet.pruning.rounds import TrainedNetworks, prune
 from prunet.pruning.unit_criteria import UNIT_CRITERIA
+from prunet.retraining import scheme as schemes
+from prunet.retraining.tickets import cell
+from prunet.training.cells import contents, copy_cell
+from prunet.training.trainer import Trainer
 
-ALL = CRITERIA | UNIT_CRITERIA
-LINES = [f"{name:<17}{(criterion.__doc__ or '').splitlines()[0]}" for name, criterion in ALL.items()]
+LINES = [
+    f"{name:<17}{(criterion.__doc__ or '').splitlines()[0]}"
+    for name, criterion in (CRITERIA | UNIT_CRITERIA).items()
+]
 
 
 # \b: click must not fill up these lines.
-@click.command(context_settings=UNDERSCORES, epilog="\n".join(["\b", "Criteria:", *LINES]))
+@click.command(epilog="\n".join(["\b", "Criteria (params.yaml, prune.criterion):", *LINES]))
 @PARAMS
-@STUDY
-@click.option(
-    "--schedule",
-    type=click.Choice(["iterative", "one-shot"]),
-    required=True,
-    help="From the round before, or from the dense networks as much at once as in all rounds up to this.",
-)
-@click.option(
-    "--rate", type=float, required=True, help="Share of the survivors that a round removes, 0 to 1."
-)
-@click.option(
-    "--output-rate-factor", type=float, required=True, help="The output layer loses --rate times this."
-)
-@click.option("--leave-out", metavar="NAME", multiple=True, help="A layer that keeps all weights.")
-@click.option("--own-rate", metavar="NAME=RATE", multiple=True, help="A layer with a rate of its own.")
-@click.option(
-    "--scope",
-    type=click.Choice(["layer", "global"]),
-    required=True,
-    help="The same share of every layer, or one ranking over all layers.",
-)
-@click.option(
-    "--criterion", type=click.Choice(list(ALL)), required=True, help="How weights or units are ranked."
-)
-@click.option(
-    "--criterion-images",
-    type=click.IntRange(1),
-    required=True,
-    help="Training images that criteria with gradients look at.",
-)
-@click.option(
-    "--empty-layers",
-    type=click.Choice(list(LEAST)),
-    required=True,
-    help="Of what would lose everything, keep the best weight or unit, or refuse.",
-)
-@click.option("--seed", type=int, required=True, help="Seed of the random criteria.")
-@click.option("--round", "number", required=True, help="Number of the round; 00 removes nothing.")
+@CHECKPOINTS
+@click.argument("number", metavar="ROUND")
 @click.argument("data", type=click.Path(path_type=Path))
-@click.argument("init", type=click.Path(path_type=Path))
-@click.argument("network", type=click.Path(path_type=Path))
-@click.argument("output", type=click.Path(path_type=Path))
+@click.argument("models", type=click.Path(path_type=Path))
+@click.argument("before", type=click.Path(path_type=Path))
 def main(
-    params_file: Path,
-    name: str,
-    criterion: str,
-    criterion_images: int,
-    seed: int,
-    number: str,
-    data: Path,
-    init: Path,
-    network: Path,
-    output: Path,
-    **how: Any,
+    params: dict[str, Any], checkpoints: Path, number: str, data: Path, models: Path, before: Path
 ) -> None:
-    """Rank the survivors of NETWORK, the trained networks of the round before, and remove the lowest.
+    """Rank the survivors of BEFORE, the trained networks of an earlier round, and remove the lowest.
 
-    Writes the masks of this round, OUTPUT: one bit a weight. Criteria that ask for them read the weights at
-    step 0, INIT, or open the study with its dataset file DATA; the others do not need these files.
+    Writes the masks of ROUND (two digits; 00 removes nothing) to MODELS/masks/ROUND.safetensors, and to
+    MODELS/chain/ROUND the networks that the chain's scheme trains under them. MODELS, the study's folder,
+    also holds the weights at step 0 and at step `rewind`; DATA is the study's dataset file.
     """
-    weights, masks = tickets.load_network(tickets.cell_folder(network))
+    rules, name = params["prune"], params["prune"]["chain"]
+    trainer = Trainer(params["study"], dataset.load(data), checkpoints, params["checkpoint_seconds"])
+    masks = next_masks(trainer, rules, number, models / "init.safetensors", before)
+    whole_units = rules["criterion"] in UNIT_CRITERIA
+    storage.save_masks(models / "masks" / f"{number}.safetensors", masks, whole_units)
+
+    scheme = schemes.load(name)
+    if scheme.dense_at_round_0 and int(number) == 0:
+        trained = before
+    else:
+        this = cell(trainer, name, scheme, number, models, before, contents(data), {})
+        (trained,) = trainer.train([this])
+    with replacing(models / "chain" / number) as partial:
+        copy_cell(trained, partial)
+
+
+def next_masks(trainer: Trainer, rules: dict[str, Any], number: str, init: Path, before: Path) -> Masks:
+    """Return the masks of a round, by the rules of the block `prune` of params.yaml."""
+    weights, masks = storage.load_network(before)
+    trainer.check_masks(masks)
+    if int(number) == 0:
+        return masks
 
     @cache
     def initial() -> Weights:
-        values = tickets.load_weights(init)
+        values = storage.load_weights(init)
         if {tensor: v.shape for tensor, v in values.items()} != {t: v.shape for t, v in weights.items()}:
             raise InputError(
-                f"{init} and {network} are not of the same networks: run the stages from `train` on again."
+                f"{init} and {before} hold different networks; run the stages again, starting with `train`."
             )
         return values
 
-    @cache
-    def model() -> Model:
-        from prunet.config import params
-        from prunet.training import evidence
-        from prunet.training.cells import Study
-
-        study = Study.of(params.load(params_file), name, dataset.load(data), Path())  # which trains nothing
-        study.check_masks(masks)
-        return evidence.model(study, criterion_images)
-
-    if int(number) > 0:
-        masks = prune(
-            Networks(weights, masks, initial, model),
-            criterion=criterion,
-            number=int(number),
-            seed=derive(seed, "prune", number),
-            **how,
-        )
-    tickets.save_masks(output, masks, whole_units=criterion in UNIT_CRITERIA)
+    networks = TrainedNetworks(
+        weights, masks, initial, cache(lambda: queries.model(trainer, rules["criterion_images"]))
+    )
+    return prune(
+        networks,
+        number=int(number),
+        seed=derive(trainer.seed, "prune", number),
+        schedule=rules["schedule"],
+        rate=rules["rate"],
+        output_rate_factor=rules["output_rate_factor"],
+        leave_out=rules["layers"]["leave_out"],
+        own_rate=rules["layers"]["own_rate"],
+        scope=rules["scope"],
+        criterion=rules["criterion"],
+        empty_layers=rules["empty_layers"],
+    )
 
 
 if __name__ == "__main__":
-    run_and_leave(main)
+    run_and_exit(main)

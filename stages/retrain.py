@@ -1,92 +1,56 @@
-"""Stage `retrain`: one round of one scheme, from start values under the round's masks to trained weights."""
+"""Stage `retrain`: one scheme at every round, from start values under the rounds' masks to trained weights."""
 
-import shutil
 from pathlib import Path
+from typing import Any
 
 import click
-import numpy as np
 
-from prunet.base import files
-from prunet.base.options import PARAMS, STUDY, UNFINISHED
-from prunet.base.processes import run_and_leave
-from prunet.base.seeds import derive
-from prunet.cells import storage as tickets
-from prunet.config import params
+from prunet.base.files import replacing
+from prunet.base.options import CHECKPOINTS, PARAMS
+from prunet.base.processes import run_and_exit
 from prunet.data import dataset
-from prunet.pruning.schemes import DENSE_AT_ROUND_0, SCHEMES, SPARSE, UNDER_THE_ROUNDS_MASK, Sources
+from prunet.retraining import scheme as schemes
+from prunet.retraining.tickets import cell
+from prunet.training.cells import contents, copy_cell
+from prunet.training.trainer import Trainer
+
+SCHEMES = [f"{name:<17}{schemes.summary(name)}" for name in schemes.names()]
 
 
-def _list_of_schemes() -> str:
-    """Return a line for each scheme: the first of its text."""
-    lines = [f"  {name:<17}{(scheme.__doc__ or '').splitlines()[0]}" for name, scheme in SCHEMES.items()]
-    return "\b\n" + "\n".join(["What is trained, and from what (--scheme):", *lines])
-
-
-@click.command(epilog=_list_of_schemes())
+# \b: click must not fill up these lines.
+@click.command(epilog="\n".join(["\b", "Schemes (params.yaml, prune.schemes):", *SCHEMES]))
 @PARAMS
-@STUDY
-@click.option(
-    "--scheme", type=click.Choice(list(SCHEMES)), metavar="SCHEME", required=True, help="Listed below."
-)
-@click.option("--round", "number", required=True, help="Number of the round, two digits.")
-@UNFINISHED
+@CHECKPOINTS
 @click.argument("data", type=click.Path(path_type=Path))
-@click.argument("init", type=click.Path(path_type=Path))
-@click.argument("rewind", type=click.Path(path_type=Path))
-@click.argument("chain", type=click.Path(path_type=Path))
-@click.argument("masks_file", metavar="MASKS", type=click.Path(path_type=Path))
+@click.argument("models", type=click.Path(path_type=Path))
 @click.argument("output", type=click.Path(path_type=Path))
-def main(
-    params_file: Path,
-    name: str,
-    scheme: str,
-    number: str,
-    unfinished: Path,
-    data: Path,
-    init: Path,
-    rewind: Path,
-    chain: Path,
-    masks_file: Path,
-    output: Path,
-) -> None:
-    """Train the survivors of MASKS from a scheme's start values on the dataset file DATA.
+def main(params: dict[str, Any], checkpoints: Path, data: Path, models: Path, output: Path) -> None:
+    """Train the survivors of every round from one scheme's start values, on the dataset file DATA.
 
-    INIT and REWIND hold the weights of the dense training at step 0 and at the step `rewind` of the study,
-    CHAIN the trained networks that the masks were made from. Writes OUTPUT, the folder of the trained
-    networks with their curves and test metrics. A training that was killed goes on from its last checkpoint.
+    MODELS is the study's folder: init.safetensors and rewind.safetensors, dense, and from each round
+    masks/NN.safetensors and chain/NN. Writes OUTPUT, a folder with one folder for each round: the trained
+    networks, their learning curves and test metrics. Rounds that were trained before by the same code, from
+    the same inputs, are reused; a run that was killed resumes from its last checkpoint.
     """
-    chain = tickets.cell_folder(chain)
-    if scheme in DENSE_AT_ROUND_0 and int(number) == 0:
-        # CHAIN, the dense networks, is that very training: from the same values, without a pruned weight.
-        with files.replacing(output) as partial:
-            shutil.copytree(chain, partial)
-        return
-    from prunet.training.cells import Study
-
-    values = params.load(params_file)
-    study = Study.of(values, name, dataset.load(data), unfinished)
-    drawn_for = ("random", number) if scheme == "random" else ("init",)
-    seed = derive(study.seed, name, "sparse" if scheme in SPARSE else scheme, number)
-    given = tickets.load_masks(masks_file)
-    study.check_masks(given)
-    ticket = SCHEMES[scheme](
-        Sources(
-            initial=lambda: tickets.load_weights(init),
-            early=lambda: tickets.load_weights(rewind),
-            trained=lambda: tickets.load_network(chain)[0],
-            fresh=lambda: study.initial_weights(*drawn_for, reinits=study.block["reinits"]),
-            masks=given,
-            rng=lambda replicate: np.random.default_rng([seed, replicate]),
-            rewind=study.rewind,
-            dynamic=values["dynamic"],
-        )
-    )
-    cell = f"{scheme}/{number}"
-    whole = scheme in UNDER_THE_ROUNDS_MASK and tickets.whole_units(masks_file)
-    trained = study.train(cell, ticket.weights, ticket.masks, drawn_for, ticket.course, whole)
-    tickets.save_cell(output, trained.weights, trained.masks, trained.result, whole_units=whole)
-    study.forget(cell)
+    name = params["scheme"]
+    scheme = schemes.load(name)
+    trainer = Trainer(params["study"], dataset.load(data), checkpoints, params["checkpoint_seconds"])
+    rounds = params["rounds"]
+    if scheme.dense_at_round_0:
+        rounds = [entry for entry in rounds if int(entry["n"])]
+    digest, extra = contents(data), params["extra"]
+    cells = [
+        cell(trainer, name, scheme, entry["n"], models, models / entry["from"], digest, extra)
+        for entry in rounds
+    ]
+    folders = trainer.train(cells, reuse=[models / "chain"])
+    with replacing(output) as partial:
+        partial.mkdir()
+        if scheme.dense_at_round_0:
+            copy_cell(models / "dense", partial / "00")
+        for entry, folder in zip(rounds, folders, strict=True):
+            copy_cell(folder, partial / entry["n"])
 
 
 if __name__ == "__main__":
-    run_and_leave(main)
+    run_and_exit(main)

@@ -1,51 +1,65 @@
-"""Print the table that a run ends with (not a DVC stage: it only reads)."""
+"""Command `show`: print the results of a run."""
 
 from pathlib import Path
 
 import click
 import pandas as pd
 
-from prunet.analysis import summary
-from prunet.base import files
-from prunet.base.options import PARAMS
-from prunet.config import params
-from prunet.deployment import latency
+from prunet.base import files, tables
+from prunet.base.errors import InputError
+from prunet.deployment.crossover import crossover, sentence
 
 HEADER = f"{'study':<10}{'scheme':<16}{'density':>8}{'accuracy':>17}{'last step':>11}{'early stop':>12}"
 
 
 @click.command()
-@PARAMS
+@click.argument("params_folder", metavar="[PARAMS]", type=click.Path(path_type=Path), default="data/params")
 @click.argument("metrics", type=click.Path(path_type=Path), default="metrics")
-def main(params_file: Path, metrics: Path) -> None:
-    """Print the dense networks and every scheme at the reported round, from the summaries below METRICS.
+def main(params_folder: Path, metrics: Path) -> None:
+    """Print the results of every study of PARAMS, from the tables below METRICS.
 
-    accuracy: on the test split at the early stop, mean over replicates and its 95% confidence interval;
-    last step: the same at the end of training; early stop: the training step of the lowest validation loss.
-    Then the sparsest winning tickets, and from which density on pruned networks are quicker than dense ones.
+    The table has the dense networks and every scheme at the headline round. accuracy: on the test split at
+    the early stop, mean over replicates and its 95% confidence interval; last step: the same after the last
+    training step; early stop: the training step with the lowest validation loss. Below it, the sparsest
+    winning tickets, and the densities at which pruned networks are faster than dense ones.
     """
-    values = params.load(params_file)
+    studies = {
+        path.parent.name: files.read_json(path) for path in sorted(params_folder.glob("*/summarize.json"))
+    }
+    if not studies:
+        raise InputError(f"{params_folder} has no study; run `dvc repro` first.")
     click.echo(HEADER)
-    for study in values["studies"]:
-        table = summary.read(metrics / study / "summary.csv")
-        shown = table[(table["scheme"] == "dense") | (table["round"] == values["report"]["round"])]
+    for study, params in studies.items():
+        table = tables.read(metrics / study / "summary.csv")
+        shown = table[(table["scheme"] == "dense") | (table["round"] == params["report"]["round"])]
         for _, row in shown.iterrows():
-            spread = "" if pd.isna(row["accuracy_ci95"]) else f" ± {row['accuracy_ci95']:.1%}"
-            click.echo(
-                f"{study:<10}{row['scheme']:<16}{row['density']:>8.1%}{row['accuracy_mean']:>9.1%}{spread:<8}"
-                f"{row['final_accuracy_mean']:>11.1%}{row['early_stop_step_mean']:>12.0f}"
-            )
-    for study in values["studies"] if "original" in values["prune"]["schemes"] else ():
-        density = files.read_json(metrics / study / "report.json")["winning_density"]
-        found = "none" if density is None else f"{density:.1%} of the weights"
-        click.echo(f"Sparsest winning ticket of {study}: {found} (not worse and not later than dense).")
-    for study in values["studies"]:
-        rows = summary.read(metrics / study / "latency.csv").query("device == 'cpu'")
-        found = {
-            int(batch): latency.crossover(part.to_dict("records")) for batch, part in rows.groupby("batch")
-        }
-        click.echo(f"{study}: {latency.sentence(found)}")
+            click.echo(f"{study:<10}{_line(row)}")
+    for study, params in studies.items():
+        if "original" in params["schemes"]:
+            density = files.read_json(metrics / study / "report.json")["winning_density"]
+            click.echo(f"{study}: {_winner(density)}")
+    for study in studies:
+        rows = tables.read(metrics / study / "latency.csv").query("device == 'cpu'")
+        found = {int(batch): crossover(part.to_dict("records")) for batch, part in rows.groupby("batch")}
+        click.echo(f"{study}: {sentence(found)}")
     click.echo("Figures: plots/*/figures/*.png, plots/gallery/*.png. All rounds: metrics/*/summary.csv.")
+
+
+def _line(row: "pd.Series[float]") -> str:
+    spread = "" if pd.isna(row["accuracy_ci95"]) else f" ± {row['accuracy_ci95']:.1%}"
+    return (
+        f"{row['scheme']:<16}{row['density']:>8.1%}{row['accuracy_mean']:>9.1%}{spread:<8}"
+        f"{row['final_accuracy_mean']:>11.1%}{row['early_stop_step_mean']:>12.0f}"
+    )
+
+
+def _winner(density: float | None) -> str:
+    if density is None:
+        return "No round is a winning ticket (as accurate as the dense networks, and stopping no later)."
+    return (
+        f"The sparsest winning ticket keeps {density:.1%} of the weights "
+        "(as accurate as the dense networks, and stopping no later)."
+    )
 
 
 if __name__ == "__main__":

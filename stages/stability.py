@@ -1,67 +1,72 @@
-"""Stage `stability`: loss barriers between two trainings of the same ticket, by round. Optional."""
+"""Stage `stability`: loss barriers between two runs of the same ticket, by round. Optional."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 import pandas as pd
 
-from prunet.base import files
-from prunet.base.options import PARAMS, STUDY, UNFINISHED
-from prunet.base.processes import run_and_leave
-from prunet.cells import storage as tickets
-from prunet.config import params
+from prunet.analysis import stability
+from prunet.base import files, tables
+from prunet.base.options import CHECKPOINTS, PARAMS
+from prunet.base.processes import run_and_exit
+from prunet.base.seeds import derive
+from prunet.cells import storage
 from prunet.data import dataset
-from prunet.pruning.course import Course
+from prunet.training.cells import Cell, Job, contents, key
+from prunet.training.plan import TrainingPlan
+from prunet.training.trainer import Trainer
 
 
 @click.command()
 @PARAMS
-@STUDY
-@UNFINISHED
+@CHECKPOINTS
 @click.argument("data", type=click.Path(path_type=Path))
 @click.argument("init", type=click.Path(path_type=Path))
 @click.argument("original", type=click.Path(path_type=Path))
-@click.argument("metrics", type=click.Path(path_type=Path))
-@click.argument("plots", type=click.Path(path_type=Path))
+@click.argument("barriers", type=click.Path(path_type=Path))
+@click.argument("paths", type=click.Path(path_type=Path))
 def main(
-    params_file: Path,
-    name: str,
-    unfinished: Path,
+    params: dict[str, Any],
+    checkpoints: Path,
     data: Path,
     init: Path,
     original: Path,
-    metrics: Path,
-    plots: Path,
+    barriers: Path,
+    paths: Path,
 ) -> None:
-    """Train the tickets below ORIGINAL once more from INIT, in another data order, and walk between the two.
+    """Train the tickets in ORIGINAL once more from INIT, with another data order, and interpolate linearly.
 
-    Writes METRICS, a CSV of the loss and error barriers by round, and to PLOTS the paths and the figure.
+    Writes BARRIERS, a CSV of the loss and error barriers by round, and PATHS, a CSV of the loss and error
+    along the paths.
     """
-    from prunet.analysis import canvas, figures, stability, summary
-    from prunet.training.cells import Study
+    study = params["study"]
+    # The seeds of a run follow from this one; its start values are given.
+    study = study | {"seed": derive(study["seed"], "another order")}
+    trainer = Trainer(study, dataset.load(data), checkpoints, params["checkpoint_seconds"])
+    start, inputs = storage.load_weights(init), [contents(data), contents(init)]
+    settings = trainer.settings
+    dense = TrainingPlan(group_lasso=settings["group_lasso"], scale_l1=settings["scale_l1"])
 
-    values = params.load(params_file)
-    # Every seed of a training follows from the order's name; the start values are given.
-    study = Study.of(values, name, dataset.load(data), unfinished, "another order")
-    start = tickets.load_weights(init)
-    paths = []
-    for number in values["stability"]["rounds"]:
-        first, masks = tickets.load_network(original / number)
-        whole = tickets.whole_units(original / number / "masks.safetensors")
-        course = Course() if int(number) else study.dense_course()
-        second = study.train(f"stability/{number}", start, masks, ("init",), course, whole)
-        walked = stability.path(study, first, second.weights)
-        paths.append(walked.assign(round=number, density=second.result["density"]))
-    together = pd.concat(paths)
-    table = stability.barriers(together)
-    summary.write(metrics, table)
-    with files.replacing(plots) as partial:
-        partial.mkdir()
-        summary.write(partial / "paths.csv", together)
-        canvas.save(figures.barriers(table, f"{name}: stability"), partial / "barriers.png")
-    for number in values["stability"]["rounds"]:
-        study.forget(f"stability/{number}")
+    def cell(number: str) -> Cell:
+        def job() -> Job:
+            masks = storage.load_masks(original / number / "masks.safetensors")
+            whole = storage.whole_units(original / number / "masks.safetensors")
+            return Job(start, masks, ("init",), TrainingPlan() if int(number) else dense, whole)
+
+        name = key(study | {"stability": number}, [*inputs, contents(original / number)])
+        return Cell(f"stability/{number}", name, trainer.replicates, job)
+
+    rounds = params["rounds"]
+    found = []
+    for number, folder in zip(rounds, trainer.train([cell(number) for number in rounds]), strict=True):
+        first, second = (storage.load_network(path)[0] for path in (original / number, folder))
+        density = files.read_json(folder / "result.json")["density"]
+        found.append(stability.path(trainer, first, second).assign(round=number, density=density))
+    together = pd.concat(found)
+    tables.write(paths, together)
+    tables.write(barriers, stability.barriers(together))
 
 
 if __name__ == "__main__":
-    run_and_leave(main)
+    run_and_exit(main)

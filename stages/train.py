@@ -1,44 +1,53 @@
 """Stage `train`: the dense networks of a study, before and after training."""
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import click
 
-from prunet.base.options import PARAMS, STUDY, UNFINISHED
-from prunet.base.processes import run_and_leave
-from prunet.cells import storage as tickets
-from prunet.config import params
+from prunet.base.files import replacing
+from prunet.base.options import CHECKPOINTS, PARAMS
+from prunet.base.processes import run_and_exit
+from prunet.cells import storage
 from prunet.data import dataset
+from prunet.training.cells import Cell, Job, contents, copy_cell, key
+from prunet.training.plan import TrainingPlan
+from prunet.training.trainer import Trainer
 
 
 @click.command()
 @PARAMS
-@STUDY
-@UNFINISHED
+@CHECKPOINTS
 @click.argument("data", type=click.Path(path_type=Path))
 @click.argument("init", type=click.Path(path_type=Path))
 @click.argument("rewind", type=click.Path(path_type=Path))
 @click.argument("dense", type=click.Path(path_type=Path))
 def main(
-    params_file: Path, name: str, unfinished: Path, data: Path, init: Path, rewind: Path, dense: Path
+    params: dict[str, Any], checkpoints: Path, data: Path, init: Path, rewind: Path, dense: Path
 ) -> None:
     """Train the replicates of a study on the dataset file DATA.
 
-    Writes INIT and REWIND, the files of the weights at step 0 and at the step `rewind` of the study, and
-    DENSE, the folder of the trained networks with their curves and test metrics. A training that was killed
-    goes on from its last checkpoint.
+    Writes INIT and REWIND, the weights at step 0 and at the study's step `rewind`, and DENSE, a folder with
+    the trained networks, their learning curves and test metrics. A run that was killed resumes from its last
+    checkpoint.
     """
-    from prunet.training.cells import Study
-
-    study = Study.of(params.load(params_file), name, dataset.load(data), unfinished)
-    start, masks = study.initial_weights("init"), study.dense_masks()
-    course = study.dense_course()._replace(keep=study.rewind)
-    trained = study.train("dense", start, masks, ("init",), course)
-    tickets.save_weights(init, start)
-    tickets.save_weights(rewind, trained.kept)
-    tickets.save_cell(dense, trained.weights, trained.masks, trained.result)
-    study.forget("dense")
+    trainer = Trainer(params["study"], dataset.load(data), checkpoints, params["checkpoint_seconds"])
+    start = trainer.initial_weights("init")
+    settings = trainer.settings
+    plan = TrainingPlan(
+        keep=trainer.rewind, group_lasso=settings["group_lasso"], scale_l1=settings["scale_l1"]
+    )
+    job = Job(start, trainer.dense_masks(), ("init",), plan)
+    cell = Cell("dense", key(trainer.study, [contents(data)]), trainer.replicates, lambda: job)
+    (folder,) = trainer.train([cell])
+    storage.save_weights(init, start)
+    with replacing(rewind) as partial:
+        shutil.copy(folder / "kept.safetensors", partial)
+    with replacing(dense) as partial:
+        copy_cell(folder, partial)
+        (partial / "kept.safetensors").unlink()
 
 
 if __name__ == "__main__":
-    run_and_leave(main)
+    run_and_exit(main)

@@ -1,34 +1,33 @@
-"""Params files and drawn image folders for the tests of image sets."""
+"""Runs of the stage images, and drawn image folders."""
 
-from pathlib import Path
+import json
 
 import numpy as np
-import yaml
 from click.testing import CliRunner
 from PIL import Image
 
 from stages import images as stage
 
-PARAMS = yaml.safe_load((Path(__file__).parent.parent / "params.yaml").read_text())
+DATA = {
+    **{"source": "", "val": 360, "test": 180, "side": 256, "memory": 4_000_000_000},
+    **{"near_duplicate_distance": 4, "min_faces": 10, "doubtful": "warn"},
+}
 
 
-def prepare(place, dataset, **images):
-    """Run the stage `images` for a study `toy` of a data set in the folder `place`, to the file `out` there.
+def prepare(folder, name, **data):
+    """Run the stage images for the set `name` in a folder, with the output `out` there.
 
-    `images` are values of the block; those in capitals are environment variables.
+    `data` changes parameters; names in capitals are environment variables.
     """
-    environment = {name: str(images.pop(name)) for name in list(images) if name.isupper()}
-    values = PARAMS | {"studies": {"toy": PARAMS["studies"]["digits"] | {"dataset": dataset}}}
-    values |= {"image_studies": ["toy"], "stability": PARAMS["stability"] | {"studies": []}}
-    values["images"] = PARAMS["images"] | {"downloads": str(place / "downloads")} | images
-    (place / "params.yaml").write_text(yaml.safe_dump(values))
-    options = "--params", str(place / "params.yaml"), "--study", "toy"
+    environment = {key: str(data.pop(key)) for key in list(data) if key.isupper()}
+    values = DATA | {"set": name, "downloads": str(folder / "downloads")} | data
+    (folder / "params.json").write_text(json.dumps({"study": "toy", "seed": 0, "data": values}))
     runner = CliRunner(env={"PRUNET_DATA": None} | environment)
-    return runner.invoke(stage.main, [*options, str(place / "out")])
+    return runner.invoke(stage.main, [str(folder / "params.json"), str(folder / "out")])
 
 
 def draw(path, label, number, size=(24, 20)):
-    """Draw a photo (width, height) whose colours tell its class and which one it is."""
+    """Draw a photo (width, height) whose colours depend on its class and number."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng([label, number])
     pixels = rng.integers(0, 60, (*size[::-1], 3)) + np.array([90 * label, 180 - 90 * label, 3 * number])

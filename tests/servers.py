@@ -1,4 +1,4 @@
-"""A web server on the loopback interface that misbehaves as told."""
+"""Web servers on the loopback interface that misbehave in chosen ways."""
 
 import socket
 import ssl
@@ -16,7 +16,7 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `answers` by path; `requests` counts what was asked, `headers` keeps the latest headers."""
+    """Server of `answers` by path; it counts `requests` and keeps the latest request `headers`."""
 
     def __init__(self, answers: Mapping[str, Answer]) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -29,7 +29,7 @@ class Server(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}{path}"
 
     def handle_error(self, *_: Any) -> None:
-        """Clients of these tests hang up; that is no error."""
+        """Ignore errors: the clients of these tests hang up."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -60,7 +60,7 @@ def serving(answers: Mapping[str, Answer]) -> Iterator[Server]:
 
 
 def body(data: bytes, **headers: Any) -> Answer:
-    """Answer 200 with `data`; `headers` replace the usual ones, None leaves one out."""
+    """Answer 200 with `data`; `headers` override the usual ones, None removes one."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         wanted = {"Content-Type": "image/jpeg", "Content-Length": len(data)}
@@ -94,7 +94,7 @@ def redirect(to: str) -> Answer:
 
 
 def in_turn(*answers: Answer) -> Answer:
-    """Give each answer once, in turn, and the last one from then on."""
+    """Give the answers one after another, then repeat the last one."""
     left = list(answers)
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -104,12 +104,12 @@ def in_turn(*answers: Answer) -> Answer:
 
 
 def hang(handler: Any) -> None:
-    """Take the request and never answer."""
+    """Accept the request and never answer."""
     handler.server.stopping.wait(30)
 
 
 def drip(handler: Any, code: int = 200, **headers: str) -> None:
-    """Send a body of a thousand bytes, one every 20 ms."""
+    """Send a body of a thousand bytes at one byte every 20 ms."""
     handler.send_response(code)
     for name, value in headers.items():
         handler.send_header(name, value)
@@ -123,19 +123,19 @@ def drip(handler: Any, code: int = 200, **headers: str) -> None:
 
 
 def drip_head(handler: Any) -> None:
-    """Send a header, a byte every 20 ms."""
+    """Send a header at one byte every 20 ms."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Filler: ")
     _drip(handler.wfile.write, handler.server.stopping)
 
 
 def drip_body_chunked(handler: Any) -> None:
-    """Send a chunked body of which a byte comes every 20 ms."""
+    """Send a chunked body at one byte every 20 ms."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n")
     _drip(handler.wfile.write, handler.server.stopping)
 
 
 def endless_head(handler: Any) -> None:
-    """Say without an end that the answer is about to come."""
+    """Send 100 Continue without end."""
     while not handler.server.stopping.wait(0.02):
         handler.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -146,13 +146,13 @@ def _drip(send: Callable[[bytes], object], stopping: threading.Event) -> None:
 
 
 def drip_tls(connection: socket.socket, stopping: threading.Event) -> None:
-    """Begin a TLS record of 16 kB and send a byte of it every 20 ms."""
+    """Send a TLS record of 16 kB at one byte every 20 ms."""
     connection.sendall(b"\x16\x03\x03\x40\x00")
     _drip(connection.sendall, stopping)
 
 
 def serve_tls(folder: Path) -> Conversation:
-    """Shake hands with a certificate that we signed ourselves."""
+    """Complete a TLS handshake with a self-signed certificate."""
     files = folder / "key.pem", folder / "certificate.pem"
     command = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -keyout {} -out {}"
     subprocess.run(command.format(*files).split(), check=True, capture_output=True)
@@ -168,7 +168,7 @@ def serve_tls(folder: Path) -> Conversation:
 
 @contextmanager
 def listening(converse: Conversation) -> Iterator[int]:
-    """Accept one connection after another, and `converse` on it, until the block ends; give the port."""
+    """Accept connections one after another and `converse` on each until the block ends; yield the port."""
     stopping = threading.Event()
 
     def accept() -> None:

@@ -1,4 +1,4 @@
-"""Which machines may be asked: the address that a connection goes to is the one that is checked."""
+"""The public-internet check applies to the very address that a connection goes to."""
 
 import asyncio
 import socket
@@ -51,19 +51,19 @@ def test_public_addresses(address):
         *("2001::1", "127.1", "2130706433", "0177.0.0.1", "0x7f.1", "localhost", ""),
     ],
 )
-def test_addresses_that_are_not_public(address):
+def test_private_and_special_addresses(address):
     assert not is_public(address)
 
 
-def test_a_socket_is_made_for_a_public_address_alone():
-    with public_socket((socket.AF_INET, socket.SOCK_STREAM, 6, "", ("8.8.8.8", 80))) as made:
-        assert made.family == socket.AF_INET
+def test_sockets_are_created_only_for_public_addresses():
+    with public_socket((socket.AF_INET, socket.SOCK_STREAM, 6, "", ("8.8.8.8", 80))) as created:
+        assert created.family == socket.AF_INET
     with pytest.raises(Refused):
         public_socket((socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("fe80::1", 80, 0, 2)))
 
 
 def attempt(*urls, private_addresses=False):
-    """Download `urls` in one session; return the bytes, or the reason, of the last one."""
+    """Download `urls` in one session; return the bytes of the last one, or its status and detail."""
 
     async def run():
         async with open_session("prunet-test", private_addresses) as session:
@@ -78,7 +78,7 @@ def attempt(*urls, private_addresses=False):
 
 
 @pytest.mark.parametrize("host", THIS_MACHINE)
-def test_no_name_of_this_machine_is_asked(host):
+def test_this_machine_is_refused_under_every_name(host):
     with serving({"/a": body(b"secret")}) as server:
         status, detail = attempt(f"http://{host}:{server.server_port}/a")
         assert status == "refused"
@@ -88,23 +88,23 @@ def test_no_name_of_this_machine_is_asked(host):
 
 @pytest.mark.parametrize("private_addresses", [True, False])
 @pytest.mark.parametrize("host", ODD_SPELLINGS)
-def test_no_odd_spelling_of_an_address_is_asked(host, private_addresses):
+def test_unusual_spellings_of_an_address_are_rejected(host, private_addresses):
     with serving({"/a": body(b"secret"), "/b": redirect(f"http://{host}/")}) as server:
         status, detail = attempt(f"http://{host}:{server.server_port}/a", private_addresses=private_addresses)
-        assert (status, detail) == ("bad-url", f"{host} is not how an IPv4 address is written")
+        assert (status, detail) == ("bad-url", f"{host} is not a plain IPv4 address")
         assert attempt(server.url("/b"), private_addresses=True)[0] == "redirects"
         assert server.requests == {"/b": 1}
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_this_machine_is_asked_if_that_is_wanted(host):
+def test_this_machine_is_reachable_if_private_addresses_are_allowed(host):
     with serving({"/a": body(b"photo")}) as server:
         url = f"http://{host}:{server.server_port}/a"
         assert attempt(url, private_addresses=True) == b"photo"
 
 
 def resolve_to(monkeypatch, *addresses):
-    """Let every name be looked up as `addresses`, one after another; return how often that was done."""
+    """Resolve names to `addresses`, one after another; return the list of names looked up."""
     look_ups = []
 
     def getaddrinfo(host, port, *_, **__):
@@ -116,7 +116,7 @@ def resolve_to(monkeypatch, *addresses):
     return look_ups
 
 
-def test_a_name_that_stands_for_this_machine_is_not_asked(monkeypatch):
+def test_a_name_that_resolves_to_this_machine_is_refused(monkeypatch):
     resolve_to(monkeypatch, "127.0.0.1")
     with serving({"/a": body(b"secret")}) as server:
         url = f"http://photos.example:{server.server_port}/a"
@@ -124,7 +124,7 @@ def test_a_name_that_stands_for_this_machine_is_not_asked(monkeypatch):
         assert not server.requests
 
 
-def test_a_name_server_that_changes_its_mind_wins_nothing(monkeypatch):
+def test_dns_rebinding_does_not_reach_this_machine(monkeypatch):
     look_ups = resolve_to(monkeypatch, "8.8.8.8", "127.0.0.1")
     connected = []
 
@@ -136,13 +136,13 @@ def test_a_name_server_that_changes_its_mind_wins_nothing(monkeypatch):
     with serving({"/a": body(b"secret")}) as server:
         url = f"http://photos.example:{server.server_port}/a"
         assert attempt(url)[0] == "unreachable"
-        assert connected == ["8.8.8.8"]  # what was looked up is what is connected to, without another look
+        assert connected == ["8.8.8.8"]  # the address that was checked, without another look-up
         assert len(look_ups) == 1
         assert not server.requests
 
 
 @pytest.mark.parametrize("target", ["http://127.0.0.2:{}/b", "//127.0.0.2:{}/b", "http://[::1]:{}/b"])
-def test_a_redirect_to_this_machine_is_not_followed(monkeypatch, target):
+def test_a_redirect_to_this_machine_is_refused(monkeypatch, target):
     monkeypatch.setattr("prunet.data.fetching.addresses.is_public", lambda address: address == "127.0.0.1")
     answers = {"/b": body(b"secret")}
     with serving(answers) as server, serving({}) as inner:
@@ -153,7 +153,7 @@ def test_a_redirect_to_this_machine_is_not_followed(monkeypatch, target):
 
 
 @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy"])
-def test_a_proxy_of_the_environment_is_not_used(monkeypatch, name):
+def test_proxies_from_the_environment_are_ignored(monkeypatch, name):
     with serving({"/a": body(b"photo")}) as server, serving({}) as proxy:
         monkeypatch.setenv(name, proxy.url(""))
         assert attempt(server.url("/a"), private_addresses=True) == b"photo"

@@ -18,7 +18,7 @@ CPU = torch.device("cpu")
 
 
 def test_images_are_normalised_by_the_training_split_alone():
-    splits = batches.place(toy(), None, "none", CPU)
+    splits = batches.to_device(toy(), None, "none", CPU)
     images, labels = splits["train"]
     assert images.mean().item() == pytest.approx(0, abs=1e-6)
     assert images.std().item() == pytest.approx(1, abs=1e-6)
@@ -42,7 +42,7 @@ def test_images_are_normalised_by_the_training_split_alone():
 )
 def test_the_model_sees_input_size_pixels(input_size, augment, stored, seen):
     data = toy(side=4) | {"images": np.random.default_rng(0).integers(0, 255, (10, 1, 144, 144), np.uint8)}
-    splits = batches.place(data, input_size, augment, CPU)
+    splits = batches.to_device(data, input_size, augment, CPU)
     assert splits["train"][0].shape == (6, 1, stored, stored)
     assert batches.input_shape(splits, augment) == (1, seen, seen)
     how = batches.preparation(data, input_size, augment)
@@ -59,7 +59,7 @@ def colours(count=10):
 def test_colour_is_normalised_channel_by_channel_over_the_training_split():
     data = colours()
     data["images"][:, 1] //= 4
-    splits = batches.place(data, None, "none", CPU)
+    splits = batches.to_device(data, None, "none", CPU)
     images = splits["train"][0]
     torch.testing.assert_close(images.mean((0, 2, 3)), torch.zeros(3), atol=1e-6, rtol=0)
     torch.testing.assert_close(images.std((0, 2, 3)), torch.ones(3))
@@ -74,7 +74,7 @@ def test_colour_is_normalised_channel_by_channel_over_the_training_split():
 def test_a_channel_without_contrast_is_zero_and_not_infinite():
     data = colours()
     data["images"][:, 2] = 77
-    images = batches.place(data, None, "none", CPU)["train"][0]
+    images = batches.to_device(data, None, "none", CPU)["train"][0]
     assert (images[:, 2] == 0).all()
     assert images.isfinite().all()
 

@@ -1,22 +1,21 @@
-import numpy as np
 import pytest
 import torch
 
-from prunet.training.checkpoints import Checkpoint, key
+from prunet.training.checkpoints import Checkpoint
 
 TENSORS = {"weights/fc1": torch.arange(6.0).view(2, 3), "generator/0": torch.arange(4, dtype=torch.uint8)}
-STATE = {"points": [[0, [2.25], [0.1]], [10, [1 / 3], [0.7]]]}
+VALUES = {"step": 10, "points": [[0, [2.25], [0.1]], [10, [1 / 3], [0.7]]]}
 
 
 def saved(tmp_path):
     path = tmp_path / "cell" / "0-1.safetensors"
-    Checkpoint(path, "k", 20).save(TENSORS, STATE)
+    Checkpoint(path, "k", 20).save(TENSORS, VALUES)
     return path
 
 
-def test_what_is_saved_comes_back_to_the_bit(tmp_path, capsys):
-    tensors, state = Checkpoint(saved(tmp_path), "k", 20).load()
-    assert state == STATE
+def test_a_checkpoint_comes_back_bit_for_bit(tmp_path, capsys):
+    tensors, values = Checkpoint(saved(tmp_path), "k", 20).load()
+    assert values == VALUES
     assert {name for name in tensors if torch.equal(tensors[name], TENSORS[name])} == set(TENSORS)
     assert capsys.readouterr().err == ""
 
@@ -26,11 +25,12 @@ def test_no_checkpoint_is_no_warning(tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_a_checkpoint_of_another_training_is_never_used(tmp_path, capsys):
+def test_a_checkpoint_with_another_key_is_never_used(tmp_path, capsys):
     path = saved(tmp_path)
     assert Checkpoint(path, "other", 20).load() is None
     assert capsys.readouterr().err == (
-        f"warning: {path} is of another training: it is ignored, and its training begins anew.\n"
+        f"warning: {path} belongs to other code, parameters, data or another processor; "
+        "training starts from the beginning.\n"
     )
 
 
@@ -39,23 +39,14 @@ def test_a_truncated_checkpoint_is_ignored_with_a_warning(tmp_path, capsys, size
     path = saved(tmp_path)
     path.write_bytes(path.read_bytes()[:size])
     assert Checkpoint(path, "k", 20).load() is None
-    assert "is damaged: it is ignored" in capsys.readouterr().err
+    assert f"{path} is damaged; training starts from the beginning" in capsys.readouterr().err
 
 
-def test_it_is_due_after_its_seconds(tmp_path):
+def test_a_checkpoint_is_due_after_its_seconds(tmp_path):
     assert Checkpoint(tmp_path / "a", "k", 0).due()
     assert not Checkpoint(tmp_path / "a", "k", 1000).due()
-
-
-def test_the_key_names_everything_that_decides():
-    arrays = {"w": np.zeros((2, 3), np.float32)}
-    keys = [
-        key({"lr": 1}, arrays),
-        key({"lr": 2}, arrays),
-        key({"lr": 1}, {"w": np.zeros((3, 2), np.float32)}),
-        key({"lr": 1}, {"w": np.zeros((2, 3), np.float64)}),
-        key({"lr": 1}, {"v": np.zeros((2, 3), np.float32)}),
-        key({"lr": 1}, {"w": np.array([[0, 0, 0], [0, 0, 1]], np.float32)}),
-    ]
-    assert len(set(keys)) == len(keys)
-    assert key({"a": 1, "b": 2}, arrays) == key({"b": 2, "a": 1}, {"w": np.zeros((2, 3), np.float32)})
+    soon = Checkpoint(tmp_path / "a", "k", 1000)
+    soon._saved -= 1000
+    assert soon.due()
+    soon.save({}, {})
+    assert not soon.due()

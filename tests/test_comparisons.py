@@ -14,7 +14,7 @@ def row(table, scheme, number, against):
 
 def test_differences_are_paired_by_replicate():
     table = comparisons.compare(RESULTS)
-    assert len(table) == 5  # the two cells of original against random, and all but the first against dense
+    assert len(table) == 5  # original/00 is the dense training itself, and random is not compared with itself
     against_random = row(table, "original", "01", "random")
     assert against_random["accuracy"] == pytest.approx(((0.7 - 0.5) + (0.7 - 0.1)) / 2)
     # the differences 0.2 and 0.6: standard error 0.2, Student's t for one degree of freedom 12.706
@@ -23,7 +23,7 @@ def test_differences_are_paired_by_replicate():
     assert against_random["early_stop_ratio"] == 1
 
 
-def test_what_is_common_to_both_cells_of_a_replicate_does_not_widen_the_interval():
+def test_an_effect_shared_by_both_cells_of_a_replicate_does_not_widen_the_interval():
     cells = {("dense", "00"): cell(1.0, 0.5, 0.7, 0.9), ("original", "01"): cell(0.5, 0.6, 0.8, 1.0)}
     compared = row(comparisons.compare(cells), "original", "01", "dense")
     assert compared["accuracy"] == pytest.approx(0.1)
@@ -36,7 +36,7 @@ def stop(result, *steps):
     return result
 
 
-def test_the_ratio_says_how_many_times_earlier():
+def test_the_ratio_is_how_many_times_earlier_the_early_stop_is():
     cells = {
         ("dense", "00"): stop(cell(1.0, 0.9, 0.9), 300, 500),
         ("original", "01"): stop(cell(0.5, 0.9, 0.9), 150, 250),
@@ -47,7 +47,7 @@ def test_the_ratio_says_how_many_times_earlier():
 
 
 def winner(*tickets):
-    """The round of the winning ticket of (accuracy of two replicates, early stop) by round."""
+    """Return the round of the winning ticket, given (accuracies of two replicates, early stop) by round."""
     cells = {
         ("original" if number else "dense", f"{number:02}"): stop(
             cell(0.5**number, *accuracies), early, early
@@ -62,12 +62,12 @@ def test_the_winning_ticket_is_the_sparsest_that_is_neither_worse_nor_later():
     assert winner(((0.92, 0.92), 90), ((0.9, 0.9), 100), ((0.8, 0.8), 90)) == "02"
 
 
-def test_worse_within_the_interval_still_wins_and_later_does_not():
+def test_a_ticket_may_be_worse_within_the_interval_but_not_later():
     assert winner(((0.9, 0.9), 90), ((0.95, 0.84), 90)) == "02"
     assert winner(((0.9, 0.9), 90), ((0.95, 0.95), 101)) == "01"
 
 
-def test_there_may_be_none():
+def test_there_may_be_no_winning_ticket():
     assert winner(((0.8, 0.8), 90)) is None
     assert comparisons.winning_ticket(comparisons.compare({("random", "01"): cell(0.5, 0.9)})) is None
 

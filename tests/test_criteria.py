@@ -1,16 +1,15 @@
-"""Criteria of single weights, on networks whose scores are worked out by hand."""
+"""Criteria of single weights, with scores worked out by hand."""
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from prunet.pruning import criteria
-from prunet.training import evidence as of_model
+from prunet.pruning import criteria, queries
 from tests.toy_pruning import evidence, pruned
 
-# Two classes, one image (1, 2) of the second class; its weights give both classes the same logit, so the
-# gradient of the loss by the weights is (softmax - label) x image = (0.5, -0.5) x (1, 2).
+# Two classes, and one image (1, 2) of the second. Both logits are equal, so that the gradient of the loss is
+# (softmax - label) x image = (0.5, -0.5) x (1, 2).
 LINEAR = {"weight": np.array([[2, -1], [0, 0]], np.float32), "bias": np.zeros(2, np.float32)}
 GRADIENT = [[0.5, 1.0], [-0.5, -1.0]]
 
@@ -22,7 +21,7 @@ class OneLayer(nn.Linear):
 
 def linear_gradients(masks, repeat=1):
     batch = torch.tensor([1.0, 2.0]).view(1, 1, 1, 2).repeat(repeat, 1, 1, 1), torch.ones(repeat).long()
-    return lambda weights: of_model.gradients(OneLayer(2, 2), batch, weights, masks)
+    return lambda weights: queries.gradients(OneLayer(2, 2), batch, weights, masks)
 
 
 def test_magnitude():
@@ -31,7 +30,7 @@ def test_magnitude():
     assert scores["a"].dtype == np.float64
 
 
-def test_random_goes_through_the_layers_with_one_generator():
+def test_random_draws_layer_after_layer_from_one_generator():
     weights = {"a": np.ones((2, 3), np.float32), "b": np.ones(4, np.float32)}
     scores = criteria.random(evidence(weights, rng=np.random.default_rng(5)))
     rng = np.random.default_rng(5)
@@ -39,7 +38,7 @@ def test_random_goes_through_the_layers_with_one_generator():
     np.testing.assert_array_equal(scores["b"], rng.random(4))
 
 
-def test_movement_is_away_from_zero():
+def test_movement_away_from_zero():
     before = {"a": np.array([1, -3, 0, 2], np.float32)}
     scores = criteria.movement(evidence({"a": np.array([3, -1, -1, 2], np.float32)}, initial=lambda: before))
     assert scores["a"].tolist() == [4, -4, 0.5, 0]
@@ -56,7 +55,7 @@ def test_movement_is_the_sum_over_the_steps_of_gradient_descent():
     assert criteria.movement(given)["a"][0] == pytest.approx(lr * total, rel=1e-3)
 
 
-@pytest.mark.parametrize("repeat", [1, of_model.BATCH + 1])
+@pytest.mark.parametrize("repeat", [1, queries.BATCH + 1])
 def test_gradients_are_those_of_the_mean_loss_in_any_number_of_batches(repeat):
     masks = {"weight": np.ones((2, 2), bool)}
     gradients = linear_gradients(masks, repeat)(LINEAR)
@@ -71,8 +70,8 @@ def test_gradients_are_taken_under_the_masks():
     assert weights["weight"][1, 1] == 50
 
 
-def test_gradients_are_those_of_evaluation():
-    """Without dropout, and with the running statistics of a norm: (x - 1) / 2 doubles as (3, 1) -> (1, 0)."""
+def test_gradients_are_taken_in_evaluation_mode():
+    """No dropout, and the running statistics of a norm: (x - 1) / 2 turns (3, 1) into (1, 0)."""
     model = nn.Sequential(
         nn.Flatten(), nn.BatchNorm1d(2, eps=0), nn.Dropout(0.9), nn.Linear(2, 2, bias=False)
     )
@@ -81,7 +80,7 @@ def test_gradients_are_those_of_evaluation():
     state["3.weight"] = np.zeros((2, 2), np.float32)
     batch = torch.tensor([[[[3.0, 1.0]]]]), torch.tensor([0])
     before = {name: values.copy() for name, values in state.items()}
-    gradients = of_model.gradients(model, batch, state, {"3.weight": np.ones((2, 2), bool)})
+    gradients = queries.gradients(model, batch, state, {"3.weight": np.ones((2, 2), bool)})
     assert gradients["3.weight"].tolist() == [[-0.5, 0], [0.5, 0]]
     for name, values in before.items():
         np.testing.assert_array_equal(state[name], values)
@@ -109,7 +108,7 @@ def two_layers():
 
 
 def flow(model, weights, masks):
-    return of_model.synaptic_flow(model, (1, 1, 2), weights, masks)
+    return queries.synaptic_flow(model, (1, 1, 2), weights, masks)
 
 
 def test_synflow_of_two_linear_layers():
@@ -147,8 +146,8 @@ def test_synflow_of_a_deep_network_does_not_overflow():
     np.testing.assert_allclose(scores["1.weight"], 50.0**30 * 2.0**29)
 
 
-def test_a_criterion_asks_for_what_it_needs_alone():
-    """Magnitude, random and movement run without a model, the first two without initial weights."""
+def test_a_criterion_asks_only_for_the_evidence_that_it_needs():
+    """Magnitude and random need neither a model nor initial weights, movement only the latter."""
     weights = {"a": np.array([[1, 2, 3, 4, 5]], np.float32)}
     assert pruned(weights, criterion="magnitude")["a"].sum() == 4
     assert pruned(weights, criterion="random")["a"].sum() == 4

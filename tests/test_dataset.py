@@ -29,12 +29,10 @@ def test_a_dataset_comes_back_as_saved_and_equal_data_gives_equal_bytes(tmp_path
         assert loaded[name].dtype == data[name].dtype
 
 
-def test_a_class_missing_from_a_split_is_named(tmp_path):
+def test_a_class_missing_from_a_split_is_refused(tmp_path):
     data = toy()
     data["split"] = np.array([0, 0, 1, 1, 2, 0], np.uint8)
-    with pytest.raises(
-        InputError, match=r"class 'odd' has 3 images and none of them falls into the test split"
-    ):
+    with pytest.raises(InputError, match=r"class 'odd' has 3 images, none of them in the test split"):
         dataset.save(tmp_path / "data", **data)
     assert not (tmp_path / "data").exists()
 
@@ -45,7 +43,7 @@ def test_one_class_is_not_a_classification(tmp_path):
         dataset.save(tmp_path / "data", **data)
 
 
-def test_a_file_cut_in_half_is_refused_by_name(tmp_path):
+def test_half_a_file_is_refused(tmp_path):
     path = tmp_path / "data.safetensors"
     dataset.save(path, **toy())
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -73,12 +71,12 @@ def test_another_file_is_not_a_dataset(tmp_path):
         ({"labels": np.zeros(6, np.int32)}, "labels are int32"),
         ({"labels": np.array([0, 1, 0, 1, 0, 2])}, "labels from 0 to 2 for 2 classes"),
         ({"labels": np.array([0, 1, 0, 1, 0, -1])}, "labels from -1 to 1"),
-        ({"labels": np.zeros(5, np.int64)}, "6 images, 5 labels and 6 sides"),
-        ({"split": np.array([0, 0, 1, 1, 2, 3], np.uint8)}, "a split of [0, 1, 2, 3]"),
-        ({"split": np.zeros(6, np.uint8)}, "a split of [0] instead of all of train, val, test"),
+        ({"labels": np.zeros(5, np.int64)}, "6 images, 5 labels and 6 entries"),
+        ({"split": np.array([0, 0, 1, 1, 2, 3], np.uint8)}, "the split has the values [0, 1, 2, 3], not all"),
+        ({"split": np.zeros(6, np.uint8)}, "the split has the values [0], not all of 0, 1 and 2"),
     ],
 )
-def test_a_wrong_part_is_named(tmp_path, changes, says):
+def test_an_invalid_part_is_refused(tmp_path, changes, says):
     data = toy() | changes
     names = {"class_names": data.pop("class_names")}
     tensors.write(tmp_path / "data", data, names)
@@ -88,17 +86,17 @@ def test_a_wrong_part_is_named(tmp_path, changes, says):
 
 
 @pytest.mark.parametrize("names", [None, "even", ["even"], ["even", 1], {"even": 0, "odd": 1}])
-def test_class_names_are_a_list_of_texts(tmp_path, names):
+def test_class_names_must_be_a_list_of_strings(tmp_path, names):
     data = toy()
     del data["class_names"]
     tensors.write(tmp_path / "data", data, {} if names is None else {"class_names": names})
-    with pytest.raises(InputError, match="no list of class names"):
+    with pytest.raises(InputError, match="it has no list of class names"):
         dataset.load(tmp_path / "data")
 
 
-@pytest.mark.parametrize("about", ["[]", "1", "{", "[" * 100_000, "9" * 5000])
-def test_a_file_that_says_nothing_about_itself_is_damaged(tmp_path, about):
-    save_file({"a": np.zeros(3)}, tmp_path / "file", {"prunet": about})
+@pytest.mark.parametrize("metadata", ["[]", "1", "{", "[" * 100_000, "9" * 5000])
+def test_a_file_without_valid_metadata_is_damaged(tmp_path, metadata):
+    save_file({"a": np.zeros(3)}, tmp_path / "file", {"prunet": metadata})
     with pytest.raises(InputError, match=r"file is damaged"):
         tensors.read(tmp_path / "file")
     save_file({"a": np.zeros(3)}, tmp_path / "file")
@@ -131,18 +129,18 @@ def test_contents_tell_data_sets_apart_by_pixels_or_by_digests():
 
 
 @pytest.mark.parametrize(
-    ("arrays", "said", "says"),
+    ("arrays", "metadata", "says"),
     [
         ({"names": np.zeros((2, 2), np.uint8)}, {}, "names are uint8 of shape (2, 2)"),
         ({"digests": np.zeros((6, 16), np.int64)}, {}, "digests are int64"),
         ({"digests": np.zeros((6, 15), np.uint8)}, {}, "6 names, and digests of shape (6, 15)"),
         ({"digests": np.zeros((5, 16), np.uint8)}, {}, "6 names, and digests of shape (5, 16)"),
-        ({"names": b"a\0b\0c\0d\0e\0f"}, {}, "'f' is no file's name below the folder"),
-        ({"names": b"a\0b\0c\0d\0e\0/etc/passwd\0"}, {}, "'/etc/passwd' is no file's name"),
-        ({"names": b"a\0b\0c\0d\0e\0x/../../f\0"}, {}, "'x/../../f' is no file's name"),
-        ({"names": b"a\0b\0c\0d\0e\0\0"}, {}, "'' is no file's name"),
+        ({"names": b"a\0b\0c\0d\0e\0f"}, {}, "'f' is not the name of a file below the folder"),
+        ({"names": b"a\0b\0c\0d\0e\0/etc/passwd\0"}, {}, "'/etc/passwd' is not the name of a file"),
+        ({"names": b"a\0b\0c\0d\0e\0x/../../f\0"}, {}, "'x/../../f' is not the name of a file"),
+        ({"names": b"a\0b\0c\0d\0e\0\0"}, {}, "'' is not the name of a file"),
         ({"names": b"\xff\0"}, {}, "'utf-8' codec"),
-        ({"labels": np.zeros(5, np.int64)}, {}, "6 images, 5 labels and 6 sides"),
+        ({"labels": np.zeros(5, np.int64)}, {}, "6 images, 5 labels and 6 entries"),
         ({}, {"side": 0}, "images of 0 pixels a side in '/photos'"),
         ({}, {"side": True}, "images of True pixels a side"),
         ({}, {"folder": 1}, "images of 32 pixels a side in 1"),
@@ -150,17 +148,17 @@ def test_contents_tell_data_sets_apart_by_pixels_or_by_digests():
         ({}, {"std": 1.0}, "no mean and standard deviation of three channels"),
         ({}, {"std": [1.0, 1.0, 0.0]}, "standard deviation [1.0, 1.0, 0.0]"),
         ({}, {"mean": [1.0, 1.0, float("nan")]}, "mean [1.0, 1.0, nan]"),
-        ({}, {"more": 1}, "it does not say where its images are"),
-        ({}, None, "it does not say where its images are"),
+        ({}, {"more": 1}, "its metadata does not describe the image files"),
+        ({}, None, "its metadata does not describe the image files"),
     ],
 )
-def test_wrong_images_on_disk_are_refused(tmp_path, arrays, said, says):
+def test_invalid_images_on_disk_are_refused(tmp_path, arrays, metadata, says):
     dataset.save(tmp_path / "data", **on_disk())
-    stored, about = tensors.read(tmp_path / "data")
+    stored, saved = tensors.read(tmp_path / "data")
     for name, value in arrays.items():
         stored[name] = np.frombuffer(value, np.uint8) if isinstance(value, bytes) else value
-    about["on_disk"] = None if said is None else about["on_disk"] | said
-    tensors.write(tmp_path / "data", stored, about)
+    saved["on_disk"] = None if metadata is None else saved["on_disk"] | metadata
+    tensors.write(tmp_path / "data", stored, saved)
     with pytest.raises(InputError) as error:
         dataset.load(tmp_path / "data")
     assert "data is not a dataset file (" in error.value.message

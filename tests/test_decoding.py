@@ -1,4 +1,4 @@
-"""Decoding, by exact pixel values."""
+"""Decoded images have exactly the expected pixels."""
 
 import io
 import struct
@@ -51,11 +51,11 @@ def png_chunk(name, data):
         ("PPM", "ppm"),
     ],
 )
-def test_the_extension_is_that_of_the_bytes(format_name, extension):
+def test_the_extension_follows_from_the_contents(format_name, extension):
     assert verify(encoded(Image.fromarray(MIXED), format_name), MANY)[0] == extension
 
 
-def test_a_jpeg_with_a_second_picture_behind_it_is_a_jpeg(tmp_path):
+def test_a_multi_picture_jpeg_is_a_jpeg(tmp_path):
     first, second = Image.new("RGB", (20, 16), (255, 0, 0)), Image.new("RGB", (20, 16), (0, 0, 255))
     data = encoded(first, "MPO", save_all=True, append_images=[second])
     assert verify(data, MANY)[0] == "jpg"
@@ -71,7 +71,7 @@ def test_a_jpeg_with_a_second_picture_behind_it_is_a_jpeg(tmp_path):
         (b"BMW is a maker of cars", "is not a JPEG, PNG, WebP, GIF, BMP, TIFF or PPM image"),
     ],
 )
-def test_what_is_no_image(data, detail):
+def test_other_files_are_not_images(data, detail):
     assert rejection(data) == ("not-an-image", detail)
 
 
@@ -83,11 +83,11 @@ def test_a_truncated_image_is_broken(format_name):
     assert rejection(data[: len(data) // 2])[0] == "broken-image"
 
 
-def test_a_header_alone_is_a_broken_image():
+def test_a_truncated_header_is_broken():
     data = encoded(Image.fromarray(MIXED), "JPEG")[:30]
     assert rejection(data) == (
         "broken-image",
-        "starts like an image, but its header is broken or cut off",
+        "starts like an image, but its header is damaged or cut off",
     )
 
 
@@ -97,35 +97,35 @@ def test_a_corrupt_checksum_is_broken():
     assert rejection(bytes(data))[0] == "broken-image"
 
 
-def test_the_least_side_is_16_pixels():
+def test_the_smallest_side_is_16_pixels():
     assert verify(encoded(Image.new("RGB", (16, 16)), "PNG"), MANY)[0] == "png"
     assert rejection(encoded(Image.new("RGB", (100, 15)), "PNG")) == (
         "too-small",
-        "100 x 15 pixels: a side is under 16",
+        "100 x 15 pixels; each side needs at least 16",
     )
 
 
-def test_the_largest_image_is_max_pixels():
+def test_the_largest_image_has_max_pixels():
     data = encoded(Image.new("RGB", (20, 30)), "PNG")
     assert verify(data, 600)[0] == "png"
-    assert rejection(data, 599) == ("too-large", "20 x 30 pixels: more than 599")
+    assert rejection(data, 599) == ("too-large", "20 x 30 pixels are more than 599")
 
 
-def test_a_bomb_is_found_by_its_header_alone():
+def test_a_decompression_bomb_is_rejected_by_its_header():
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
     bomb = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", zlib.compress(b"\0"))
-    assert rejection(bomb, 50_000_000) == ("too-large", "60000 x 60000 pixels: more than 50000000")
+    assert rejection(bomb, 50_000_000) == ("too-large", "60000 x 60000 pixels are more than 50000000")
 
 
-def test_a_jpeg_of_many_scans_is_too_large():
+def test_a_jpeg_with_many_scans_is_too_large():
     data = encoded(Image.fromarray(MIXED), "JPEG", progressive=True)
     scan = data.rindex(b"\xff\xda")
     assert verify(data, MANY)[0] == "jpg"
     bomb = data[:scan] + data[scan:-2] * 201 + data[-2:]
-    assert rejection(bomb) == ("too-large", "a JPEG of more than 200 scans")
+    assert rejection(bomb) == ("too-large", "a JPEG with more than 200 scans")
 
 
-def test_values_of_unknown_range_are_broken():
+def test_32_bit_values_are_rejected():
     data = encoded(Image.new("F", (20, 20), 0.5), "TIFF")
     assert rejection(data) == (
         "broken-image",
@@ -133,15 +133,15 @@ def test_values_of_unknown_range_are_broken():
     )
 
 
-def test_rgb_is_left_as_it_is(tmp_path):
+def test_rgb_is_unchanged(tmp_path):
     pixels = loaded(tmp_path, encoded(Image.fromarray(MIXED), "PNG"))
     assert np.array_equal(pixels, MIXED)
 
 
-def test_grey_is_repeated(tmp_path):
-    grey = np.arange(320, dtype=np.uint8).reshape(16, 20)
-    pixels = loaded(tmp_path, encoded(Image.fromarray(grey), "PNG"))
-    assert np.array_equal(pixels, np.stack([grey] * 3, axis=-1))
+def test_gray_is_repeated(tmp_path):
+    gray = np.arange(320, dtype=np.uint8).reshape(16, 20)
+    pixels = loaded(tmp_path, encoded(Image.fromarray(gray), "PNG"))
+    assert np.array_equal(pixels, np.stack([gray] * 3, axis=-1))
 
 
 @pytest.mark.parametrize("format_name", ["PNG", "TIFF"])
@@ -177,7 +177,7 @@ def test_a_palette_becomes_rgb(tmp_path):
     ]
 
 
-def test_transparent_parts_are_laid_on_white(tmp_path):
+def test_transparent_parts_become_white(tmp_path):
     rgba = np.zeros((16, 16, 4), dtype=np.uint8)
     rgba[0, 1] = (200, 100, 0, 255)
     rgba[0, 2] = (200, 100, 0, 51)  # a fifth of the colour, four fifths of white
@@ -185,7 +185,7 @@ def test_transparent_parts_are_laid_on_white(tmp_path):
     assert pixels[0, :3].tolist() == [[255, 255, 255], [200, 100, 0], [244, 224, 204]]
 
 
-def test_a_transparent_palette_entry_is_laid_on_white(tmp_path):
+def test_a_transparent_palette_entry_becomes_white(tmp_path):
     image = Image.new("P", (16, 16), 0)
     image.putpalette([9, 9, 9, 10, 20, 30])
     image.putpixel((0, 0), 1)
@@ -199,7 +199,7 @@ def test_the_first_frame_of_an_animation_is_taken(tmp_path):
     assert np.unique(loaded(tmp_path, data).reshape(-1, 3), axis=0).tolist() == [[255, 0, 0]]
 
 
-# The corners of the stored image are a b / c d; EXIF says how to turn it.
+# The corners of the stored image are a b / c d; EXIF defines its orientation.
 @pytest.mark.parametrize(
     ("orientation", "corners"),
     [
@@ -208,18 +208,18 @@ def test_the_first_frame_of_an_animation_is_taken(tmp_path):
     ],
 )
 @pytest.mark.parametrize("format_name", ["PNG", "TIFF"])
-def test_the_orientation_of_exif_is_applied(tmp_path, orientation, corners, format_name):
-    grey = np.zeros((16, 20), dtype=np.uint8)
-    grey[0, 0], grey[0, -1], grey[-1, 0], grey[-1, -1] = b"abcd"
+def test_the_exif_orientation_is_applied(tmp_path, orientation, corners, format_name):
+    gray = np.zeros((16, 20), dtype=np.uint8)
+    gray[0, 0], gray[0, -1], gray[-1, 0], gray[-1, -1] = b"abcd"
     exif = Image.Exif()
     exif[0x0112] = orientation
-    pixels = loaded(tmp_path, encoded(Image.fromarray(grey), format_name, exif=exif))
+    pixels = loaded(tmp_path, encoded(Image.fromarray(gray), format_name, exif=exif))
     assert pixels.shape == ((20, 16, 3) if orientation > 4 else (16, 20, 3))
     assert bytes(pixels[[0, 0, -1, -1], [0, -1, 0, -1], 0]).decode() == corners
 
 
-def test_load_rgb_says_what_to_do(tmp_path):
-    with pytest.raises(InputError, match=r"nothing\.png does not exist"):
+def test_load_rgb_explains_how_to_fix_an_error(tmp_path):
+    with pytest.raises(InputError, match=r"nothing\.png does not exist; rerun the stage"):
         load_rgb(tmp_path / "nothing.png")
-    with pytest.raises(InputError, match="is not an image that can be decoded"):
+    with pytest.raises(InputError, match="cannot be decoded as an image; delete it"):
         loaded(tmp_path, b"text")

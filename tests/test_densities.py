@@ -1,26 +1,26 @@
 import numpy as np
 import pytest
 
-from prunet.pruning.densities import DENSITIES, apportion, lowest, random_mask, survivors
+from prunet.retraining.densities import DENSITIES, apportion, random_mask, survivors
+from prunet.retraining.sparse import lowest
 
 CONV_AND_LINEAR = {"conv": (8, 4, 3, 3), "fc": (4, 2)}  # 288 and 8 weights, dimensions sum to 18 and 6
 
 
-def test_erdos_renyi_kernel_gives_numbers_in_proportion_to_the_sum_of_dimensions():
-    assert survivors(CONV_AND_LINEAR, 24, "erdos-renyi-kernel") == {"conv": 18, "fc": 6}
-    assert survivors(CONV_AND_LINEAR, 4, "erdos-renyi-kernel") == {"conv": 3, "fc": 1}
-
-
-def test_a_layer_that_is_full_leaves_the_rest_to_the_others():
-    """4 of 5/25 of 24 do not fit into four weights: the other layer has 20."""
-    assert survivors({"small": (4, 1), "large": (10, 10)}, 24, "erdos-renyi-kernel") == {
-        "small": 4,
-        "large": 20,
-    }
-
-
-def test_uniform_is_the_same_share_of_every_layer():
-    assert survivors(CONV_AND_LINEAR, 148, "uniform") == {"conv": 144, "fc": 4}
+@pytest.mark.parametrize(
+    ("shapes", "total", "densities", "expected"),
+    [
+        # In proportion to the sum of dimensions.
+        (CONV_AND_LINEAR, 24, "erdos-renyi-kernel", [18, 6]),
+        (CONV_AND_LINEAR, 4, "erdos-renyi-kernel", [3, 1]),
+        # 24 x 5/25 do not fit into four weights: the other layer gets 20.
+        ({"small": (4, 1), "large": (10, 10)}, 24, "erdos-renyi-kernel", [4, 20]),
+        # The same share of every layer.
+        (CONV_AND_LINEAR, 148, "uniform", [144, 4]),
+    ],
+)
+def test_numbers_of_weights_by_layer(shapes, total, densities, expected):
+    assert list(survivors(shapes, total, densities).values()) == expected
 
 
 @pytest.mark.parametrize("densities", DENSITIES)
@@ -44,7 +44,7 @@ def test_the_total_is_exact_at_every_density_and_no_layer_is_empty_or_overfull(d
         (6, [1, 2], [3, 3], [3, 3]),
     ],
 )
-def test_what_is_split_in_proportion_stays_whole(total, shares, room, expected):
+def test_a_total_is_split_into_whole_numbers(total, shares, room, expected):
     assert apportion(total, shares, room) == expected
 
 
@@ -60,15 +60,8 @@ def test_random_masks_have_their_counts_and_follow_their_seed():
     assert not np.array_equal(first["conv"], other["conv"])
 
 
-def test_the_lowest_of_equal_scores_are_the_first_and_never_one_too_many():
+def test_of_equal_scores_the_first_are_the_lowest_and_never_one_too_many():
     scores = np.array([2.0, 1, 2, 0, 2, np.inf])
-    assert [sorted(lowest(scores, count)) for count in range(7)] == [
-        [],
-        [3],
-        [1, 3],
-        [0, 1, 3],
-        [0, 1, 2, 3],
-        [0, 1, 2, 3, 4],
-        [0, 1, 2, 3, 4, 5],
-    ]
+    order = [3, 1, 0, 2, 4, 5]
+    assert [sorted(lowest(scores, count)) for count in range(7)] == [sorted(order[:n]) for n in range(7)]
     assert lowest(np.array([]), 0).tolist() == []

@@ -2,11 +2,10 @@ import subprocess
 import sys
 
 import numpy as np
-import pytest
 from PIL import Image
 
-from prunet.data.faces import detection
-from prunet.data.faces.detection import Face, choose, cut, detect, perceptual_hash, square
+from prunet.data.faces.detection import Face, choose, cut, detect, square
+from prunet.data.hashing import perceptual_hash
 from prunet.data.sample.people import invent_people
 from prunet.data.sample.photos import near_duplicate, photo_of_one
 
@@ -117,59 +116,3 @@ def test_perceptual_hash_stays_when_a_photo_is_scaled_and_lightened():
     assert distance(first, second) > 8
     gray = np.array(Image.fromarray(first).convert("L"))
     assert perceptual_hash(gray) == perceptual_hash(first)
-
-
-@pytest.fixture(scope="module")
-def mtcnn():
-    return detection.detector()
-
-
-@pytest.mark.mtcnn
-def test_mtcnn_finds_a_drawn_face(mtcnn):
-    person = next(iter(invent_people(0).values()))
-    photo = photo_of_one(person, np.random.default_rng(0))
-    found, status, _ = chosen(mtcnn(photo))
-    assert status == "ok"
-    x, y, width, height = found.box
-    assert 0 <= x < x + width <= photo.shape[1]
-    assert 0 <= y < y + height <= photo.shape[0]
-    left_eye, right_eye, nose, mouth_left, mouth_right = found.landmarks
-    assert left_eye[0] < nose[0] < right_eye[0]
-    assert max(left_eye[1], right_eye[1]) < nose[1] < min(mouth_left[1], mouth_right[1])
-    assert mtcnn(photo) == mtcnn(photo)
-
-
-@pytest.mark.mtcnn
-def test_mtcnn_finds_the_faces_of_the_package_as_it_comes(mtcnn):
-    from mtcnn import MTCNN
-
-    photos = [photo_of_one(person, np.random.default_rng(3)) for person in invent_people(0).values()]
-    plain = MTCNN()
-    for photo in [*photos, photos[0][:-7, 5:], photos[1][::2, ::2]]:
-        expected = plain.detect_faces(photo)
-        found = mtcnn(photo)
-        assert [list(face.box) for face in found] == [face["box"] for face in expected]
-        for face, other in zip(found, expected, strict=True):
-            assert [list(point) for point in face.landmarks] == [
-                other["keypoints"][name] for name in detection.LANDMARKS
-            ]
-            assert face.confidence == pytest.approx(other["confidence"], abs=1e-5)
-
-
-@pytest.mark.mtcnn
-def test_the_detector_leaves_modules_that_it_hides_to_others():
-    code = (
-        "import sys; from prunet.faces import detection; detection.detector(); "
-        "assert not {'sklearn', 'matplotlib'} & set(sys.modules); import sklearn.base, matplotlib.pyplot"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-@pytest.mark.mtcnn
-@pytest.mark.parametrize("shape", [(1, 1), (5, 5), (13, 13), (20, 20), (3, 900), (200, 200)])
-@pytest.mark.parametrize("content", ["blank", "noise"])
-def test_mtcnn_finds_nothing_where_nothing_is(mtcnn, shape, content):
-    photo = np.full((*shape, 3), 128, np.uint8)
-    if content == "noise":
-        photo = np.random.default_rng(0).integers(0, 256, photo.shape, np.uint8)
-    assert chosen(mtcnn(photo))[1] == "no-face"

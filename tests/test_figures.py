@@ -2,57 +2,73 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prunet.analysis import canvas, figures, footprint_figures, summary
-from prunet.pruning import schemes
+from prunet.analysis import canvas, figures, footprint_figures, summary, sweep_figures
 from tests.test_summary import RESULTS
 
 TABLE = summary.summarize(RESULTS)
+CURVES = summary.curves(RESULTS, ["original", "random"], "01")
+SCHEMES = {
+    "original": {"label": "the ticket", "color": "#0072B2", "linestyle": "-", "marker": "o"},
+    "random": {"label": "new values", "color": "#009E73", "linestyle": [0, [6, 1]], "marker": "^"},
+}
 
 
-def lines(axes):
-    return {line.get_label(): line for line in axes.lines if not line.get_label().startswith("_")}
+def lines(figure):
+    return {line.get_label(): line for line in figure.axes[0].lines if not line.get_label().startswith("_")}
 
 
-def test_every_scheme_has_a_look_of_its_own_without_colour_too():
-    assert set(figures.LOOKS) == set(figures.LABELS) == set(schemes.SCHEMES)
-    for part in ("color", "linestyle", "marker"):
-        assert len({look[part] for look in figures.LOOKS.values()}) == len(figures.LOOKS)
-
-
-def test_accuracy_by_density_draws_each_scheme_the_spread_and_the_dense_line():
-    axes = figures.accuracy_by_density(TABLE, "toy").axes[0]
-    drawn = lines(axes)
-    assert set(drawn) == {"original (ticket)", "random (new)", "dense"}
-    assert drawn["random (new)"].get_xdata().tolist() == [1.0, 0.5]
-    assert drawn["random (new)"].get_ydata() == pytest.approx([0.5, 0.3])
+def test_accuracy_by_density_draws_each_scheme_the_interval_and_the_dense_line():
+    figure = figures.accuracy_by_density(TABLE, SCHEMES, "toy")
+    drawn, axes = lines(figure), figure.axes[0]
+    assert set(drawn) == {"the ticket", "new values", "dense"}
+    assert drawn["new values"].get_xdata().tolist() == [1.0, 0.5]
+    assert drawn["new values"].get_ydata() == pytest.approx([0.5, 0.3])
+    assert (drawn["new values"].get_color(), drawn["new values"].get_marker()) == ("#009E73", "^")
     assert list(drawn["dense"].get_ydata()) == pytest.approx([0.85, 0.85])
     assert len(axes.collections) == 2
     left, right = axes.get_xlim()
     assert left > 1 > 0.5 > right  # densities fall from left to right
+    assert axes.get_ylim() == (-0.02, 1.02)  # though the interval of scheme random is 2.5 wide
 
 
-def test_one_replicate_has_no_band():
+def test_a_single_replicate_has_no_band():
     single = TABLE.assign(accuracy_ci95=np.nan)
-    assert len(figures.accuracy_by_density(single, "toy").axes[0].collections) == 0
+    assert len(figures.accuracy_by_density(single, SCHEMES, "toy").axes[0].collections) == 0
 
 
-def test_curves_and_early_stop_and_layers_draw_their_columns():
-    curves = figures.curves(summary.curves(RESULTS, ["original", "random"], "01"), "toy").axes[0]
-    assert lines(curves)["original (ticket)"].get_ydata() == pytest.approx([0.1, 0.7])
-    early = figures.early_stop_by_density(TABLE, "toy").axes[0]
-    assert lines(early)["original (ticket)"].get_ydata().tolist() == [15, 15]
+def test_curves_early_stops_and_layers_draw_their_columns():
+    assert lines(figures.curves(CURVES, SCHEMES, "toy"))["the ticket"].get_ydata() == pytest.approx(
+        [0.1, 0.7]
+    )
+    early = lines(figures.early_stop_by_density(TABLE, SCHEMES, "toy"))
+    assert early["the ticket"].get_ydata().tolist() == [15, 15]
     layers = pd.DataFrame(
         {"round": ["00", "01"], "features.conv1.conv.weight": [1, 0.8], "output.weight": [1, 0.9]}
     )
-    drawn = lines(figures.layer_densities(layers, "toy").axes[0])
+    drawn = lines(figures.layer_densities(layers, "toy"))
     assert set(drawn) == {"conv1", "output"}
     assert drawn["conv1"].get_ydata().tolist() == [1, 0.8]
 
 
+def test_a_scheme_without_a_style_gets_one_of_its_own():
+    drawn = lines(figures.curves(CURVES, {}, "toy"))
+    assert set(drawn) == {"original", "random"}
+    assert drawn["original"].get_color() != drawn["random"].get_color()
+
+
+@pytest.mark.parametrize("study", ["toy", "weights-and-units-mnist", "M" * 60])
+def test_titles_fit_into_the_figure(study):
+    figure, _ = canvas.new_figure(f"{study}: pruned once, without retraining")
+    figure.canvas.draw()
+    box = figure.texts[0].get_window_extent()
+    assert box.x0 > 0
+    assert box.x1 < figure.bbox.x1
+    assert figure.texts[0].get_text().startswith(f"{study}: " if study == "toy" else f"{study}\n")
+
+
 def test_equal_figures_give_equal_bytes(tmp_path):
-    image = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
     for name in ("a", "b"):
-        canvas.save(figures.strip([[image, image[..., 0]]], ["x", "y"], "toy"), tmp_path / name)
+        canvas.save(figures.curves(CURVES, SCHEMES, "toy"), tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert (tmp_path / "a").read_bytes().startswith(b"\x89PNG")
 
@@ -71,23 +87,8 @@ FOOTPRINT = pd.DataFrame(
         "ms_best_64": [3.0, 1.0],
     }
 )
-
-
-def test_sizes_are_drawn_in_kilobytes():
-    figure = footprint_figures.sizes_by_density(FOOTPRINT, "toy")
-    drawn = {line.get_label(): list(line.get_ydata()) for line in figure.axes[0].lines}
-    assert drawn["ticket, lossless"] == [0.95, 0.112]
-    assert set(drawn) == {label for label, _ in footprint_figures.SIZES.values()}
-
-
-def test_speed_is_drawn_as_a_multiple_of_the_dense_networks():
-    figure = footprint_figures.speedups_by_density(FOOTPRINT, "toy")
-    drawn = {line.get_label(): list(line.get_ydata()) for line in figure.axes[0].lines}
-    assert (drawn["1 image"], drawn["64 images"]) == ([0.5, 4.0], [1.0, 3.0])
-
-
-def test_accuracy_by_size_has_a_line_for_each_codebook():
-    rows = [
+QUANTISED = pd.DataFrame(
+    [
         {
             "density": density,
             "bits": bits,
@@ -98,8 +99,57 @@ def test_accuracy_by_size_has_a_line_for_each_codebook():
         for density in (1.0, 0.1)
         for bits in (4, 32)
     ]
-    figure = footprint_figures.accuracy_by_size(pd.DataFrame(rows), "toy")
-    drawn = {line.get_label(): list(line.get_xdata()) for line in figure.axes[0].lines}
-    assert drawn["4 bits"] == [10.0, 100.0]
-    assert drawn["lossless"] == [1.25, 12.5]
+)
+
+
+def test_sizes_are_drawn_in_kilobytes():
+    drawn = lines(footprint_figures.sizes_by_density(FOOTPRINT, "toy"))
+    assert list(drawn["ticket, lossless"].get_ydata()) == [0.95, 0.112]
+    assert len(drawn) == 4
+
+
+def test_speed_is_drawn_as_a_multiple_of_the_dense_networks():
+    drawn = lines(footprint_figures.speedups_by_density(FOOTPRINT, "toy"))
+    assert list(drawn["1 image"].get_ydata()) == [0.5, 4.0]
+    assert list(drawn["64 images"].get_ydata()) == [1.0, 3.0]
+
+
+def test_rounds_that_were_not_timed_are_left_out_of_the_speeds():
+    untimed = pd.DataFrame([{"round": "02", "density": 0.05}])
+    drawn = lines(footprint_figures.speedups_by_density(pd.concat([FOOTPRINT, untimed]), "toy"))
+    assert list(drawn["1 image"].get_xdata()) == [1.0, 0.1]
+
+
+def test_accuracy_by_size_has_a_line_for_each_codebook_however_many():
+    drawn = lines(footprint_figures.accuracy_by_size(QUANTISED, "toy"))
+    assert list(drawn["4 bits"].get_xdata()) == [10.0, 100.0]
+    assert list(drawn["lossless"].get_xdata()) == [1.25, 12.5]
     assert "dense" in drawn
+    many = pd.concat([QUANTISED.assign(bits=bits) for bits in range(1, 15)])
+    assert len(lines(footprint_figures.accuracy_by_size(many, "toy"))) == 15
+
+
+SWEEP = pd.DataFrame(
+    {
+        "criterion": ["magnitude", "magnitude", "unit-l2", "unit-l2"],
+        "sparsity": [0.0, 0.5, 0.0, 0.5],
+        "accuracy_mean": [0.9, 0.8, 0.9, 0.4],
+        "accuracy_ci95": 0.1,
+        "bytes_ticket": [1000, 500, 1000, 400],
+    }
+)
+PUBLISHED = [{"criterion": "unit-l2", "sparsity": 0.5, "accuracy": 0.45}]
+
+
+def test_a_sweep_has_a_line_for_each_criterion_and_hollow_markers_for_published_values():
+    drawn = lines(sweep_figures.accuracy_by_sparsity(SWEEP, PUBLISHED, "toy"))
+    assert set(drawn) == {"magnitude", "unit-l2", "unit-l2, published"}
+    assert drawn["unit-l2, published"].get_ydata().tolist() == [0.45]
+    assert drawn["unit-l2, published"].get_markerfacecolor() == "none"
+    assert lines(sweep_figures.bytes_by_sparsity(SWEEP, "toy"))["unit-l2"].get_ydata().tolist() == [1, 0.4]
+
+
+def test_every_criterion_of_a_sweep_has_a_style_of_its_own_however_many():
+    table = pd.DataFrame({"criterion": [str(n) for n in range(40)], "sparsity": 0.0, "bytes_ticket": 1})
+    drawn = lines(sweep_figures.bytes_by_sparsity(table, "all"))
+    assert len({(line.get_color(), line.get_marker()) for line in drawn.values()}) == 40

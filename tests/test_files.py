@@ -44,7 +44,7 @@ def test_replacing_replaces_a_folder_whole(tmp_path):
 
 
 @pytest.mark.parametrize("stale", ["stale", "killed/stale", "killed/out/stale"])
-def test_replacing_clears_what_a_kill_left_behind(tmp_path, stale):
+def test_replacing_removes_what_a_killed_writer_left(tmp_path, stale):
     path = tmp_path / "out"
     (tmp_path / "out.partial" / stale).parent.mkdir(parents=True)
     (tmp_path / "out.partial" / stale).write_text("")
@@ -52,7 +52,7 @@ def test_replacing_clears_what_a_kill_left_behind(tmp_path, stale):
     assert [str(entry.relative_to(tmp_path)) for entry in sorted(tmp_path.rglob("*"))] == ["out", "out/table"]
 
 
-def test_a_killed_writer_leaves_the_old_file_and_the_next_writer_removes_its_rest(tmp_path):
+def test_a_killed_writer_leaves_the_old_file_and_the_next_writer_cleans_up(tmp_path):
     path = tmp_path / "out"
     path.write_text("old")
     child = os.fork()
@@ -83,7 +83,7 @@ def test_a_kill_between_the_two_renames_of_a_folder_loses_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_folder_that_does_not_get_into_its_place_leaves_the_old_one(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_moved_to_its_path_leaves_the_old_one(tmp_path, monkeypatch):
     path = tmp_path / "out"
     write_folder(path, table="old")
     rename = Path.rename
@@ -100,8 +100,8 @@ def test_a_folder_that_does_not_get_into_its_place_leaves_the_old_one(tmp_path, 
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_writers_at_the_same_time_do_not_disturb_each_other(tmp_path):
-    """Two that are in the middle of it, then many that hurry."""
+def test_writers_at_the_same_time_do_not_interfere(tmp_path):
+    """First two overlapping writers, then many at once."""
     path = tmp_path / "out"
     with files.replacing(path) as first:
         first.mkdir()
@@ -109,63 +109,63 @@ def test_writers_at_the_same_time_do_not_disturb_each_other(tmp_path):
         (first / "table").write_text("first")
     assert (path / "table").read_text() == "first"  # the later one
 
-    def hurry(number):
+    def write_often(number):
         for _ in range(20):
             write_folder(path, table=str(number), same=str(number))
             files.write_json(tmp_path / "value.json", {"a": number})
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(hurry, range(4)))
+        list(pool.map(write_often, range(4)))
     assert (path / "table").read_text() == (path / "same").read_text()
     assert files.read_json(tmp_path / "value.json")["a"] in range(4)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["out", "value.json"]
 
 
 @pytest.mark.parametrize("name", ["photo.jpg", ".git", ".dvc"])
-def test_a_folder_that_is_no_former_output_is_not_replaced(tmp_path, name):
+def test_a_folder_that_is_not_an_earlier_output_is_not_replaced(tmp_path, name):
     path = tmp_path / "holiday"
     path.mkdir()
-    (path / name).write_text("dear")
-    with pytest.raises(InputError, match=r"holiday .* replaced: .*choose another place"):
+    (path / name).write_text("precious")
+    with pytest.raises(InputError, match=r"holiday .* replaced; .*choose another path"):
         write_folder(path, table="new")
-    assert (path / name).read_text() == "dear"
+    assert (path / name).read_text() == "precious"
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_neither_the_working_folder_nor_the_home_nor_what_holds_them_is_replaced(tmp_path, monkeypatch):
+def test_the_working_folder_the_home_and_the_folders_above_them_are_not_replaced(tmp_path, monkeypatch):
     work, home = tmp_path / "work" / "here", tmp_path / "home" / "me"
     for folder in (work, home):
         folder.mkdir(parents=True)
     monkeypatch.chdir(work)
     monkeypatch.setenv("HOME", str(home))
-    for precious in (work, home, work.parent, home.parent, tmp_path / "work" / ".." / "home", Path("..")):
-        with pytest.raises(InputError, match=r"is or holds .* never replaced"):
-            write_folder(precious, table="")
+    for protected in (work, home, work.parent, home.parent, tmp_path / "work" / ".." / "home", Path("..")):
+        with pytest.raises(InputError, match=r"is or contains .* never replaced"):
+            write_folder(protected, table="")
     write_folder(work / "out", table="")
 
 
-def test_a_link_to_a_folder_is_replaced_and_what_it_names_stays(tmp_path):
+def test_a_link_to_a_folder_is_replaced_and_its_target_stays(tmp_path):
     kept = tmp_path / "kept"
     kept.mkdir()
-    (kept / "photo.jpg").write_text("dear")
+    (kept / "photo.jpg").write_text("precious")
     (tmp_path / "out").symlink_to(kept)
     write_folder(tmp_path / "out", table="new")
     assert not (tmp_path / "out").is_symlink()
-    assert (kept / "photo.jpg").read_text() == "dear"
+    assert (kept / "photo.jpg").read_text() == "precious"
 
 
 def test_a_file_and_a_folder_do_not_replace_each_other(tmp_path):
-    (tmp_path / "file").write_text("dear")
+    (tmp_path / "file").write_text("precious")
     (tmp_path / "folder").mkdir()
     with pytest.raises(InputError, match="file cannot be written"):
         write_folder(tmp_path / "file", table="")
     with pytest.raises(InputError, match="folder cannot be written"):
         files.write_json(tmp_path / "folder", {})
-    assert (tmp_path / "file").read_text() == "dear"
+    assert (tmp_path / "file").read_text() == "precious"
     assert list((tmp_path / "folder").iterdir()) == []
 
 
-def test_what_a_copy_could_not_copy_is_said_in_one_sentence(tmp_path):
+def test_a_failed_copy_is_reported_in_one_sentence(tmp_path):
     (tmp_path / "from").mkdir()
     (tmp_path / "from" / "broken").symlink_to("nothing")
 
@@ -173,17 +173,17 @@ def test_what_a_copy_could_not_copy_is_said_in_one_sentence(tmp_path):
         with files.replacing(tmp_path / "to") as partial:
             shutil.copytree(tmp_path / "from", partial)
 
-    with pytest.raises(InputError, match=r"to cannot be written \(.*No such file.*\): mend that"):
+    with pytest.raises(InputError, match=r"to cannot be written \(.*No such file.*\); fix this"):
         copied()
 
 
-def test_a_mistake_of_ours_keeps_its_traceback(tmp_path):
-    def mistake():
+def test_a_bug_keeps_its_traceback(tmp_path):
+    def buggy():
         with files.replacing(tmp_path / "out"):
             raise OSError("cannot write mode F as PNG")
 
     with pytest.raises(OSError, match="mode F"):
-        mistake()
+        buggy()
 
 
 def test_rows_come_back_as_written(tmp_path):
@@ -194,7 +194,7 @@ def test_rows_come_back_as_written(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         (b"", "no column 'label' (its first line names: nothing)"),
         (b"name,url\nx,y\n", "no column 'label'"),
@@ -204,22 +204,22 @@ def test_rows_come_back_as_written(tmp_path):
         (b'label,url\n"x,y\n', "not CSV"),
     ],
 )
-def test_a_bad_table_is_named_in_one_sentence(tmp_path, content, says):
+def test_a_malformed_csv_file_is_refused_in_one_sentence(tmp_path, content, message):
     path = tmp_path / "list.csv"
     path.write_bytes(content)
     with pytest.raises(InputError) as error:
         files.read_rows(path, ["label", "url"])
     assert str(path) in error.value.message
-    assert says in error.value.message
+    assert message in error.value.message
     assert error.value.exit_code == 2
 
 
-def test_a_missing_table_is_named(tmp_path):
+def test_a_missing_csv_file_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"gone.csv does not exist"):
         files.read_rows(tmp_path / "gone.csv", [])
 
 
-def test_json_has_no_nan_and_keeps_its_order(tmp_path):
+def test_json_refuses_nan_and_keeps_its_key_order(tmp_path):
     path = tmp_path / "value.json"
     files.write_json(path, {"b": 1, "a": 2})
     assert list(json.loads(path.read_text())) == ["b", "a"]
@@ -231,7 +231,7 @@ def test_json_has_no_nan_and_keeps_its_order(tmp_path):
 @pytest.mark.parametrize(
     "content", [b"{", b"\xff", b"", b"NaN", b'{"a": Infinity}', b"[" * 100_000, b"9" * 5000]
 )
-def test_damaged_json_is_named(tmp_path, content):
+def test_damaged_json_is_refused_by_name(tmp_path, content):
     path = tmp_path / "value.json"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"value.json is not JSON"):
@@ -241,13 +241,13 @@ def test_damaged_json_is_named(tmp_path, content):
 
 
 @pytest.mark.parametrize("content", ["[]", "1", '{"a": 1}'])
-def test_json_without_a_key_that_must_be_there_is_named(tmp_path, content):
+def test_json_without_a_required_key_is_refused(tmp_path, content):
     (tmp_path / "value.json").write_text(content)
-    with pytest.raises(InputError, match=r"value.json does not say 'b'"):
+    with pytest.raises(InputError, match=r"value.json has no key 'b'"):
         files.read_json(tmp_path / "value.json", ["b"])
 
 
-def test_a_folder_is_no_file(tmp_path):
+def test_a_folder_is_not_a_file(tmp_path):
     with pytest.raises(InputError, match=r"cannot be read \(Is a directory\)"):
         files.read_json(tmp_path)
     with pytest.raises(InputError, match=r"cannot be read \(Is a directory\)"):

@@ -1,4 +1,5 @@
 import numpy as np
+from PIL import Image
 
 from prunet.data.faces.gray import (
     CELL,
@@ -12,6 +13,7 @@ from prunet.data.faces.gray import (
     scaled,
     to_gray,
 )
+from prunet.data.faces.strip import save_strip
 
 
 def test_gray_is_luma():
@@ -45,7 +47,7 @@ def is_red(sheet):
     return (sheet == RED).all(axis=2)
 
 
-def test_contact_sheet_has_eight_pictures_in_a_row():
+def test_a_contact_sheet_has_eight_images_in_a_row():
     one, eight, nine = (contact_sheet("ada", "", entries(number)) for number in (1, 8, 9))
     assert one.shape == eight.shape
     assert one.shape[1] >= COLUMNS * CELL
@@ -54,24 +56,34 @@ def test_contact_sheet_has_eight_pictures_in_a_row():
     assert (one[-1, -1] == PAPER).all()
 
 
-def test_contact_sheet_marks_only_what_is_left_out():
+def test_a_contact_sheet_crosses_out_only_excluded_images():
     kept = contact_sheet("ada", "", entries(3))
     assert not is_red(kept).any()
-    pictures = kept[TITLE_HEIGHT : TITLE_HEIGHT + THUMBNAIL]
-    assert (pictures == 60).all(axis=2).sum() == 3 * THUMBNAIL**2
+    images = kept[TITLE_HEIGHT : TITLE_HEIGHT + THUMBNAIL]
+    assert (images == 60).all(axis=2).sum() == 3 * THUMBNAIL**2
     mixed = contact_sheet("ada", "", [*entries(1), *entries(1, "wrong person"), *entries(1)])
     columns = np.nonzero(is_red(mixed).any(axis=0))[0]
     assert columns.min() >= CELL
     assert columns.max() < 2 * CELL + 16
 
 
-def test_an_excluded_picture_without_a_reason_is_crossed_out_too():
+def test_an_excluded_image_without_a_reason_is_crossed_out_too():
     assert is_red(contact_sheet("ada", "", entries(1, ""))).any()
 
 
 def test_names_and_reasons_stay_in_their_cells():
-    reason = "a reason that is far too long for two short lines below a picture " * 3 + "x" * 200
+    reason = "a reason that is far too long for two short lines below an image " * 3 + "x" * 200
     sheet = contact_sheet("ada", "", [*entries(1, reason), *entries(1)])
     red = np.nonzero(is_red(sheet).any(axis=0))[0]
     assert red.max() < 16 + CELL
     assert not is_red(sheet)[-8:].any()
+
+
+def test_equal_images_give_equal_bytes_of_a_strip(tmp_path):
+    colour = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
+    rows = [[colour, colour[..., 0]], [colour]]  # the last row may be shorter
+    for name in ("a.png", "b.png"):
+        save_strip(tmp_path / name, rows, ["x", "y"], "toy")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.size == (1400, 1480)  # 7 x 7.4 inches

@@ -1,4 +1,4 @@
-"""A hostile web: whatever it answers, every row is told of in truth, and every good image is kept."""
+"""Ingest reports every row correctly and keeps every good image, whatever a hostile web answers."""
 
 import pytest
 
@@ -14,20 +14,20 @@ def result(tmp_path_factory):
     return hostile_web.campaign(tmp_path_factory.mktemp("web"), 2 * KINDS)
 
 
-def test_no_case_of_a_hostile_web_is_lost(result):
+def test_every_case_of_a_hostile_web_is_handled(result):
     assert result["examples"] == []
     assert result["problems"] == []
     assert (result["cases"], result["survived"], result["lost"]) == (2 * KINDS, 2 * KINDS, 0)
 
 
-def test_every_kind_of_case_is_in_the_short_form(result):
+def test_the_short_campaign_has_every_kind_of_case(result):
     assert len(result["kinds"]) == KINDS
     kinds = {*hostile_pictures.GOOD, *hostile_pictures.BAD}
     kinds |= {*hostile_server.GOOD_ANSWERS, *hostile_server.BAD_ANSWERS}
     assert kinds < set(result["kinds"])
 
 
-def test_what_is_lost_is_counted(tmp_path):
+def test_mishandled_cases_are_counted(tmp_path):
     good = hostile_web.Case("jpeg", "a", "u1", ("ok",), b"good")
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "1.jpg").write_bytes(b"good")
@@ -46,12 +46,12 @@ def test_what_is_lost_is_counted(tmp_path):
 
 
 @pytest.mark.parametrize("kind", hostile_pictures.GOOD)
-def test_good_pictures_are_good(kind):
+def test_good_pictures_decode(kind):
     assert verify(hostile_pictures.GOOD[kind](1), 10_000)
 
 
 @pytest.mark.parametrize("kind", hostile_pictures.BAD)
-def test_bad_pictures_end_as_they_should(kind):
+def test_bad_pictures_are_rejected_with_the_expected_status(kind):
     make, statuses = hostile_pictures.BAD[kind]
     assert set(statuses) <= set(STATUSES)
     try:

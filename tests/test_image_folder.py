@@ -1,4 +1,4 @@
-"""Image folders, from a tree of drawn photos to the dataset file."""
+"""Image folders, from drawn photos to the dataset file."""
 
 import os
 import shutil
@@ -14,18 +14,20 @@ from tests.image_sets import draw, prepare, tree
 SMALL = {"side": 16, "val": 6, "test": 3}
 
 
-def run(tmp_path, **images):
-    return prepare(tmp_path, "folder", **(SMALL | {"folder": str(tmp_path / "photos")} | images))
+def run(tmp_path, **data):
+    return prepare(tmp_path, "folder", **(SMALL | {"source": str(tmp_path / "photos")} | data))
 
 
-def loaded(tmp_path, **images):
-    done = run(tmp_path, **images)
+def loaded(tmp_path, **data):
+    """Run the stage; return the dataset and the warnings."""
+    done = run(tmp_path, **data)
     assert done.exit_code == 0, done.output
     return dataset.load(tmp_path / "out"), done.stderr
 
 
-def refused(tmp_path, **images):
-    done = run(tmp_path, **images)
+def refused(tmp_path, **data):
+    """Run the stage on a folder that it refuses; return the message."""
+    done = run(tmp_path, **data)
     assert done.exit_code == 2, done.output
     assert "Traceback" not in done.output
     assert not (tmp_path / "out").exists()
@@ -33,15 +35,15 @@ def refused(tmp_path, **images):
 
 
 def numbers(data, side):
-    """Which photos (see `draw`) a split holds: their blue is three times their number."""
+    """Return the numbers of the photos in a split: their blue is three times the number, see `draw`."""
     blue = data["images"][data["split"] == side][:, 2].mean((1, 2))
     return np.round((blue - 29.5) / 3)
 
 
-def test_one_tree_of_classes_is_divided_by_count_and_every_class_keeps_its_share(tmp_path):
+def test_a_folder_without_parts_is_split_by_count_and_stratified_by_class(tmp_path):
     tree(tmp_path / "photos")
-    data, said = loaded(tmp_path)
-    assert said == ""
+    data, warnings = loaded(tmp_path)
+    assert warnings == ""
     assert data["images"].shape == (30, 3, 16, 16)
     assert data["class_names"] == ["ants", "bees", "cows"]
     assert [np.bincount(data["labels"][data["split"] == side]).tolist() for side in range(3)] == [
@@ -49,7 +51,7 @@ def test_one_tree_of_classes_is_divided_by_count_and_every_class_keeps_its_share
         [2, 2, 2],
         [1, 1, 1],
     ]
-    # The colours that `draw` gave each class: images and labels belong together.
+    # `draw` gives each class its own colours.
     red, green = data["images"][:, 0].mean((1, 2)), data["images"][:, 1].mean((1, 2))
     assert (np.round((red - 29.5) / 90) == data["labels"]).all()
     assert (np.round((209.5 - green) / 90) == data["labels"]).all()
@@ -59,11 +61,13 @@ def test_one_tree_of_classes_is_divided_by_count_and_every_class_keeps_its_share
     ("parts", "counts", "first"),
     [
         (("train", "val", "test"), [30, 30, 30], (0, 20, 40)),
-        (("train", "val"), [24, 6, 30], (0, 0, 20)),  # val is what test is elsewhere: it must not choose
+        (("train", "val"), [24, 6, 30], (0, 0, 20)),  # val is the test split: it must not choose
         (("train", "test"), [24, 6, 30], (0, 0, 20)),
     ],
 )
-def test_parts_are_what_they_are_called_and_what_chooses_comes_from_train(tmp_path, parts, counts, first):
+def test_parts_become_splits_and_a_missing_validation_split_is_drawn_from_train(
+    tmp_path, parts, counts, first
+):
     tree(tmp_path / "photos", parts)
     data, _ = loaded(tmp_path)
     assert np.bincount(data["split"]).tolist() == counts
@@ -102,7 +106,7 @@ def test_an_image_becomes_its_centre_square_upright_and_rgb(tmp_path):
 
 
 def spoil(folder):
-    """Put into class `ants` whatever is not an image that can be read; return what is to be said of each."""
+    """Add files to the class `ants` that are not readable images; return the reason expected for each."""
     ants = folder / "ants"
     (ants / "notes.txt").write_text("not an image")
     (ants / "empty.jpg").touch()
@@ -110,33 +114,33 @@ def spoil(folder):
     (ants / "cut.png").write_bytes(good[: len(good) // 2])
     (ants / "broken link.png").symlink_to("nowhere")
     os.mkfifo(ants / "pipe.png")
-    (ants / ".hidden.png").write_bytes(b"is not even looked at")
+    (ants / ".hidden.png").write_bytes(b"hidden files are skipped")
     Image.new("1", (20_000, 10_000)).save(ants / "bomb.png")
     (ants / os.fsdecode(b"caf\xe9.png")).write_bytes(good)
     return {
         "notes.txt": "is not a JPEG",
         "empty.jpg": "is empty",
         "cut.png": "does not decode",
-        "broken link.png": "is not there, or is no file",
-        "pipe.png": "is not there, or is no file",
-        "bomb.png": "20000 x 10000 pixels: more than 100000000",
+        "broken link.png": "does not exist or is not a file",
+        "pipe.png": "does not exist or is not a file",
+        "bomb.png": "20000 x 10000 pixels are more than 100000000",
         "caf\\udce9.png": "has a name that is not UTF-8",
     }
 
 
 @pytest.mark.parametrize("memory", [10**9, 0])
-def test_what_cannot_be_read_is_named_left_out_and_counted(tmp_path, memory):
+def test_unreadable_files_are_left_out_listed_and_counted(tmp_path, memory):
     expected = spoil(tree(tmp_path / "photos"))
-    data, said = loaded(tmp_path, memory=memory)
+    data, warnings = loaded(tmp_path, memory=memory)
     assert len(data["images"]) == len(data["labels"]) == 30
-    assert "warning" in said
-    assert f"{len(expected)} of {30 + len(expected)} files are left out" in said
+    assert warnings.startswith("warning: ")
+    assert f"{len(expected)} of {30 + len(expected)} files are left out" in warnings
     for name, reason in expected.items():
-        assert f"'ants/{name}' {reason}" in said
-    assert ".hidden" not in said
+        assert f"'ants/{name}' {reason}" in warnings
+    assert ".hidden" not in warnings
 
 
-def test_images_deeper_in_a_class_count_and_links_to_files_do(tmp_path):
+def test_images_in_subfolders_of_a_class_and_links_to_files_count(tmp_path):
     photos = tree(tmp_path / "photos")
     draw(photos / "ants" / "more" / "and more" / "deep.png", 0, 11)
     (photos / "ants" / "link.png").symlink_to(photos / "ants" / "more" / "and more" / "deep.png")
@@ -150,71 +154,67 @@ def test_images_deeper_in_a_class_count_and_links_to_files_do(tmp_path):
         (
             (),
             lambda photos: None,
-            "photos cannot be read (No such file or directory): name a folder of images",
+            "photos cannot be read (No such file or directory): set data.source to a folder of images",
         ),
         ((), lambda photos: photos.write_text("x"), "photos cannot be read (Not a directory)"),
-        ((), lambda photos: photos.mkdir(), "photos holds 0 folders of images"),
+        ((), lambda photos: photos.mkdir(), "photos holds 0 class folders"),
         (
             ("",),
             lambda photos: [shutil.rmtree(photos / name) for name in ("ants", "bees")],
-            "holds 1 folders",
+            "holds 1 class folders",
         ),
         (("train",), lambda photos: None, "photos holds the folders train: name its parts train"),
         (("train", "valid"), lambda photos: None, "photos holds the folders train, valid: name its parts"),
-        (("",), lambda photos: (photos / "dogs").mkdir(), "photos/dogs holds no image that can be read"),
+        (("",), lambda photos: (photos / "dogs").mkdir(), "photos/dogs has no readable image"),
         (
             ("train", "val"),
             lambda photos: [path.unlink() for path in (photos / "val" / "bees").iterdir()],
-            "photos/val/bees holds no image that can be read",
+            "photos/val/bees has no readable image",
         ),
         (
             ("train", "val"),
             lambda photos: [path.write_text("x") for path in (photos / "val" / "bees").iterdir()],
-            "photos/val/bees holds no image that can be read",
+            "photos/val/bees has no readable image",
         ),
         (
             ("train", "val"),
             lambda photos: shutil.rmtree(photos / "val" / "bees"),
-            "photos/val has no class folder 'bees' (1 in all), and ",
+            "photos/val lacks the class folders 'bees' (1 in all) of ",
         ),
         (
             ("train", "test"),
             lambda photos: (photos / "test" / "dogs").mkdir(),
-            "photos/train has no class folder 'dogs' (1 in all), and ",
+            "photos/train lacks the class folders 'dogs' (1 in all) of ",
         ),
         (
             ("train", "val"),
             lambda photos: shutil.rmtree(photos / "train" / "ants"),
-            "has no class folder 'ants'",
+            "lacks the class folders 'ants'",
         ),
-        (("",), lambda photos: (photos / "bees").rename(photos / "be\x1bes"), "'be\\x1bes' has a name that"),
+        (("",), lambda photos: (photos / "bees").rename(photos / "be\x1bes"), "'be\\x1bes' is not printable"),
         (
             ("",),
             lambda photos: [path.unlink() for path in sorted((photos / "bees").iterdir())[1:]],
-            "images.test is 3: with 21 images of 3 classes",
+            "data.test is 3: to draw from 21 images of 3 classes",
         ),
     ],
 )
-def test_a_folder_that_is_no_data_set_is_refused_by_its_place(tmp_path, parts, change, says):
+def test_a_folder_that_is_not_a_data_set_is_refused(tmp_path, parts, change, says):
     tree(tmp_path / "photos", parts, count=10)
     change(tmp_path / "photos")
     assert says in refused(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("images", "says"),
+    ("data", "says"),
     [
-        ({"val": 26}, "images.val is 26: with 27 images of 3 classes to draw from it must be from 3 to 24"),
-        ({"test": 2}, "images.test is 2: with 30 images of 3 classes to draw from it must be from 3 to 27"),
-        ({"side": 0}, "images.side is 0"),
-        ({"memory": -1}, "images.memory is -1"),
-        ({"folder": ""}, "images.folder is ''"),
-        ({"fold": 1}, "images.fold is not a known name"),
+        ({"val": 26}, "data.val is 26: to draw from 27 images of 3 classes, it must be from 3 to 24"),
+        ({"test": 2}, "data.test is 2: to draw from 30 images of 3 classes, it must be from 3 to 27"),
     ],
 )
-def test_wrong_values_are_refused_by_name(tmp_path, images, says):
+def test_a_split_that_lacks_a_class_is_refused(tmp_path, data, says):
     tree(tmp_path / "photos")
-    assert says in refused(tmp_path, **images)
+    assert says in refused(tmp_path, **data)
 
 
 def test_a_folder_too_large_for_memory_stays_on_disk(tmp_path):

@@ -1,4 +1,4 @@
-"""The stage ingest, run as a person runs it, against a server on the loopback interface."""
+"""The stage ingest against a server on the loopback interface."""
 
 import csv
 import errno
@@ -23,7 +23,7 @@ from prunet.data.listing.scraping import STATUSES
 from stages.ingest import main
 from tests.servers import body, drip, hang, in_turn, redirect, serving, status
 
-OPTIONS = {
+PARAMS = {
     "concurrency": 4,
     "host_concurrency": 4,
     "host_delay": 0,
@@ -35,7 +35,7 @@ OPTIONS = {
     "private_addresses": True,
     "recheck": False,
 }
-OTHER_LABEL = "the same bytes as row {}, which has another label, {!r}: one of the two labels is wrong"
+OTHER_LABEL = "same bytes as row {}, whose label is {!r}; one of the two labels is wrong"
 
 
 def picture(seed, format_name="JPEG", mode="RGB", size=(32, 24), **options):
@@ -55,18 +55,17 @@ def write_list(path, *pairs):
         csv.writer(stream).writerows([("label", "url"), *pairs])
 
 
-def ingest(folder, source="list.csv", output="out", **changes):
-    options = OPTIONS | {"source": folder / source, "store": folder / "store"} | changes
-    paths = [str(folder / output), str(folder / "metrics.json")]
-    return CliRunner().invoke(main, [*as_dvc_writes(options), *paths])
+def write_params(folder, source, store, **changes):
+    path = folder / "params.json"
+    path.write_text(json.dumps(PARAMS | {"source": str(source), "store": str(store)} | changes))
+    return path
 
 
-def as_dvc_writes(options):
-    """Options as DVC writes them: those that are true alone, those that are false not at all."""
-    told = {option: value for option, value in options.items() if value is not False}
-    return [
-        text for option, value in told.items() for text in (f"--{option}", str(value))[: 2 - (value is True)]
-    ]
+def ingest(folder, source="list.csv", store="store", output="out", **changes):
+    params = write_params(folder, folder / source, folder / store, **changes)
+    result = CliRunner().invoke(main, [str(params), str(folder / output)])
+    params.unlink()
+    return result
 
 
 def ingested(folder, **options):
@@ -76,7 +75,7 @@ def ingested(folder, **options):
 
 
 def refused(folder, **options):
-    """Run ingest, which must end in one sentence and exit code 2; return the sentence."""
+    """Run ingest, which must fail with exit code 2 and a one-line message; return the message."""
     result = ingest(folder, **options)
     assert result.exit_code == 2, result.output
     assert result.output.startswith("Error: ")
@@ -99,8 +98,8 @@ def tree(folder):
     }
 
 
-def counts(folder):
-    numbers = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+def counts(output):
+    numbers = json.loads((output / "counts.json").read_text(encoding="utf-8"))
     assert list(numbers) == ["rows", *STATUSES, "label-conflicts", "changed"]
     return {key: number for key, number in numbers.items() if number}
 
@@ -143,36 +142,36 @@ def test_every_kind_of_answer(tmp_path):
             ("Arya", url("/plain"), "ok", f"Arya/{name(plain)}", ""),
             ("Arya", url("/nothing"), "http-error", "", "HTTP status 404"),
             ("Zoë", url("/twice"), "ok", f"Zoë/{name(twice)}", ""),
-            ("Arya", url("/hang"), "timeout", "", "no full answer within 2 s"),
-            ("Arya", url("/drip"), "timeout", "", "no full answer within 2 s"),
+            ("Arya", url("/hang"), "timeout", "", "no complete answer within 2 s"),
+            ("Arya", url("/drip"), "timeout", "", "no complete answer within 2 s"),
             ("Arya", url("/circle"), "redirects", "", "redirected in a circle"),
             (
                 *("Arya", url("/file"), "redirects", ""),
-                "redirected to what is no http or https address, 'file:///etc/hostname'",
+                "redirected to 'file:///etc/hostname', not http or https",
             ),
             ("Grey Worm", url("/moved"), "ok", f"Grey Worm/{name(far)}", ""),
             ("Arya", url("/html"), "not-an-image", "", "is an HTML page"),
             ("Arya", url("/truncated"), "broken-image", "", None),
             (
                 *("Arya", url("/short"), "unreachable", ""),
-                "no full answer (400, message: Not enough data to satisfy content length header "
+                "no complete answer (400, message: Not enough data to satisfy content length header "
                 f"(received {len(plain)} of {len(plain) + 10} bytes).)",
             ),
             ("Arya", url("/oversize"), "too-large", "", "more than 20000 bytes"),
-            ("Arya", url("/small"), "too-small", "", "1 x 1 pixels: a side is under 16"),
+            ("Arya", url("/small"), "too-small", "", "1 x 1 pixels; each side needs at least 16"),
             ("Arya", url("/large"), "too-large", "", None),
             ("Arya", url("/deep"), "ok", f"Arya/{name(deep, 'png')}", ""),
             ("Arya", url("/cmyk"), "ok", f"Arya/{name(cmyk)}", ""),
             ("Arya", url("/turned"), "ok", f"Arya/{name(turned)}", ""),
-            ("Arya", url("/plain"), "duplicate", "", "the same label and url as row 1"),
+            ("Arya", url("/plain"), "duplicate", "", "same label and url as row 1"),
             ("Sansa", url("/plain"), "duplicate", "", OTHER_LABEL.format(1, "Arya")),
             ("Arya", url("/far"), "duplicate", "", OTHER_LABEL.format(8, "Grey Worm")),
             ("Sansa", "photos/local.jpg", "ok", f"Sansa/{name(local)}", ""),
-            ("Sansa", "photos/nothing.jpg", "missing-file", "", "there is no such file"),
+            ("Sansa", "photos/nothing.jpg", "missing-file", "", "no such file"),
             ("../Arya", url("/plain"), "bad-label", "", None),
             ("Arya/Stark", url("/plain"), "bad-label", "", None),
             ("", url("/plain"), "bad-label", "", "the label is empty"),
-            ("Arya", "../secret.jpg", "bad-url", "", "a path that leaves the folder of the list"),
+            ("Arya", "../secret.jpg", "bad-url", "", "a path outside the folder of the list"),
             ("Arya", "ftp://a/b.jpg", "bad-url", "", None),
             ("Arya", "http://", "bad-url", "", None),
         ]
@@ -190,9 +189,10 @@ def test_every_kind_of_answer(tmp_path):
     good = [plain, twice, far, deep, cmyk, turned, local]
     paths = [row["image"] for row in rows if row["status"] == "ok"]
     found = tree(tmp_path / "out")
-    del found["manifest.csv"], found["report.md"]
+    for path in ("manifest.csv", "report.md", "counts.json"):
+        del found[path]
     assert found == dict(zip(paths, good, strict=True))
-    assert counts(tmp_path) == {
+    assert counts(tmp_path / "out") == {
         "rows": 28,
         "ok": 7,
         "duplicate": 3,
@@ -209,13 +209,7 @@ def test_every_kind_of_answer(tmp_path):
         "bad-url": 3,
         "label-conflicts": 2,
     }
-    assert {path.name for path in tmp_path.iterdir()} == {
-        "list.csv",
-        "photos",
-        "out",
-        "metrics.json",
-        "store",
-    }
+    assert {path.name for path in tmp_path.iterdir()} == {"list.csv", "photos", "out", "store"}
     assert sorted(stored(tmp_path)) == sorted([*good[:-1], far])  # far: by two urls
 
 
@@ -241,7 +235,7 @@ def test_local_paths_stay_below_the_list(tmp_path):
     assert secret.read_bytes() not in tree(folder / "out").values()
 
 
-def test_machines_of_the_private_network_are_not_asked_unless_one_wants_it(tmp_path):
+def test_private_addresses_are_refused_unless_allowed(tmp_path):
     (tmp_path / "good.jpg").write_bytes(picture(0))
     with serving({"/a": body(picture(1))}) as server:
         write_list(tmp_path / "list.csv", ("a", "good.jpg"), ("a", server.url("/a")))
@@ -280,7 +274,7 @@ def test_a_folder_of_photos(tmp_path):
     assert not (tmp_path / "store").exists()
 
 
-def test_a_file_name_that_is_not_utf_8(tmp_path):
+def test_file_names_need_not_be_utf_8(tmp_path):
     (tmp_path / "photos" / "a").mkdir(parents=True)
     Path(os.fsdecode(bytes(tmp_path / "photos" / "a") + b"/\xe9.jpg")).write_bytes(picture(0))
     rows = ingested(tmp_path, source="photos")
@@ -297,7 +291,7 @@ def test_a_file_name_that_is_not_utf_8(tmp_path):
         (None, "does not exist"),
     ],
 )
-def test_a_bad_list_is_refused_in_one_sentence(tmp_path, content, message):
+def test_a_bad_list_is_refused(tmp_path, content, message):
     if content is not None:
         (tmp_path / "list.csv").write_bytes(content)
     sentence = refused(tmp_path)
@@ -305,16 +299,16 @@ def test_a_bad_list_is_refused_in_one_sentence(tmp_path, content, message):
     assert not (tmp_path / "out").exists()
 
 
-def test_no_image_at_all_keeps_the_output_of_before(tmp_path):
+def test_a_list_without_any_image_keeps_the_old_output(tmp_path):
     (tmp_path / "good.jpg").write_bytes(picture(0))
     write_list(tmp_path / "list.csv", ("a", "good.jpg"))
     ingested(tmp_path)
     before = tree(tmp_path / "out") | tree(tmp_path)
     write_list(tmp_path / "bad.csv", ("a", "1.jpg"), ("a", "/2.jpg"), ("a", "3.jpg"))
     assert refused(tmp_path, source="bad.csv") == (
-        f"none of the 3 rows of {tmp_path / 'bad.csv'} gave an image (2 missing-file, 1 bad-url): "
-        "mend them, for example row 1, '1.jpg': there is no such file; "
-        "row 2, '/2.jpg': an absolute path: local paths are relative to the list."
+        f"none of the 3 rows of {tmp_path / 'bad.csv'} yielded an image (2 missing-file, 1 bad-url); "
+        "fix the rows, for example row 1, '1.jpg': no such file; "
+        "row 2, '/2.jpg': an absolute path; local paths must be relative to the list."
     )
     (tmp_path / "bad.csv").unlink()
     assert tree(tmp_path / "out") | tree(tmp_path) == before
@@ -339,7 +333,7 @@ def test_the_output_replaces_neither_the_source_nor_the_store(tmp_path, changes,
     assert tree(tmp_path) == {"photos/a/1.jpg": picture(0)}
 
 
-def test_the_store_is_asked_before_the_server(tmp_path):
+def test_stored_images_are_not_fetched_again(tmp_path):
     answers = {f"/{number}": body(picture(number)) for number in range(3)} | {"/html": body(b"<html>")}
     with serving(answers) as server:
         pairs = [("a", server.url(f"/{number}")) for number in range(3)] + [("a", server.url("/html"))]
@@ -351,8 +345,8 @@ def test_the_store_is_asked_before_the_server(tmp_path):
         assert first == ["ok", "ok", "ok", "not-an-image"]
         assert server.requests == {"/2": 1, "/html": 1}
         assert [row["status"] for row in ingested(tmp_path)] == first
-        assert server.requests == {"/2": 1, "/html": 2}  # what is no image is not kept
-        limited = ingested(tmp_path, max_bytes=len(picture(0)))  # the limits hold for the store, too
+        assert server.requests == {"/2": 1, "/html": 2}  # only images are stored
+        limited = ingested(tmp_path, max_bytes=len(picture(0)))  # the limits also apply to the store
         assert [row["status"] == "too-large" for row in limited[:3]] == [
             len(picture(number)) > len(picture(0)) for number in range(3)
         ]
@@ -364,27 +358,18 @@ def test_two_runs_write_the_same_bytes(tmp_path):
     answers = {f"/{number}": body(same if number % 3 == 0 else picture(number)) for number in range(12)}
     with serving(answers) as server:
         write_list(tmp_path / "list.csv", *(("ab"[n % 2], server.url(f"/{n}")) for n in range(12)))
-        ingested(tmp_path, output="one", store=tmp_path / "s1", concurrency=1)
-        one = (tmp_path / "metrics.json").read_bytes()
-        ingested(tmp_path, output="two", store=tmp_path / "s2", concurrency=12)
+        ingested(tmp_path, output="one", store="s1", concurrency=1)
+        ingested(tmp_path, output="two", store="s2", concurrency=12)
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
-    assert (tmp_path / "metrics.json").read_bytes() == one
-    assert counts(tmp_path) == {"rows": 12, "ok": 9, "duplicate": 3, "label-conflicts": 3}
+    assert counts(tmp_path / "two") == {"rows": 12, "ok": 9, "duplicate": 3, "label-conflicts": 3}
 
 
-def test_a_killed_run_leaves_no_output_but_a_store(tmp_path):
+def test_a_killed_run_leaves_the_store_but_no_output(tmp_path):
     answers = {f"/{number}": body(picture(number)) for number in range(4)}
     with serving(answers | {"/3": hang}) as server:
         write_list(tmp_path / "list.csv", *(("a", server.url(f"/{number}")) for number in range(4)))
-        options = as_dvc_writes(OPTIONS | {"source": tmp_path / "list.csv", "store": tmp_path / "store"})
-        command = [
-            sys.executable,
-            "-m",
-            "stages.ingest",
-            *options,
-            tmp_path / "out",
-            tmp_path / "metrics.json",
-        ]
+        params = write_params(tmp_path, tmp_path / "list.csv", tmp_path / "store")
+        command = [sys.executable, "-m", "stages.ingest", params, tmp_path / "out"]
         with subprocess.Popen(command, start_new_session=True) as run:
             wait_until(lambda: len(list((tmp_path / "store").glob("?" * 64))) == 3)
             run.kill()
@@ -409,11 +394,11 @@ def wait_until(happens):
 
 
 def members(group):
-    """Return the processes of a group that still run."""
+    """Return the running processes of a group."""
     return [process.pid for process in psutil.process_iter() if os.getsid(process.pid) == group]
 
 
-def test_a_damaged_file_of_the_store_is_noticed(tmp_path):
+def test_damaged_files_in_the_store_are_detected(tmp_path):
     with serving({"/0": body(picture(0)), "/1": body(picture(1))}) as server:
         urls = [server.url("/0"), server.url("/1")]
         write_list(tmp_path / "list.csv", *(("a", url) for url in urls))
@@ -424,7 +409,7 @@ def test_a_damaged_file_of_the_store_is_noticed(tmp_path):
         server.requests.clear()
         assert outcome(ingested(tmp_path)) == [
             ("ok", f"a/{name(picture(0))}", ""),
-            ("broken-image", "", f"damaged in the store: remove {other} to fetch it again"),
+            ("broken-image", "", f"damaged in the store; delete {other} to fetch it again"),
         ]
         assert server.requests == {"/0": 1}
         other.unlink()
@@ -432,7 +417,7 @@ def test_a_damaged_file_of_the_store_is_noticed(tmp_path):
 
 
 def conditional(data, tag):
-    """Answer 304 to whoever knows `tag`, and 200 with `data` to all others."""
+    """Answer 304 to requests that have `tag`, and 200 with `data` to all others."""
 
     def answer(handler):
         known = handler.headers.get("If-None-Match") == tag
@@ -441,29 +426,29 @@ def conditional(data, tag):
     return answer
 
 
-def test_what_changed_at_an_address_is_reported_and_not_mixed_in(tmp_path):
+def test_changed_addresses_are_reported_and_keep_the_stored_image(tmp_path):
     answers = {f"/{number}": conditional(picture(number), f'"{number}"') for number in range(5)}
     with serving(answers) as server:
         write_list(tmp_path / "list.csv", *(("a", server.url(path)) for path in answers))
         first = ingested(tmp_path)
         server.answers |= {
             "/1": conditional(picture(11), '"11"'),
-            "/2": body(picture(2)),  # the same image, though the server knows no tags any more
+            "/2": body(picture(2)),  # the same image, but without a tag
             "/3": status(410),
             "/4": body(b"<html>"),
         }
-        assert ingested(tmp_path) == first  # unless one asks, nobody is asked
+        assert ingested(tmp_path) == first  # without recheck, the server is not asked
         rows = ingested(tmp_path, recheck=True)
         assert [(row["status"], row["image"]) for row in rows] == [("ok", row["image"]) for row in first]
-        since = "from an earlier run: the address gives"
+        since = "from an earlier run; the address now returns"
         assert [row["detail"] for row in rows] == [
             "",
-            f"{since} another image now",
+            f"{since} another image",
             "",
-            f"{since} no image now (HTTP status 410)",
-            f"{since} no image now (is an HTML page)",
+            f"{since} no image (HTTP status 410)",
+            f"{since} no image (is an HTML page)",
         ]
-        assert counts(tmp_path) == {"rows": 5, "ok": 5, "changed": 3}
+        assert counts(tmp_path / "out") == {"rows": 5, "ok": 5, "changed": 3}
         report = (tmp_path / "out" / "report.md").read_text()
         assert key(server.url("/1")) in report
         assert key(server.url("/2")) not in report
@@ -471,22 +456,22 @@ def test_what_changed_at_an_address_is_reported_and_not_mixed_in(tmp_path):
         assert ingested(tmp_path)[1]["image"] == f"a/{name(picture(11))}"
 
 
-def test_a_body_that_crashes_its_decoder_is_a_broken_image(tmp_path, monkeypatch):
+def test_an_image_that_crashes_its_decoder_is_broken(tmp_path, monkeypatch):
     verify = decoding.verify
 
     def fragile(data, max_pixels):
         return os._exit(9) if data == picture(5) else verify(data, max_pixels)
 
-    monkeypatch.setattr(decoding, "verify", fragile)  # decoders are forked
+    monkeypatch.setattr(decoding, "verify", fragile)  # inherited by the decoders, which are forked
     for number in range(10):
         (tmp_path / f"{number}.jpg").write_bytes(picture(number))
     write_list(tmp_path / "list.csv", *(("a", f"{number}.jpg") for number in range(10)))
     rows = ingested(tmp_path)
     assert [row["status"] for row in rows] == ["ok"] * 5 + ["broken-image"] + ["ok"] * 4
-    assert rows[5]["detail"] == "does not decode (its decoder crashed)"
+    assert rows[5]["detail"] == "crashes its decoder"
 
 
-def test_an_output_that_cannot_be_written_is_told_in_one_sentence(tmp_path, monkeypatch):
+def test_an_output_that_cannot_be_written_is_an_error(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device", "/full/disk")
 
@@ -496,17 +481,15 @@ def test_an_output_that_cannot_be_written_is_told_in_one_sentence(tmp_path, monk
     assert refused(tmp_path) == "/full/disk cannot be written (No space left on device)."
 
 
-def test_the_command_line(tmp_path):
-    command = [sys.executable, "-m", "stages.ingest"]
-    told = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True).stdout
-    assert "delete it to fetch all of them afresh" in " ".join(told.split())
+def test_the_command_prints_a_summary(tmp_path):
     (tmp_path / "a.jpg").write_bytes(picture(0))
     write_list(tmp_path / "list.csv", ("a", "a.jpg"))
-    options = [name.replace("_", "-") for name in as_dvc_writes(OPTIONS)]
-    options += [f"--source={tmp_path}/list.csv", f"--store={tmp_path}/store"]
-    done = subprocess.run(
-        [*command, *options, tmp_path / "out", tmp_path / "metrics.json"], capture_output=True, text=True
-    )
-    told = f"1 of 1 rows gave an image. See {tmp_path}/out/report.md.\n"
-    assert (done.returncode, done.stdout, done.stderr) == (0, told, "")
+    result = ingest(tmp_path)
+    summary = f"1 of 1 rows yielded an image. See {tmp_path}/out/report.md.\n"
+    assert (result.exit_code, result.stdout, result.stderr) == (0, summary, "")
     assert outcome(manifest(tmp_path / "out")) == [("ok", f"a/{name(picture(0))}", "")]
+
+
+def test_help_explains_the_store():
+    text = " ".join(CliRunner().invoke(main, ["--help"]).output.split())
+    assert "delete it to fetch all of them again" in text

@@ -1,4 +1,4 @@
-"""The ingest report, and the conflicts that it tells of."""
+"""The ingest report and its conflicts."""
 
 import pytest
 
@@ -16,11 +16,16 @@ def manifest(*rows):
     ]
 
 
-def looked(*hashes):
-    """Results of the urls u0, u1, ... with these perceptual hashes, and as many different bytes."""
+def fetched(*hashes):
+    """Results of the urls u0, u1, ... with these perceptual hashes and distinct bytes."""
     return {
-        f"u{number}": {"status": "ok", "image": f"{number}.jpg", "detail": "", "looks": f"{looks:016x}"}
-        for number, looks in enumerate(hashes)
+        f"u{number}": {
+            "status": "ok",
+            "image": f"{number}.jpg",
+            "detail": "",
+            "perceptual_hash": f"{bits:016x}",
+        }
+        for number, bits in enumerate(hashes)
     }
 
 
@@ -33,32 +38,32 @@ def found(rows, results):
 
 def test_near_duplicates_are_at_most_four_bits_apart():
     rows = manifest(*((label, f"u{number}", "ok", "") for number, label in enumerate("aaabb")))
-    results = looked(0, 0b1111, 0xF800000000000000, 0b11, 0xFC00000000000000)
+    results = fetched(0, 0b1111, 0xF800000000000000, 0b11, 0xFC00000000000000)
     # Row 4 is 2 bits from row 1 and from row 2, row 5 is one from row 3; rows 1 and 3 are five apart.
     assert found(rows, results) == [[(4, 1, False, 2), (5, 3, False, 1)], [(2, 1, False, 4)]]
 
 
-def test_the_same_bytes_under_two_labels_are_a_conflict_and_under_one_label_are_not():
+def test_equal_bytes_are_a_conflict_only_under_different_labels():
     rows = manifest(
         ("a", "u0", "ok", ""),
         ("a", "u1", "duplicate", ""),
         ("b", "u2", "duplicate", ""),
         ("b", "u0", "duplicate", ""),
     )
-    results = looked(7, 7, 7)
+    results = fetched(7, 7, 7)
     for result in results.values():
         result["image"] = "7.jpg"
     assert found(rows, results) == [[(3, 1, True, 0), (4, 1, True, 0)], []]
 
 
-def test_rows_without_an_image_are_in_no_conflict():
+def test_rows_without_an_image_do_not_conflict():
     rows = manifest(("a", "u0", "ok", ""), ("..", "u1", "bad-label", ""), ("b", "u2", "timeout", ""))
-    results = looked(0, 0, 0)
+    results = fetched(0, 0, 0)
     results["u2"] = {"status": "timeout", "image": "", "detail": "slow"}
     assert found(rows, results) == [[], []]
 
 
-def test_no_rows_have_no_conflicts():
+def test_an_empty_list_has_no_conflicts():
     assert conflicts.find([], {}) == ([], [])
 
 
@@ -82,10 +87,10 @@ def test_the_reasons_are_counted_and_explained():
         ("a", "http://x/4", "http-error", "HTTP status 404"),
     )
     text = written(rows)
-    assert "\n\n1 of 4 rows gave an image (3 http-error).\n\n" in text
-    assert section(text, "Why rows gave no image").splitlines()[2:] == [
-        "| http-error | 3 | `HTTP status 404`, 2 times, first in row 2<br>`HTTP status 500`, 1 times, "
-        f"first in row 1 | {report.ADVICE['http-error']} |"
+    assert "\n\n1 of 4 rows yielded an image (3 http-error).\n\n" in text
+    assert section(text, "Rows without an image").splitlines()[2:] == [
+        "| http-error | 3 | `HTTP status 404` (2x, first in row 2)<br>`HTTP status 500` (1x, first in row 1) "
+        f"| {report.ADVICE['http-error']} |"
     ]
 
 
@@ -99,29 +104,29 @@ def test_the_label_with_the_fewest_images_is_first():
     ]
 
 
-def test_the_ten_worst_hosts_are_named():
+def test_the_ten_worst_hosts_are_listed():
     rows = manifest(
         *(("a", f"http://h{host}:80/{n}", "timeout", "x") for host in range(12) for n in range(host)),
         *(("a", f"http://h11/{n}", "ok", "") for n in range(5)),
         ("a", "http://[bad", "bad-url", "x"),
         ("a", "beside/the/list.jpg", "missing-file", "x"),
     )
-    lines = section(written(rows), "Worst hosts").splitlines()[2:]
+    lines = section(written(rows), "Hosts with the most failures").splitlines()[2:]
     assert lines[0] == "| `h11` | 16 | 11 | 11 timeout |"
     assert [line.split("`")[1] for line in lines] == [f"h{host}" for host in range(11, 1, -1)]
 
 
 def test_conflicts_and_changed_addresses_are_listed():
-    rows = manifest(("a", "http://x/1", "ok", "from an earlier run: gone"), ("b", "http://x/2", "ok", ""))
+    rows = manifest(("a", "http://x/1", "ok", "from an earlier run; gone"), ("b", "http://x/2", "ok", ""))
     pairs = [conflicts.Pair(rows[1], rows[0], False, 3)]
     text = written(rows, across=pairs)
-    assert "Rows that show what stands under another label, too: 1." in text
-    assert "Images that their addresses do not give any more: 1." in text
+    assert "Rows whose picture also has another label: 1." in text
+    assert "Images that their addresses no longer return: 1." in text
     assert section(text, "One picture, two labels").endswith(
-        "| 2: `b` | `http://x/2` | 1: `a` | `http://x/1` | 3 bits apart |"
+        "| 2: `b` | `http://x/2` | 1: `a` | `http://x/1` | 3 bits |"
     )
     assert section(text, "Changed addresses").endswith(
-        f"| 1: `a` | `http://x/1` | `from an earlier run: gone` | `{key('http://x/1')}` |"
+        f"| 1: `a` | `http://x/1` | `from an earlier run; gone` | `{key('http://x/1')}` |"
     )
 
 
@@ -144,10 +149,11 @@ def test_a_long_table_is_cut():
         ("x" * 300, f"`{'x' * 50}…{'x' * 50}`"),
     ],
 )
-def test_what_strangers_wrote_is_shown_and_does_nothing(text, shown):
+def test_untrusted_text_is_shown_without_effect(text, shown):
     rows = manifest(("a", "1", "ok", ""), (text, "2", "timeout", "x"))
     assert f"| {shown} | 1 | 0 | 1 timeout |" in written(rows)
 
 
-def test_the_report_has_a_name_that_no_label_can_have():
-    assert scraping.label_problem("Report.MD")
+@pytest.mark.parametrize("name", ["Report.MD", "counts.json", "manifest.csv"])
+def test_no_label_is_the_name_of_an_output_file(name):
+    assert scraping.label_problem(name)

@@ -6,27 +6,27 @@ import pytest
 CODE = """
 import click
 from prunet.base.errors import InputError
-from prunet.base.processes import run_and_leave
+from prunet.base.processes import run_and_exit
 
 @click.command()
-@click.argument("what")
-def main(what):
+@click.argument("action")
+def main(action):
     click.echo("written")
-    if what == "refuse":
+    if action == "refuse":
         raise InputError("a clear sentence")
-    if what == "fail":
-        raise RuntimeError("a fault")
+    if action == "fail":
+        raise RuntimeError("a bug")
 
-run_and_leave(main)
+run_and_exit(main)
 """
 
 
 @pytest.mark.parametrize(
-    ("what", "code", "said"),
-    [("work", 0, ""), ("refuse", 2, "Error: a clear sentence"), ("fail", 1, "RuntimeError: a fault")],
+    ("action", "code", "message"),
+    [("work", 0, ""), ("refuse", 2, "Error: a clear sentence"), ("fail", 1, "RuntimeError: a bug")],
 )
-def test_the_exit_code_and_all_output_survive_the_quick_end(what, code, said):
-    done = subprocess.run([sys.executable, "-c", CODE, what], capture_output=True, text=True, check=False)
+def test_the_exit_code_and_all_output_survive_the_quick_exit(action, code, message):
+    done = subprocess.run([sys.executable, "-c", CODE, action], capture_output=True, text=True, check=False)
     assert done.returncode == code
     assert done.stdout == "written\n"
-    assert said in done.stderr
+    assert message in done.stderr

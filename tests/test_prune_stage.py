@@ -13,7 +13,7 @@ from prunet.base.seeds import derive
 from prunet.cells import storage as tickets
 from prunet.data import dataset
 from prunet.pruning.criteria import CRITERIA
-from prunet.pruning.masks import density
+from prunet.cells.masks import density
 from prunet.pruning.unit_criteria import UNIT_CRITERIA
 from prunet.training.cells import Study
 from stages import prune

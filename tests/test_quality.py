@@ -52,41 +52,41 @@ def test_a_missing_and_an_empty_manifest(tmp_path):
         *("ada/b/1.png", f"ada/{'a' * 5000}.png"),
     ],
 )
-def test_a_path_that_is_no_file_of_the_persons_folder_is_refused(tmp_path, column, path):
+def test_a_path_outside_the_persons_folder_is_refused(tmp_path, column, path):
     assert refusal(tmp_path, {}, {"image": "ada/2.png", column: path}) == (
-        f"manifest.csv, row 2 below the header: its {column} is {path!r}, not a file of the folder 'ada'; "
-        "mend it, or run the stage that writes it again."
+        f"manifest.csv, row 2 below the header: its {column} is {path!r}, not a file in the folder 'ada'; "
+        "fix it or rerun the stage that writes it."
     )
 
 
 @pytest.mark.parametrize("label", ["..", ".", "", "a/b", "/", "a\\b", "ada\n"])
-def test_a_label_that_is_no_folder_is_refused(tmp_path, label):
-    said = refusal(tmp_path, {"label": label, "image": f"{label}/1.png", "crop": f"{label}/1.png"})
-    assert said.startswith("manifest.csv, row 1 below the header: the label ")
+def test_a_label_that_is_not_a_folder_name_is_refused(tmp_path, label):
+    message = refusal(tmp_path, {"label": label, "image": f"{label}/1.png", "crop": f"{label}/1.png"})
+    assert message.startswith("manifest.csv, row 1 below the header: the label ")
 
 
 @pytest.mark.parametrize("column", ["row", "place"])
 @pytest.mark.parametrize("number", ["", "-1", "1.5", "nan", "one", "9" * 5000, "\N{SUPERSCRIPT TWO}", " 1"])
 @pytest.mark.parametrize("status", ["ok", "no-face"])
-def test_what_is_no_number_is_refused(tmp_path, column, number, status):
-    said = refusal(tmp_path, {"status": status, column: number})
-    assert f"row 1 below the header: its {column} is {number!r}, not a whole number;" in said
+def test_a_value_that_is_not_a_number_is_refused(tmp_path, column, number, status):
+    message = refusal(tmp_path, {"status": status, column: number})
+    assert f"row 1 below the header: its {column} is {number!r}, not a whole number;" in message
 
 
 @pytest.mark.parametrize("number", ["", "g" * 16, "0x12", "f" * 15, "f" * 17, "-" + "f" * 15])
-def test_what_is_no_hash_is_refused(tmp_path, number):
-    said = refusal(tmp_path, {"photo_hash": number})
-    assert f"its photo_hash is {number!r}, not 16 hexadecimal digits;" in said
+def test_a_value_that_is_not_a_hash_is_refused(tmp_path, number):
+    message = refusal(tmp_path, {"photo_hash": number})
+    assert f"its photo_hash is {number!r}, not 16 hexadecimal digits;" in message
 
 
 def test_two_rows_with_one_image_are_refused_whatever_its_format(tmp_path):
-    said = refusal(tmp_path, {}, {"image": "ada/1.jpg"})
-    assert "row 2 below the header: its image 'ada/1.jpg' is that of an earlier row;" in said
+    message = refusal(tmp_path, {}, {"image": "ada/1.jpg"})
+    assert "row 2 below the header: its image 'ada/1.jpg' also belongs to an earlier row;" in message
 
 
 def test_unknown_and_missing_columns_are_refused(tmp_path):
     assert refusal(tmp_path, {"colour": "red"}) == (
-        "manifest.csv has a column 'colour' that no stage wrote: remove it."
+        "manifest.csv has a column 'colour' that no stage wrote; remove it."
     )
     write(tmp_path, {key: value for key, value in GOOD.items() if key != "place"})
     with pytest.raises(InputError, match=r"manifest.csv has no column 'place'"):
@@ -102,22 +102,24 @@ def test_gray_images_are_read_as_they_were_written(tmp_path):
 
 
 @pytest.mark.parametrize(("size", "mode"), [((8, 9), "L"), ((9, 9), "L"), ((8, 8), "RGB")])
-def test_a_picture_that_is_not_gray_or_not_of_one_size_is_refused(tmp_path, size, mode):
+def test_images_must_be_gray_and_of_one_size(tmp_path, size, mode):
     Image.new("L", (8, 8)).save(tmp_path / "0.png")
     Image.new(mode, size, "red" if mode == "RGB" else 1).save(tmp_path / "1.png")
-    with pytest.raises(InputError, match=r"1.png is not a gray image of 8 x 8 pixels: run the stage resize"):
+    with pytest.raises(
+        InputError, match=r"1.png is not a gray image of 8 x 8 pixels; rerun the stage resize"
+    ):
         read_gray(tmp_path, ["0.png", "1.png"])
 
 
-def test_report_warns_or_refuses_and_is_silent_about_nothing(capsys):
+def test_report_warns_or_refuses_and_ignores_empty_findings(capsys):
     report(["", ""], "refuse")
     report(["", ""], "warn")
     assert capsys.readouterr().err == ""
-    report(["one is red", "", "two are blue"], "warn")
-    assert capsys.readouterr().err == "warning: one is red\nwarning: two are blue\n"
+    report(["One is red.", "", "Two are blue."], "warn")
+    assert capsys.readouterr().err == "warning: One is red.\nwarning: Two are blue.\n"
     with pytest.raises(InputError) as error:
-        report(["one is red", "", "two are blue"], "refuse")
-    assert error.value.message == "one is red; two are blue (`doubtful: warn` makes this a warning)."
+        report(["One is red.", "", "Two are blue."], "refuse")
+    assert error.value.message == "One is red. Two are blue. Set `doubtful: warn` to make this a warning."
     assert error.value.exit_code == 2
 
 
@@ -130,37 +132,39 @@ def results(**photos):
     ]
 
 
-def test_people_with_a_smaller_share_of_faces_than_wanted_are_found():
+def test_people_with_too_small_a_share_of_usable_photos_are_found():
     rows = results(ada=(5, 10), boris=(4, 10), cleo=(0, 3), dora=(7, 7))
     found = quality.mostly_rejected(rows, 0.5)
     assert found == (
         "2 people have too few photos with a usable face (none, or less than 50%): boris (4 of 10 photos), "
-        "cleo (0 of 3 photos): list better photos of them, or leave them out"
+        "cleo (0 of 3 photos). List better photos of them, or leave them out."
     )
     assert quality.mostly_rejected(rows, 0).count("cleo (0 of 3 photos)") == 1
     assert quality.mostly_rejected(rows, 0).startswith("1 person has")
     assert quality.mostly_rejected(results(ada=(1, 10)), 0.1) == ""
 
 
-def test_people_with_fewer_faces_than_wanted_are_found_and_three_are_named():
+def test_people_with_too_few_faces_are_found_and_three_are_listed():
     labels = [label for label, count in zip("edcba", (5, 1, 2, 3, 4), strict=True) for _ in range(count)]
     assert quality.too_few(labels, 1) == ""
-    assert quality.too_few(labels, 2).startswith("1 person has fewer than 2 faces: d (1): list more photos")
+    assert quality.too_few(labels, 2).startswith("1 person has fewer than 2 faces: d (1). List more photos")
     assert quality.too_few(labels, 5).startswith(
-        "4 people have fewer than 5 faces: a (4), b (3), c (2) and 1 more: list more photos of them"
+        "4 people have fewer than 5 faces: a (4), b (3), c (2) and 1 more. List more photos of them"
     )
 
 
-def test_images_alike_of_two_people_are_found_by_either_hash():
+def test_near_duplicates_of_different_people_are_found_by_either_hash():
     hashes = np.array([[0, 0], [0b11, 2**40 - 1], [2**50 - 1, 2**40 - 1], [2**50 - 1, 2**20 - 1]], np.uint64)
     names, people = ["a/1", "b/1", "c/1", "c/2"], ["a", "b", "c", "c"]
-    assert quality.look_alike(hashes, people, names, 2).startswith("2 pairs of images of two people with at")
-    assert ": a/1 and b/1, b/1 and c/1: write" in quality.look_alike(hashes, people, names, 2)
-    assert ": b/1 and c/1: write the wrong" in quality.look_alike(hashes, people, names, 1)
+    assert quality.look_alike(hashes, people, names, 2).startswith(
+        "2 pairs of images of different people differ in at most 2"
+    )
+    assert ": a/1 and b/1, b/1 and c/1. Add" in quality.look_alike(hashes, people, names, 2)
+    assert ": b/1 and c/1. Add the wrong" in quality.look_alike(hashes, people, names, 1)
     assert quality.look_alike(hashes, ["a"] * 4, names, 64) == ""
 
 
-def test_photos_with_the_same_bytes_under_two_labels_are_found():
+def test_photos_listed_for_two_people_are_found():
     listed = [("ada", "1.png"), ("boris", "1.png"), ("ada", "1.png"), ("ada", "2.png"), ("cleo", "3.png")]
     rows = scraping.screen([{"label": label, "url": url} for label, url in listed])
     good = {"status": "ok", "detail": ""}
@@ -168,8 +172,8 @@ def test_photos_with_the_same_bytes_under_two_labels_are_found():
     scraping.settle(rows, found)
     assert [row["status"] for row in rows] == ["ok", "duplicate", "duplicate", "duplicate", "ok"]
     assert quality.listed_twice(rows) == (
-        "1 photo is listed for two people: ada in row 1 and boris in row 2: take the wrong row of each pair "
-        "out of the list"
+        "1 photo is listed for two people: ada in row 1 and boris in row 2. Remove the wrong row of each "
+        "pair from the list."
     )
     rows[1] = rows[1] | {"label": "ada"}
     assert quality.listed_twice(rows) == ""

@@ -6,7 +6,7 @@ from prunet.pruning.rates import compounded, group_rates, own_rates
 LAYERS = ["conv1.weight", "conv2.weight", "output.weight"]
 
 
-def test_rates_of_layers():
+def test_own_rates_of_layers():
     assert own_rates([], [], LAYERS) == {}
     own = own_rates(["output.weight"], ["conv1.weight=0.1", "conv2.weight=.5"], LAYERS)
     assert own == {"output.weight": 0, "conv1.weight": 0.1, "conv2.weight": 0.5}
@@ -32,12 +32,12 @@ def test_rates_of_layers():
         ([], ["conv1.weight=much"], "write NAME=RATE"),
     ],
 )
-def test_rates_that_do_not_fit_are_refused(leave_out, own_rate, says):
+def test_wrong_rates_are_refused(leave_out, own_rate, says):
     with pytest.raises(InputError, match=says):
         own_rates(leave_out, own_rate, LAYERS)
 
 
-def test_the_rate_of_one_layer_holds_for_its_group():
+def test_the_rate_of_a_layer_holds_for_its_group():
     groups = {"first": ["a", "b"], "second": ["c"], "third": ["d"]}
     assert group_rates(groups, {"b": 0.1, "c": 0.0, "output": 0.5}) == {"first": 0.1, "second": 0.0}
     assert group_rates(groups, {"a": 0.1, "b": 0.1}) == {"first": 0.1}
@@ -45,7 +45,7 @@ def test_the_rate_of_one_layer_holds_for_its_group():
         group_rates(groups, {"a": 0.0, "b": 0.1})
 
 
-def test_rounds_compound():
+def test_rates_compound_over_rounds():
     assert compounded(0.2, 0) == 0
     assert [compounded(rate, 1) for rate in (0.2, 0.3, 1.0)] == [0.2, 0.3, 1.0]  # to the bit
     assert compounded(0.2, 8) == pytest.approx(1 - 0.8**8)

@@ -1,24 +1,28 @@
-"""The stages that a person looks at: gallery, and the table at the end of a run."""
-
-from pathlib import Path
+"""The stages whose outputs people read: tables, figures, gallery, and the table at the end of a run."""
 
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from click.testing import CliRunner
 from PIL import Image
 
-from prunet.analysis import summary
-from prunet.base import files
-from stages import gallery, show
+from prunet.base import files, tables
+from stages import gallery, plot, plot_stability, plot_sweep, show, summarize
+from tests.test_figures import FOOTPRINT, PUBLISHED, QUANTISED, SCHEMES, SWEEP
 from tests.test_summary import RESULTS, cell
 
-PARAMS = Path(__file__).parent.parent / "params.yaml"
+SINGLE = {("dense", "00"): cell(1.0, 0.9), ("trained", "01"): cell(0.2, 0.8)}
+TIMES = [(1.0, "dense", 2.0), (1.0, "sparse", 9.0), (0.5, "dense", 2.0), (0.5, "sparse", 1.0)]
 
 
 def run(command, *arguments):
-    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+    return CliRunner().invoke(command.main, [str(argument) for argument in arguments])
+
+
+def succeed(command, *arguments):
+    done = run(command, *arguments)
+    assert done.exit_code == 0, done.output
+    return done.stdout
 
 
 def save(path, *shape):
@@ -37,56 +41,106 @@ def test_the_gallery_draws_kept_images_and_refuses_an_empty_folder(tmp_path, sta
     )
     row = {"label": "ada", "image": "ada/1.png", "status": status}
     files.write_rows(grays / "manifest.csv", list(row), [row])
-    done = run(gallery.main, crops, photos, grays, output)
+    done = run(gallery, crops, photos, grays, output)
     if status == "ok":
         assert done.exit_code == 0, done.output
         assert sorted(path.name for path in output.iterdir()) == ["people.png", "strip.png"]
     else:
         assert done.exit_code == 2
-        assert "holds no image" in done.stderr
+        assert "no image" in done.stderr
         assert not output.exists()
 
 
-def test_the_table_shows_the_dense_network_and_every_scheme_of_the_reported_round(tmp_path):
-    results = {
-        (scheme, "08" if number == "01" else number): result for (scheme, number), result in RESULTS.items()
-    }
-    single = {("dense", "00"): cell(1.0, 0.9), ("original", "08"): cell(0.2, 0.8)}
-    summary.write(tmp_path / "digits" / "summary.csv", summary.summarize(results))
-    summary.write(tmp_path / "faces" / "summary.csv", summary.summarize(single))
-    for study, density in (("digits", 0.5), ("faces", None)):
-        files.write_json(tmp_path / study / "report.json", {"winning_density": density})
-        times = [(1.0, "dense", 2.0), (1.0, "sparse", 9.0), (0.5, "dense", 2.0), (0.5, "sparse", 1.0)]
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """Summaries of a study with two replicates of two schemes, and of one with a single network."""
+    folder = tmp_path_factory.mktemp("project")
+    for study, results, rounds in (("digits", RESULTS, ["00", "01"]), ("faces", SINGLE, ["01"])):
+        schemes = sorted({scheme for scheme, _ in results} - {"dense"})
+        params, metrics = folder / "params" / study / "summarize.json", folder / "metrics" / study
+        report = {"scheme": schemes[0], "round": "01"}
+        files.write_json(params, {"study": study, "schemes": schemes, "rounds": rounds, "report": report})
+        for (scheme, number), result in results.items():
+            cell_folder = "dense" if scheme == "dense" else f"cells/{scheme}/{number}"
+            files.write_json(folder / "models" / study / cell_folder / "result.json", result)
         rows = [
             {"device": "cpu", "batch": 1, "density": density, "form": form}
             | dict.fromkeys(("ms_low", "ms_median", "ms_high"), ms)
-            for density, form, ms in times
+            for density, form, ms in TIMES
         ]
-        summary.write(tmp_path / study / "latency.csv", pd.DataFrame(rows))
-    done = run(show.main, "--params", PARAMS, tmp_path)
-    assert done.exit_code == 0, done.output
-    lines = [line.split() for line in done.stdout.splitlines()]
-    assert lines[1] == ["digits", "dense", "100.0%", "85.0%", "±", "63.5%", "75.0%", "15"]
-    assert lines[2] == ["digits", "original", "50.0%", "70.0%", "±", "0.0%", "60.0%", "15"]
-    assert lines[3] == ["digits", "random", "50.0%", "30.0%", "±", "254.1%", "20.0%", "15"]
-    assert lines[4] == ["faces", "dense", "100.0%", "90.0%", "80.0%", "10"]
-    assert lines[5][:4] == ["faces", "original", "20.0%", "80.0%"]
-    assert "Sparsest winning ticket of digits: 50.0% of the weights" in done.stdout
-    assert "Sparsest winning ticket of faces: none" in done.stdout
-    assert (
-        "digits: At batch 1 sparse execution is faster than dense from 50% of the weights on" in done.stdout
+        tables.write(metrics / "latency.csv", pd.DataFrame(rows))
+        tables.write(metrics / "footprint.csv", FOOTPRINT)
+        tables.write(metrics / "quantised.csv", QUANTISED)
+        succeed(summarize, params, folder / "models" / study, metrics, folder / "plots" / study)
+    return folder
+
+
+def test_summarize_writes_the_report_and_the_tables(project):
+    report = files.read_json(project / "metrics" / "digits" / "report.json")
+    assert report == {
+        "density": 0.5,
+        "winning_density": 0.5,
+        "dense": {"accuracy": 0.85, "early_stop_step": 15.0},
+        "original": {"accuracy": 0.7, "early_stop_step": 15.0},
+        "random": {"accuracy": 0.3, "early_stop_step": 15.0},
+    }
+    assert len(tables.read(project / "metrics" / "digits" / "summary.csv", ["density"], ["00", "01"])) == 5
+    assert len(tables.read(project / "metrics" / "digits" / "comparisons.csv")) == 5
+    curves = tables.read(project / "plots" / "digits" / "curves.csv", ["scheme", "epoch", "accuracy"])
+    assert curves["scheme"].tolist() == ["original", "original", "random", "random"]
+    assert tables.read(project / "plots" / "digits" / "layers.csv")["round"].tolist() == ["00", "01"]
+
+
+def test_plot_draws_every_figure_also_of_a_scheme_without_a_style(project, tmp_path):
+    params = {"study": "digits", "report": {"scheme": "original", "round": "01"}, "schemes": SCHEMES}
+    del params["schemes"]["random"]
+    files.write_json(tmp_path / "plot.json", params)
+    figures = tmp_path / "figures"
+    succeed(
+        plot, tmp_path / "plot.json", project / "metrics" / "digits", project / "plots" / "digits", figures
     )
-
-    values = yaml.safe_load(Path(PARAMS).read_text())
-    values["prune"] |= {"schemes": ["trained"], "chain": "trained"}
-    values["report"]["scheme"] = values["export"]["scheme"] = "trained"
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
-    done = run(show.main, "--params", tmp_path / "params.yaml", tmp_path)
-    assert done.exit_code == 0, done.output
-    assert "winning ticket" not in done.stdout  # without the tickets there is none to look for
+    names = ["accuracy", "codebooks", "curves", "early_stop", "layers", "sizes", "speedups"]
+    assert sorted(path.stem for path in figures.iterdir()) == names
 
 
-def test_the_table_of_a_run_that_has_not_ended_says_what_is_missing(tmp_path):
-    done = run(show.main, "--params", PARAMS, tmp_path)
-    assert done.exit_code == 2
-    assert "summary.csv does not exist" in done.stderr
+def test_the_figures_of_a_sweep_and_of_stability_are_drawn(tmp_path):
+    files.write_json(tmp_path / "params.json", {"study": "toy", "published": PUBLISHED})
+    tables.write(tmp_path / "sweep.csv", SWEEP)
+    succeed(plot_sweep, tmp_path / "params.json", tmp_path / "sweep.csv", tmp_path / "sweep")
+    assert sorted(path.name for path in (tmp_path / "sweep").iterdir()) == ["accuracy.png", "bytes.png"]
+    barriers = pd.DataFrame({"round": ["00", "01"], "density": [1.0, 0.5], "loss_mean": [0.0, 0.2]})
+    barriers = barriers.assign(loss_ci95=0.1, error_mean=0.05, error_ci95=0.01)
+    tables.write(tmp_path / "stability.csv", barriers)
+    succeed(plot_stability, tmp_path / "params.json", tmp_path / "stability.csv", tmp_path / "stability")
+    assert [path.name for path in (tmp_path / "stability").iterdir()] == ["barriers.png"]
+
+
+def test_show_prints_the_dense_networks_and_every_scheme_at_the_headline_round(project):
+    output = succeed(show, project / "params", project / "metrics")
+    rows = [line.split() for line in output.splitlines()]
+    assert rows[1] == ["digits", "dense", "100.0%", "85.0%", "±", "63.5%", "75.0%", "15"]
+    assert rows[2] == ["digits", "original", "50.0%", "70.0%", "±", "0.0%", "60.0%", "15"]
+    assert rows[3] == ["digits", "random", "50.0%", "30.0%", "±", "254.1%", "20.0%", "15"]
+    assert rows[4] == ["faces", "dense", "100.0%", "90.0%", "80.0%", "10"]
+    assert rows[5] == ["faces", "trained", "20.0%", "80.0%", "70.0%", "10"]
+    assert "digits: The sparsest winning ticket keeps 50.0% of the weights" in output
+    assert "faces: The sparsest" not in output  # without scheme original there are no tickets
+    assert "faces: No round" not in output
+    assert "digits: Sparse execution is faster than dense" in output
+
+
+def test_show_says_that_there_is_no_winning_ticket(project, tmp_path):
+    for name in ("summary.csv", "latency.csv"):
+        (tmp_path / "digits").mkdir(exist_ok=True)
+        (tmp_path / "digits" / name).write_bytes((project / "metrics" / "digits" / name).read_bytes())
+    (tmp_path / "faces").symlink_to(project / "metrics" / "faces")
+    files.write_json(tmp_path / "digits" / "report.json", {"winning_density": None})
+    output = succeed(show, project / "params", tmp_path)
+    assert "digits: No round is a winning ticket" in output
+
+
+def test_show_says_what_is_missing(project, tmp_path):
+    for params, message in ((tmp_path, "has no study"), (project / "params", "summary.csv does not exist")):
+        done = run(show, params, tmp_path)
+        assert done.exit_code == 2
+        assert message in done.stderr

@@ -1,102 +1,181 @@
+"""Schemes: their tickets, and mask updates on layers of six weights, worked out by hand."""
+
+import itertools
+from importlib import import_module
+
 import numpy as np
 import pytest
 
-from prunet.pruning.course import Course
-from prunet.pruning.schemes import SCHEMES, Sources
+from prunet.retraining import scheme
+from prunet.retraining.scheme import Sources
+from prunet.training.plan import MaskUpdate, TrainingPlan
 
+SCHEMES = {name: scheme.load(name) for name in scheme.names()}
+SPARSE = ("static", "set", "rigl", "sparse-momentum")
+UPDATES = {
+    name: import_module(f"prunet.schemes.{name}").update
+    for name in ("gradual", "set", "rigl", "sparse-momentum")
+}
 MASK = np.zeros((2, 4, 5), bool)
 MASK[0, 0] = MASK[1, :, 1] = True
 DYNAMIC = {"densities": "uniform", "begin": 0.0, "end": 0.75, "every": 10, "drop": 0.3}
 VALUES = np.arange(1, 41, dtype=np.float32).reshape(2, 4, 5)
 
 
-def sources(draws=1, seed=0):
+def sources(draws=1, seed=0, mask=MASK):
     return Sources(
         initial=lambda: {"w": VALUES, "bias": np.array([[7.0], [8.0]])},
         early=lambda: {"w": VALUES + 0.5, "bias": np.ones((2, 1))},
         trained=lambda: {"w": -VALUES, "bias": np.zeros((2, 1))},
         fresh=lambda: {"w": np.repeat(VALUES, draws, 0) * 100, "bias": np.zeros((2 * draws, 1))},
-        masks={"w": MASK},
+        masks={"w": mask},
         rng=lambda replicate: np.random.default_rng([seed, replicate]),
         rewind=12,
         dynamic=DYNAMIC,
     )
 
 
+def ticket(name, *arguments, **options):
+    return SCHEMES[name].ticket(sources(*arguments, **options))
+
+
+def schedule(name, whole=(), dense_first=False):
+    times = {key: DYNAMIC[key] for key in ("begin", "end", "every", "drop")}
+    return {"update": UPDATES[name], "whole": whole, "dense_first": dense_first, **times}
+
+
+def test_the_schemes_are_the_files_of_their_folder():
+    assert set(SCHEMES) == {
+        *("original", "rewind", "trained", "lr-rewind", "fine-tune", "random", "shuffled", "random-mask"),
+        *("gradual", *SPARSE),
+    }
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_a_scheme_is_described_in_one_line(name):
+    summary = scheme.summary(name)
+    assert summary.endswith(".")
+    assert len(summary) <= 72
+    assert SCHEMES[name].label
+
+
+def test_schemes_look_different_in_the_figures():
+    looks = [(found.color, found.marker, str(found.linestyle)) for found in SCHEMES.values()]
+    assert all(len(set(part)) == len(SCHEMES) for part in zip(*looks, strict=True))
+    assert len({found.label for found in SCHEMES.values()}) == len(SCHEMES)
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_dense_at_round_0_means_that_nothing_changes_at_density_1(name):
+    """That is: original values under whole masks, no other plan, and no layer whose mask changes."""
+    dense = np.ones_like(MASK)
+    weights, masks, plan = ticket(name, mask=dense)
+    changing = plan.mask_schedule and set(masks) - set(plan.mask_schedule.whole)
+    same = (
+        all(np.array_equal(weights[tensor], values) for tensor, values in sources().initial().items())
+        and np.array_equal(masks["w"], dense)
+        and plan._replace(mask_schedule=None) == TrainingPlan()
+        and not changing
+    )
+    assert same == SCHEMES[name].dense_at_round_0
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_keeps_mask_means_that_training_ends_under_the_rounds_mask(name):
+    found = ticket(name)
+    own = found.masks["w"] is MASK or np.array_equal(found.masks["w"], MASK)
+    assert SCHEMES[name].keeps_mask == (own and found.plan.mask_schedule is None)
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_a_scheme_says_whether_it_redraws_values_and_reads_the_block_dynamic(name):
+    used = []
+    given = sources()
+    given = given._replace(
+        fresh=lambda: used.append("redraws") or sources().fresh(),
+        dynamic=Watched(used),
+    )
+    SCHEMES[name].ticket(given)
+    assert ("redraws" in used) == SCHEMES[name].redraws
+    assert ("dynamic" in used) == SCHEMES[name].dynamic
+
+
+class Watched(dict):
+    def __init__(self, used):
+        super().__init__(DYNAMIC)
+        self.used = used
+
+    def __getitem__(self, key):
+        self.used.append("dynamic")
+        return super().__getitem__(key)
+
+
 @pytest.mark.parametrize(
-    ("scheme", "values", "course"),
+    ("name", "values", "plan"),
     [
-        ("original", VALUES, Course()),
-        ("rewind", VALUES + 0.5, Course(first=12)),
-        ("trained", -VALUES, Course()),
-        ("lr-rewind", -VALUES, Course(first=12)),
-        ("fine-tune", -VALUES, Course(last_rate=True)),
-        ("random", VALUES * 100, Course()),
-        ("gradual", VALUES, Course(changes={"how": "gradual", "whole": []} | DYNAMIC)),
+        ("original", VALUES, {}),
+        ("rewind", VALUES + 0.5, {"first": 12}),
+        ("trained", -VALUES, {}),
+        ("lr-rewind", -VALUES, {"first": 12}),
+        ("fine-tune", -VALUES, {"last_rate": True}),
+        ("random", VALUES * 100, {}),
+        ("gradual", VALUES, {"mask_schedule": schedule("gradual", dense_first=True)}),
     ],
 )
-def test_schemes_of_values_keep_the_mask(scheme, values, course):
-    ticket = SCHEMES[scheme](sources())
-    np.testing.assert_array_equal(ticket.weights["w"], values)
-    np.testing.assert_array_equal(ticket.masks["w"], MASK)
-    assert ticket.course == course
+def test_start_values_and_plans_under_the_rounds_mask(name, values, plan):
+    found = ticket(name)
+    np.testing.assert_array_equal(found.weights["w"], values)
+    np.testing.assert_array_equal(found.masks["w"], MASK)
+    assert _plain(found.plan) == TrainingPlan()._asdict() | plan
+
+
+def _plain(plan):
+    schedule = plan.mask_schedule
+    return plan._asdict() | {"mask_schedule": schedule and schedule._asdict()}
 
 
 def test_lr_rewinding_to_step_0_is_scheme_trained():
-    ticket = SCHEMES["lr-rewind"](sources()._replace(rewind=0))
-    again = SCHEMES["trained"](sources())
-    np.testing.assert_array_equal(ticket.weights["w"], again.weights["w"])
-    assert ticket.course == again.course
+    rewound = SCHEMES["lr-rewind"].ticket(sources()._replace(rewind=0))
+    trained = ticket("trained")
+    np.testing.assert_array_equal(rewound.weights["w"], trained.weights["w"])
+    assert rewound.plan == trained.plan
 
 
 def test_several_random_draws_train_under_the_mask_of_their_replicate():
-    weights, masks, _ = SCHEMES["random"](sources(draws=3))
+    weights, masks, _ = ticket("random", draws=3)
     assert weights["w"].shape == masks["w"].shape == (6, 4, 5)
     for network in range(6):
         np.testing.assert_array_equal(masks["w"][network], MASK[network // 3])
 
 
-def test_a_shuffled_ticket_keeps_its_values_and_loses_its_places():
-    weights, masks, _ = SCHEMES["shuffled"](sources())
+def test_a_shuffled_ticket_keeps_its_values_and_moves_them():
+    weights, masks, _ = ticket("shuffled")
     for replicate in range(2):
         kept = sorted(weights["w"][replicate][masks["w"][replicate]])
         assert kept == sorted(VALUES[replicate][MASK[replicate]])
         assert not np.array_equal(masks["w"][replicate], MASK[replicate])
     np.testing.assert_array_equal(weights["bias"], [[7], [8]])
-    assert VALUES[0, 0, 0] == 1  # the source is left as it was
+    assert VALUES[0, 0, 0] == 1  # the source is not changed
 
 
-def test_a_random_mask_keeps_the_count_of_every_layer_and_the_values_of_its_places():
-    weights, masks, _ = SCHEMES["random-mask"](sources())
+@pytest.mark.parametrize("name", ["random-mask", *SPARSE])
+def test_a_random_mask_keeps_the_counts_of_the_round_and_the_original_values(name):
+    weights, masks, plan = ticket(name)
     np.testing.assert_array_equal(weights["w"], VALUES)
     assert masks["w"].sum((1, 2)).tolist() == MASK.sum((1, 2)).tolist() == [5, 4]
     assert not np.array_equal(masks["w"], MASK)
+    assert _plain(plan)["mask_schedule"] == (schedule(name) if name in UPDATES else None)
 
 
-@pytest.mark.parametrize("scheme", ["static", "set", "rigl", "sparse-momentum"])
-def test_sparse_training_starts_from_a_random_mask_of_the_rounds_density(scheme):
-    weights, masks, course = SCHEMES[scheme](sources())
-    np.testing.assert_array_equal(weights["w"], VALUES)
-    assert masks["w"].sum((1, 2)).tolist() == MASK.sum((1, 2)).tolist() == [5, 4]
-    assert not np.array_equal(masks["w"], MASK)
-    changes = None if scheme == "static" else {"how": scheme, "whole": []} | DYNAMIC
-    assert course == Course(changes=changes)
-
-
-@pytest.mark.parametrize("scheme", ["static", "set", "rigl", "sparse-momentum"])
-def test_sparse_training_leaves_whole_what_the_round_does(scheme):
-    """And the others have as many weights as in the round, drawn as without it."""
+@pytest.mark.parametrize("name", SPARSE)
+def test_sparse_training_leaves_the_layers_whole_that_the_round_does(name):
+    """The others have as many weights as in the round, drawn as if the whole layers were not there."""
     masks = {"first": np.ones((2, 3, 5), bool), "w": MASK}
-    ticket = SCHEMES[scheme](sources()._replace(masks=masks))
-    assert ticket.masks["first"].all()
-    np.testing.assert_array_equal(ticket.masks["w"], SCHEMES[scheme](sources()).masks["w"])
-    if scheme != "static":
-        assert ticket.course.changes["whole"] == ["first"]
-
-
-def test_sparse_training_at_density_1_is_dense():
-    ticket = SCHEMES["set"](sources()._replace(masks={"w": np.ones((2, 4, 5), bool)}))
-    assert ticket.masks["w"].all()
+    found = SCHEMES[name].ticket(sources()._replace(masks=masks))
+    assert found.masks["first"].all()
+    np.testing.assert_array_equal(found.masks["w"], ticket(name).masks["w"])
+    if name != "static":
+        assert found.plan.mask_schedule.whole == ("first",)
 
 
 def test_sparse_training_has_layer_densities_of_its_own():
@@ -105,15 +184,123 @@ def test_sparse_training_has_layer_densities_of_its_own():
     masks["large"][0].flat[:11] = masks["small"][0, 0, 0] = False
     given = sources()._replace(masks=masks)
     for densities, counts in (("erdos-renyi-kernel", [8, 4]), ("uniform", [10, 2])):
-        drawn = SCHEMES["static"](given._replace(dynamic={"densities": densities})).masks
+        drawn = SCHEMES["static"].ticket(given._replace(dynamic={"densities": densities})).masks
         assert [int(mask.sum()) for mask in drawn.values()] == counts
 
 
-@pytest.mark.parametrize("scheme", ["shuffled", "random-mask", "static"])
-def test_controls_are_drawn_from_their_seed(scheme):
-    first, again, other = (SCHEMES[scheme](sources(seed=seed)).masks["w"] for seed in (0, 0, 1))
+@pytest.mark.parametrize("name", ["shuffled", "random-mask", "static"])
+def test_controls_are_drawn_from_their_seed(name):
+    first, again, other = (ticket(name, seed=seed).masks["w"] for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
     assert not np.array_equal(
         first[0].ravel().argsort(kind="stable"), first[1].ravel().argsort(kind="stable")
     )
+
+
+def test_schemes_of_sparse_training_share_their_seed_and_so_their_first_mask():
+    assert {name for name, found in SCHEMES.items() if found.seed} == set(SPARSE)
+    assert len({SCHEMES[name].seed for name in SPARSE}) == 1
+
+
+WEIGHTS = np.array([1, -2, 0, 3, 0, 4], np.float32)
+ALIVE = WEIGHTS != 0
+
+
+def moment(weights=None, *, progress=0.0, drop=0.5, targets=None, gradients=None, momenta=None, rng=None):
+    """Return the moment of an update; the masks are where the weights are not zero."""
+    weights = weights or {"w": WEIGHTS}
+    zeros = {name: np.zeros_like(values) for name, values in weights.items()}
+    return MaskUpdate(
+        progress=progress,
+        drop=drop,
+        targets=targets or {},
+        weights=weights,
+        gradients=gradients or zeros,
+        momenta=momenta or zeros,
+        masks={name: values != 0 for name, values in weights.items()},
+        rng=rng or np.random.default_rng(0),
+    )
+
+
+def survivors(mask):
+    return np.flatnonzero(mask).tolist()
+
+
+def test_the_cubic_curve_of_gradual_pruning():
+    """8 + 56 (1 - p)^3 weights of 64: 64, 31.625, 15, 8.875, 8."""
+    weights = {"w": np.arange(1, 65, dtype=np.float32)}
+    for progress, count in ((0, 64), (0.25, 32), (0.5, 15), (0.75, 9), (1, 8)):
+        after = UPDATES["gradual"](moment(weights, progress=progress, targets={"w": 8}))
+        assert survivors(after["w"]) == list(range(64 - count, 64))
+
+
+def test_gradual_pruning_gives_every_layer_its_own_target_and_regrows_nothing():
+    weights = {"a": WEIGHTS, "b": WEIGHTS * [1, 1, 1, 1, 1, -9]}
+    after = UPDATES["gradual"](moment(weights, progress=1, targets={"a": 1, "b": 3}))
+    assert survivors(after["a"]) == [5]
+    assert survivors(after["b"]) == [1, 3, 5]
+
+
+def test_rigl_grows_where_gradients_are_largest():
+    """Half of four are dropped, 1 and -2; of the free positions the third and fifth have most gradient."""
+    after = UPDATES["rigl"](moment(gradients={"w": np.array([5, 1, -7, 9, 6, 9])}))
+    assert survivors(after["w"]) == [2, 3, 4, 5]
+
+
+def test_a_dropped_weight_may_grow_again_at_once():
+    after = UPDATES["rigl"](moment(gradients={"w": np.array([8, 1, -7, 0, 6, 0])}))
+    assert survivors(after["w"]) == [0, 2, 3, 5]
+
+
+@pytest.mark.parametrize(("progress", "dropped"), [(0, 2), (0.5, 1), (1, 0)])
+def test_the_dropped_share_falls_along_a_cosine(progress, dropped):
+    """Of four weights 0.5, 0.25 and 0."""
+    after = UPDATES["rigl"](moment(progress=progress, gradients={"w": np.array([0, 0, 1, 0, 1, 0])}))
+    assert (ALIVE & ~after["w"]).sum() == dropped
+
+
+class Rigged:
+    """A generator with known draws."""
+
+    def random(self, size):
+        return np.array([0.1, 0.2, 0.3, 0.99, 0.4, 0.98])[:size]
+
+
+def test_set_drops_the_smallest_and_grows_at_random():
+    assert survivors(UPDATES["set"](moment(rng=Rigged()))["w"]) == [2, 3, 4, 5]
+    drawn = {tuple(survivors(UPDATES["set"](moment(rng=np.random.default_rng(n)))["w"])) for n in range(50)}
+    assert drawn == {tuple(sorted((3, 5, *pair))) for pair in itertools.combinations((0, 1, 2, 4), 2)}
+
+
+def test_sparse_momentum_moves_weights_to_the_layer_with_more_momentum():
+    """Each layer loses two of four; the mean momenta of what stays, 1 and 3, share four weights 1 to 3."""
+    layer = np.array([1, 2, 3, 4, 0, 0, 0, 0], np.float32)
+    momenta = {
+        "a": np.array([9, 9, 1, -1, 5, 6, 7, -8.0]),  # dropped weights may grow: of both 9, the first
+        "b": np.array([0, 0, 3, 3, -5, 1, 6, 7.0]),
+    }
+    after = UPDATES["sparse-momentum"](moment({"a": layer, "b": layer}, momenta=momenta))
+    assert survivors(after["a"]) == [0, 2, 3]
+    assert survivors(after["b"]) == [2, 3, 4, 6, 7]
+
+
+def test_sparse_momentum_fills_no_layer_beyond_its_size():
+    full = np.array([1, 2, 3, 4], np.float32)
+    empty = np.array([1, 2, 3, 4, 0, 0], np.float32)
+    momenta = {"full": np.full(4, 9.0), "empty": np.full(6, 0.1)}
+    after = UPDATES["sparse-momentum"](moment({"full": full, "empty": empty}, momenta=momenta))
+    assert (after["full"].sum(), after["empty"].sum()) == (4, 4)
+
+
+@pytest.mark.parametrize("name", ["set", "rigl", "sparse-momentum"])
+def test_a_layer_keeps_a_weight_whatever_the_share(name):
+    after = UPDATES[name](moment(drop=1.0))
+    assert after["w"][5]
+    assert after["w"].sum() == 4
+
+
+def test_values_that_are_not_finite_are_noticed():
+    assert moment().finite()
+    for kind in ("weights", "gradients", "momenta"):
+        assert not moment()._replace(**{kind: {"w": WEIGHTS * np.nan}}).finite()

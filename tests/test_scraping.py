@@ -1,4 +1,4 @@
-"""Reading scraping lists, and the manifest rows made of them."""
+"""Scraping lists and the manifest rows derived from them."""
 
 import os
 
@@ -30,7 +30,7 @@ def good(image):
     return {"status": "ok", "image": image, "detail": ""}
 
 
-def test_a_list_is_read_in_its_own_order(tmp_path):
+def test_a_list_keeps_its_order(tmp_path):
     path = listed(tmp_path, 'note,url,label\nx,b.jpg,Zoë\n,"a,1.jpg",Arya\n', "utf-8-sig")
     assert read_list(path) == [{"label": "Zoë", "url": "b.jpg"}, {"label": "Arya", "url": "a,1.jpg"}]
 
@@ -39,23 +39,23 @@ def test_a_list_is_read_in_its_own_order(tmp_path):
     ("text", "encoding", "message"),
     [
         ("", "utf-8", r"list\.csv has no column 'label' \(its first line names: nothing\)"),
-        ("label,url\n", "utf-8", r"list\.csv has a header but no rows: add rows label,url to it"),
+        ("label,url\n", "utf-8", r"list\.csv has a header but no rows; add rows label,url to it"),
         (
             "label,link\na,b\n",
             "utf-8",
             r"list\.csv has no column 'url' \(its first line names: label, link\)",
         ),
-        ("label,url\nZoë,b.jpg\n", "latin-1", r"list\.csv is not UTF-8 text \(byte 12\): save it as UTF-8"),
+        ("label,url\nZoë,b.jpg\n", "latin-1", r"list\.csv is not UTF-8 text \(byte 12\)"),
         ("label,url\na,b,c.jpg\n", "utf-8", r"list\.csv, line 2: not 2 values; put .* in double quotes"),
     ],
 )
-def test_a_list_that_cannot_be_read(tmp_path, text, encoding, message):
+def test_an_unreadable_list_is_refused(tmp_path, text, encoding, message):
     with pytest.raises(InputError, match=message):
         read_list(listed(tmp_path, text, encoding))
 
 
-def test_a_source_that_does_not_exist(tmp_path):
-    with pytest.raises(InputError, match=r"nothing\.csv does not exist: give a CSV list"):
+def test_a_missing_source_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"nothing\.csv does not exist; give a CSV list"):
         read_list(tmp_path / "nothing.csv")
 
 
@@ -75,9 +75,9 @@ def test_a_tree_is_read_in_sorted_order_without_hidden_files(tmp_path):
     ]
 
 
-def test_an_empty_tree(tmp_path):
+def test_an_empty_tree_is_refused(tmp_path):
     (tmp_path / "label").mkdir()
-    with pytest.raises(InputError, match=r"holds no files: put pictures there as label/photo\.jpg"):
+    with pytest.raises(InputError, match=r"contains no files; add pictures as label/photo\.jpg"):
         read_list(tmp_path)
 
 
@@ -100,36 +100,39 @@ def test_good_labels(label):
         ("a\u202eb", "control"),
         ("x" * 65, "longer than 64"),
         ("\U0001f600" * 64, "255 bytes"),
-        ("Manifest.csv", "manifest"),
+        ("Manifest.csv", "reserved"),
+        ("counts.json", "reserved"),
     ],
 )
 def test_bad_labels(label, word):
     assert word in label_problem(label)
 
 
-def test_screened_rows_are_numbered_and_normal():
+def test_screened_rows_are_numbered_and_normalised():
     rows = screened(
         (" Zoe\u0308 ", " http://a/1 "), ("Zoë", "http://a/1"), ("", "http://a/2"), ("b", "x.jpg")
     )
     assert [tuple(row.values()) for row in rows] == [
         ("1", "Zoë", "http://a/1", "", "", ""),
-        ("2", "Zoë", "http://a/1", "duplicate", "", "the same label and url as row 1"),
+        ("2", "Zoë", "http://a/1", "duplicate", "", "same label and url as row 1"),
         ("3", "", "http://a/2", "bad-label", "", "the label is empty"),
         ("4", "b", "x.jpg", "", "", ""),
     ]
 
 
-def test_the_earliest_of_the_same_bytes_is_kept():
+def test_the_first_of_several_equal_images_is_kept():
     rows = screened(("a", "1"), ("a", "2"), ("b", "3"), ("b", "1"), ("b", "4"))
-    results = {url: good("f00.jpg") for url in "321"}  # the order of results says nothing
-    settle(rows, results | {"4": {"status": "timeout", "image": "", "detail": "no full answer within 1 s"}})
-    other = "the same bytes as row 1, which has another label, 'a': one of the two labels is wrong"
+    results = {url: good("f00.jpg") for url in "321"}  # the order of results is irrelevant
+    settle(
+        rows, results | {"4": {"status": "timeout", "image": "", "detail": "no complete answer within 1 s"}}
+    )
+    other = "same bytes as row 1, whose label is 'a'; one of the two labels is wrong"
     assert [(row["status"], row["image"], row["detail"]) for row in rows] == [
         ("ok", "a/f00.jpg", ""),
-        ("duplicate", "", "the same bytes as row 1"),
+        ("duplicate", "", "same bytes as row 1"),
         ("duplicate", "", other),
         ("duplicate", "", other),
-        ("timeout", "", "no full answer within 1 s"),
+        ("timeout", "", "no complete answer within 1 s"),
     ]
 
 
@@ -146,13 +149,13 @@ def test_every_status_is_counted():
     }
 
 
-def test_no_image_at_all_is_told_with_reasons(tmp_path):
+def test_a_list_without_any_image_is_refused_with_reasons(tmp_path):
     rows = screened(("a", "1"), ("..", "2"), ("..", "3"))
     settle(rows, {"1": {"status": "http-error", "image": "", "detail": "HTTP status 404"}})
     with pytest.raises(InputError) as raised:
         require_images(rows, tmp_path / "list.csv")
     assert str(raised.value).replace(f"{tmp_path}{os.sep}", "") == (
-        "none of the 3 rows of list.csv gave an image (2 bad-label, 1 http-error): mend them, for example "
-        "row 2, '2': the label has a slash or '..' in it, or starts with a dot: it must be a plain name; "
-        "row 1, '1': HTTP status 404."
+        "none of the 3 rows of list.csv yielded an image (2 bad-label, 1 http-error); fix the rows, for "
+        "example row 2, '2': the label contains a slash or '..', or starts with a dot; it must be a plain "
+        "name; row 1, '1': HTTP status 404."
     )

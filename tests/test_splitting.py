@@ -4,31 +4,30 @@ import numpy as np
 import pytest
 
 from prunet.base.errors import InputError
-from prunet.data.sets.people import LEFT_OUT, block_of, keep_together, side_of
-
-TENTHS = (70, 20, 10)
+from prunet.data.sets.splitting import LEFT_OUT, block_of, keep_together, side_of
 
 
 @pytest.mark.parametrize(
     ("shares", "expected"),
     [
-        ((70, 20, 10), [0] * 7 + [1] * 2 + [2]),
-        ((50, 25, 25), [0, 0, 1, 2]),
-        ((98, 1, 1), [0] * 98 + [1] + [2]),
+        ((0.2, 0.1), [0] * 7 + [1] * 2 + [2]),
+        ((0.25, 0.25), [0, 0, 1, 2]),
+        ((0.01, 0.01), [0] * 98 + [1] + [2]),
+        ((0.29, 0.01), [0] * 70 + [1] * 29 + [2]),  # 100 x 0.29 is a little less than 29
     ],
 )
 def test_block_is_the_smallest_with_exact_shares(shares, expected):
-    assert block_of(shares).tolist() == expected
+    assert block_of(*shares).tolist() == expected
 
 
-@pytest.mark.parametrize("shares", [(70, 20, 5), (70, 30, 0), (110, -20, 10), (0, 0, 0)])
-def test_shares_that_are_no_split(shares):
-    with pytest.raises(InputError, match=r"must be at least 1 percent each and sum to 100, not \d+\.$"):
-        block_of(shares)
+@pytest.mark.parametrize("shares", [(0.3, 0.004), (0.004, 0.3), (0.5, 0.5), (0.9, 0.2)])
+def test_a_split_of_less_than_a_percent_is_refused(shares):
+    with pytest.raises(InputError, match="each needs at least 1 percent"):
+        block_of(*shares)
 
 
 def sides(label, number, seed=0):
-    block = block_of(TENTHS)
+    block = block_of(0.2, 0.1)
     return [side_of(label, place, block, seed) for place in range(number)]
 
 
@@ -50,7 +49,7 @@ def test_a_side_does_not_depend_on_the_length_of_the_list():
     assert sides("ada", 100)[:37] == sides("ada", 37)
 
 
-def test_sides_stay_as_they_were_published():
+def test_sides_stay_as_published():
     assert sides("ada", 20) == [0, 0, 0, 0, 1, 2, 0, 1, 0, 0, 0, 0, 2, 1, 0, 0, 0, 0, 1, 0]
 
 

@@ -32,7 +32,7 @@ def both(photos):
 
 def steps(data, augment, input_size=16, done=0, skip=0):
     """Batches of a training of two networks; of the first `skip` augmentation alone is drawn."""
-    split = batches.place(data, input_size, augment, CPU)["train"]
+    split = batches.to_device(data, input_size, augment, CPU)["train"]
     settings = {"steps": 4, "batch_size": 5, "augment": augment}
     generators = [torch.Generator().manual_seed(number) for number in range(2)]
     size = pixels.seen_side(split[0].shape[-1], augment)
@@ -86,7 +86,7 @@ def test_evaluation_is_that_of_memory(photos):
     stack = {name: tensor[None] for name, tensor in models.initial_weights(model, 0, "glorot").items()}
     for name in ("train", "val", "test"):
         found, expected = (
-            evaluation.evaluate(network, stack, batches.place(data, 16, "none", CPU)[name], 16)
+            evaluation.evaluate(network, stack, batches.to_device(data, 16, "none", CPU)[name], 16)
             for data in (on_disk, in_memory)
         )
         assert found == expected
@@ -108,8 +108,8 @@ def test_chosen_images_are_those_of_the_data_set(photos):
         np.testing.assert_array_equal(
             streams.pixels(in_memory["images"], chosen), in_memory["images"][chosen]
         )
-    split = batches.place(on_disk, None, "none", CPU)["val"]
-    held = batches.place(in_memory, None, "none", CPU)["val"]
+    split = batches.to_device(on_disk, None, "none", CPU)["val"]
+    held = batches.to_device(in_memory, None, "none", CPU)["val"]
     for found, expected in zip(
         batches.take(split, torch.tensor([4, 0])), batches.take(held, torch.tensor([4, 0])), strict=True
     ):
@@ -129,8 +129,8 @@ def everything(split):
 @pytest.mark.parametrize("damage", ["cut", "gone"])
 def test_an_image_lost_on_the_way_is_named_once_and_the_one_after_it_takes_its_place(photos, capfd, damage):
     in_memory, on_disk = both(photos)
-    split = batches.place(on_disk, None, "none", CPU)["train"]
-    images, labels = everything(batches.place(in_memory, None, "none", CPU)["train"])
+    split = batches.to_device(on_disk, None, "none", CPU)["train"]
+    images, labels = everything(batches.to_device(in_memory, None, "none", CPU)["train"])
     lost = [3, len(labels) - 1]
     paths = paths_of(on_disk, "train")
     for number in lost:
@@ -151,7 +151,7 @@ def test_an_image_lost_on_the_way_is_named_once_and_the_one_after_it_takes_its_p
 
 def test_a_disk_that_is_gone_ends_the_run(photos):
     _, on_disk = both(photos)
-    split = batches.place(on_disk, None, "none", CPU)["train"]
+    split = batches.to_device(on_disk, None, "none", CPU)["train"]
     for path in paths_of(on_disk, "train"):
         path.unlink()
     with pytest.raises(InputError, match=r"\.png and the 9 images after it cannot be read"):
@@ -162,12 +162,12 @@ def test_a_folder_that_is_gone_is_named(photos):
     _, on_disk = both(photos)
     photos.rename(photos.with_name("elsewhere"))
     with pytest.raises(InputError, match=r"photos is not there, and holds the images"):
-        batches.place(on_disk, None, "none", CPU)
+        batches.to_device(on_disk, None, "none", CPU)
 
 
 def test_a_decoding_process_that_is_killed_ends_the_run(photos, monkeypatch):
     _, on_disk = both(photos)
-    split = batches.place(on_disk, None, "none", CPU)["train"]
+    split = batches.to_device(on_disk, None, "none", CPU)["train"]
     monkeypatch.setattr(streams, "square", lambda *_: os._exit(1))
     with pytest.raises(InputError, match="a process that decodes images ended"):
         everything(split)

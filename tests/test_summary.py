@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from prunet.analysis import summary
+from prunet.base import tables
 
 
 def cell(density, *accuracies):
@@ -61,61 +62,55 @@ def test_several_draws_of_a_replicate_are_averaged_before_the_spread_is_taken():
     assert row["accuracy_mean"] == pytest.approx(0.55)
     assert row["accuracy_std"] == pytest.approx(0.5 / math.sqrt(2))
     curve = summary.curves({("random", "01"): result}, ["random"], "01")
-    assert curve["random"].tolist() == pytest.approx([0.1, 0.55])
-    assert curve["random_std"].tolist() == pytest.approx([0, 0.5 / math.sqrt(2)])
+    assert curve["accuracy"].tolist() == pytest.approx([0.1, 0.55])
+    assert curve["accuracy_std"].tolist() == pytest.approx([0, 0.5 / math.sqrt(2)])
 
 
 def test_a_single_replicate_has_no_spread(tmp_path):
     table = summary.summarize({("original", "00"): cell(1.0, 0.9)})
     assert math.isnan(table["accuracy_std"][0])
     assert math.isnan(table["accuracy_ci95"][0])
-    summary.write(tmp_path / "summary.csv", table)
+    tables.write(tmp_path / "summary.csv", table)
     assert pd.read_csv(tmp_path / "summary.csv").shape == table.shape
+    assert summary.curves({("original", "00"): cell(1.0, 0.9)}, ["original"], "00")[
+        "accuracy_ci95"
+    ].isna().tolist() == [True, True]
 
 
-def test_the_headline_is_flat_and_ready_for_json():
+def test_the_report_nests_the_schemes_at_the_headline_round():
     table = summary.summarize(RESULTS)
-    assert summary.headline(table, "random", "01") == {
-        "accuracy": 0.3,
-        "loss": 0.7,
-        "early_stop_step": 15.0,
-        "final_accuracy": 0.2,
-        "final_loss": 2.0,
+    assert summary.report(table, {"scheme": "random", "round": "01"}, 0.5) == {
         "density": 0.5,
+        "winning_density": 0.5,
+        "dense": {"accuracy": 0.85, "early_stop_step": 15.0},
+        "original": {"accuracy": 0.7, "early_stop_step": 15.0},
+        "random": {"accuracy": 0.3, "early_stop_step": 15.0},
     }
+    dense = summary.report(table, {"scheme": "random", "round": "00"}, None)
+    assert (dense["density"], dense["winning_density"]) == (1.0, None)
 
 
-def test_curves_have_a_column_for_each_scheme():
+def test_curves_have_a_row_for_each_scheme_and_step():
     table = summary.curves(RESULTS, ["original", "random"], "01")
-    assert table["epoch"].tolist() == [0, 2]
-    assert table["original"].tolist() == pytest.approx([0.1, 0.7])
-    assert table["random_std"].tolist() == pytest.approx([0, 0.4 / math.sqrt(2)])
+    assert table["scheme"].tolist() == ["original", "original", "random", "random"]
+    assert table["step"].tolist() == [0, 4, 0, 4]
+    assert table["epoch"].tolist() == [0, 2, 0, 2]
+    assert table["accuracy"].tolist() == pytest.approx([0.1, 0.7, 0.1, 0.3])
+    assert table["accuracy_std"].tolist() == pytest.approx([0, 0, 0, 0.4 / math.sqrt(2)])
+    assert table["accuracy_ci95"].tolist() == pytest.approx([0, 0, 0, 12.7062 * 0.2], rel=1e-4)
 
 
-def test_a_scheme_that_begins_later_has_no_curve_before():
+def test_a_scheme_that_starts_later_has_no_earlier_rows():
     late = cell(0.5, 0.6, 0.6)
     for network in late["networks"]:
         network["curve"] |= {"step": [2, 4]}
     table = summary.curves(RESULTS | {("rewind", "01"): late}, ["original", "rewind"], "01")
-    assert table["step"].tolist() == [0, 2, 4]
-    assert table["epoch"].tolist() == [0, 1, 2]
-    assert table["original"].isna().tolist() == [False, True, False]
-    assert table["rewind"].fillna(-1).tolist() == pytest.approx([-1, 0.1, 0.6])
+    assert table.loc[table["scheme"] == "rewind", "epoch"].tolist() == [1, 2]
+    assert table.loc[table["scheme"] == "original", "epoch"].tolist() == [0, 2]
 
 
-def test_tables_by_density_and_by_layer():
-    by_density = summary.by_density(summary.summarize(RESULTS), "accuracy_mean")
-    assert list(by_density) == ["density", "original", "random"]
-    assert by_density["density"].tolist() == [1.0, 0.5]
-    assert by_density["random"].tolist() == pytest.approx([0.5, 0.3])
+def test_layer_densities_have_a_row_for_each_round():
     assert summary.layer_densities(RESULTS, "original").values.tolist() == [
         ["00", 1.0, 1.0],
         ["01", 0.5, 1.0],
     ]
-
-
-def test_the_headline_of_costs_has_the_first_batchs_times():
-    footprint = pd.DataFrame([dict.fromkeys(summary.COSTS, 7) | {"round": "01"}])
-    footprint = footprint.assign(ms_dense_1=2.0, ms_masked_1=3.0, ms_best_1=0.123456, ms_dense_64=9.0)
-    headline = summary.footprint_headline(footprint, "01")
-    assert headline == dict.fromkeys(summary.COSTS, 7.0) | {"ms_dense_1": 2.0, "ms_best_1": 0.1235}

@@ -1,12 +1,11 @@
 """The sweep: dense networks pruned once and tested as they are."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import yaml
 from click.testing import CliRunner
 
-from prunet.analysis import summary, sweep_figures
+from prunet.analysis import summary
 from prunet.cells import storage as tickets
 from prunet.data import dataset
 from prunet.training.cells import Study
@@ -94,22 +93,3 @@ def test_a_row_is_what_the_masked_networks_reach_on_the_test_split(toy):
     table = summary.read(folder / "sweep.csv")
     row = table[(table["criterion"] == "magnitude") & (table["sparsity"] == 0.5)].iloc[0]
     assert row["accuracy_mean"] == pytest.approx(np.mean(found), rel=1e-5)
-
-
-def test_figures_draw_a_line_for_each_criterion_and_hollow_marks_for_what_was_published(toy):
-    folder, values = toy
-    table = summary.read(folder / "sweep.csv")
-    axes = sweep_figures.accuracy_by_sparsity(table, values["sweep"]["published"], "toy").axes[0]
-    drawn = {line.get_label(): line for line in axes.lines}
-    assert set(drawn) == {"magnitude", "unit-l2", "taylor", "unit-l2, published"}
-    assert drawn["unit-l2, published"].get_ydata().tolist() == [0.4]
-    assert drawn["unit-l2, published"].get_markerfacecolor() == "none"
-    bytes_axes = sweep_figures.bytes_by_sparsity(table, "toy").axes[0]
-    assert len(bytes_axes.lines) == 3
-    assert sorted(path.name for path in (folder / "plots").iterdir()) == ["accuracy.png", "bytes.png"]
-
-
-def test_a_criterion_has_a_look_of_its_own():
-    table = pd.DataFrame({"criterion": [str(n) for n in range(12)], "sparsity": 0.0, "bytes_ticket": 1})
-    lines = sweep_figures.bytes_by_sparsity(table, "all").axes[0].lines
-    assert len({(line.get_color(), line.get_marker()) for line in lines}) == 12

@@ -1,4 +1,4 @@
-"""Criteria of whole units, and rounds that remove them, worked out by hand."""
+"""Criteria of whole units, and their removal, worked out by hand."""
 
 import numpy as np
 import pytest
@@ -8,12 +8,12 @@ from prunet.pruning import unit_criteria
 from prunet.pruning.unit_criteria import UNIT_CRITERIA
 from tests.toy_pruning import coupled, evidence, pruned
 
-# Four filters of 1x2x1 and of the layer behind them three fully connected units.
+# Four filters of 1x2x1, and three fully connected units.
 FILTERS = np.array([[3, 4], [0, -5], [-6, 8], [1, 1]], np.float32).reshape(4, 1, 2, 1)
 UNITS = np.array([[1, 0], [0, 2], [2, 2]], np.float32)
 
 
-def test_lengths_of_rows():
+def test_norms_of_rows():
     given = evidence({"conv": FILTERS, "fc": UNITS})
     lengths = unit_criteria.unit_l2(given)
     np.testing.assert_allclose(lengths["conv"], [5, 5, 10, 2**0.5])
@@ -25,7 +25,7 @@ def test_lengths_of_rows():
     np.testing.assert_array_equal(filters[1], lengths["conv"])
 
 
-def test_unit_random_draws_a_score_a_row():
+def test_unit_random_draws_one_score_for_each_row():
     given = evidence({"conv": FILTERS, "fc": UNITS}, rng=np.random.default_rng(3))
     scores = unit_criteria.unit_random(given)
     assert [*scores["conv"], *scores["fc"]] == np.random.default_rng(3).random(7).tolist()
@@ -50,29 +50,29 @@ def test_distances_to_the_other_filters():
     scores = unit_criteria.geometric_median(evidence({"conv": rows.reshape(5, 2, 1, 1)}))
     np.testing.assert_allclose(scores["conv"], [14.5, 14.5, 14.5, 14.5, 10])
     masks = {"conv": np.ones((5, 2, 1, 1), bool)}
-    masks["conv"][4] = False  # a pruned filter is far from none
+    masks["conv"][4] = False  # distances to a pruned filter do not count
     without = unit_criteria.geometric_median(evidence({"conv": rows.reshape(5, 2, 1, 1)}, masks))
     np.testing.assert_allclose(without["conv"][:4], 12)
 
 
 def rows(*lengths):
-    """One network's layer, whose rows have these lengths: (1, out, 1)."""
+    """Return a layer (1, out, 1) of one network whose rows have these lengths."""
     return np.array(lengths, np.float32).reshape(1, -1, 1)
 
 
 def left(masks):
-    """The rows that have all of their weights; the others have none."""
+    """Return the rows that survive, which must have all of their weights; the others must have none."""
     whole = {name: mask[0].all(1) for name, mask in masks.items()}
     assert all((mask[0].any(1) == whole[name]).all() for name, mask in masks.items())
     return {name: np.flatnonzero(mask).tolist() for name, mask in whole.items()}
 
 
-def test_rows_of_a_unit_live_and_die_together():
-    """Pairs (i, i + 2) of `pairs`; `first` and `second` share three units, of which `second` lacks one."""
+def test_rows_of_a_unit_go_together():
+    """Rows i and i + 2 of `pairs` are a unit; `first` and `second` share three units, one not in `second`."""
     weights = {
         "pairs": rows(9, 1, 2, 8),  # pairs 0: mean 5.5; 1: mean 4.5
         "first": rows(1, 3, 5),  # mean 3
-        "second": rows(7, 1, 0.5),  # unit 2; unit 0 (mean 4); a row that cannot be removed
+        "second": rows(7, 1, 0.5),  # unit 2; unit 0 (mean 4); a row that stays
         "output": rows(0.1, 0.2),
     }
     groups = {
@@ -85,20 +85,20 @@ def test_rows_of_a_unit_live_and_die_together():
 
 @pytest.mark.parametrize("criterion", ["unit-l2", "filter-l1", "filter-l2", "geometric-median"])
 @pytest.mark.parametrize("scope", ["layer", "global"])
-def test_the_size_of_a_layers_weights_decides_nothing_in_a_residual_sum(criterion, scope):
-    """Where maps double, rows get longer: units that begin there would else outlive all earlier ones."""
+def test_the_scale_of_a_layers_weights_does_not_matter_in_a_residual_sum(criterion, scope):
+    """Rows get longer where channels double; without the scaling, all units added there would stay."""
     rng = np.random.default_rng(0)
     early, late = (rng.normal(size=(1, n, 4, 3, 3)).astype(np.float32) for n in (8, 16))
     model = coupled({"sum": {"early": range(8), "late": range(16)}})
-    asked = {"model": model, "criterion": criterion, "scope": scope, "rate": 0.5}
-    after = pruned({"early": early, "late": late}, **asked)
-    scaled = pruned({"early": early / 16, "late": late * 4}, **asked)
+    options = {"model": model, "criterion": criterion, "scope": scope, "rate": 0.5}
+    after = pruned({"early": early, "late": late}, **options)
+    scaled = pruned({"early": early / 16, "late": late * 4}, **options)
     assert all((after[name] == scaled[name]).all() for name in after)
     assert 2 <= after["early"][0].reshape(8, -1).all(1).sum() <= 6
 
 
 @pytest.mark.parametrize("scope", ["layer", "global"])
-def test_exactly_the_rounded_share_of_the_surviving_units_goes_round_after_round(scope):
+def test_exactly_the_rounded_share_of_the_surviving_units_is_removed_in_every_round(scope):
     rng = np.random.default_rng(0)
     weights = {name: rng.normal(size=(2, n, 3)).astype(np.float32) for name, n in (("a", 40), ("b", 20))}
     groups = {"a": {"a": [*range(20), *range(20)]}, "b": {"b": list(range(20))}}
@@ -126,32 +126,32 @@ def test_global_scope_compares_layers_by_their_means():
     assert left(after) == {"large": [1, 2], "small": [1, 2]}  # 0.25 of a mean of 400, and 0.7 of 1
 
 
-def test_one_unit_stays_or_the_layer_is_refused_by_name():
+def test_one_unit_stays_or_emptying_the_layer_is_refused_by_name():
     weights = {"a": rows(1, 2), "b": rows(1, 2, 3, 4)}
-    asked = {"model": coupled({name: {name: range(values.size)} for name, values in weights.items()})}
-    asked |= {"criterion": "unit-l2", "own_rate": ["a=1"], "rate": 0.5}
-    assert left(pruned(weights, **asked)) == {"a": [1], "b": [2, 3]}
-    with pytest.raises(InputError, match="would take all weights of a at a rate of 1:"):
-        pruned(weights, **asked, empty_layers="refuse")
+    options = {"model": coupled({name: {name: range(values.size)} for name, values in weights.items()})}
+    options |= {"criterion": "unit-l2", "own_rate": ["a=1"], "rate": 0.5}
+    assert left(pruned(weights, **options)) == {"a": [1], "b": [2, 3]}
+    with pytest.raises(InputError, match="would remove all weights of a at a rate of 1:"):
+        pruned(weights, **options, empty_layers="refuse")
 
 
 @pytest.mark.parametrize("scope", ["layer", "global"])
 def test_a_layer_with_few_of_its_groups_units_keeps_one_of_them(scope):
-    """As the first convolution of a residual network, whose later layers add channels."""
+    """Such as the first convolution of a residual network, to which later layers add channels."""
     weights = {"early": rows(1, 2), "late": rows(1, 2, 9, 9, 9, 9)}
-    asked = {"model": coupled({"sum": {"early": [0, 1], "late": range(6)}}), "criterion": "unit-l2"}
-    asked |= {"scope": scope, "rate": 0.5}
-    assert left(pruned(weights, **asked)) == {"early": [1], "late": [1, 4, 5]}
-    with pytest.raises(InputError, match=r"would take all weights of early at a rate of 0\.5"):
-        pruned(weights, **asked, empty_layers="refuse")
-    assert left(pruned(weights, **asked | {"rate": 1.0})) == {"early": [1], "late": [1, 5]}
+    options = {"model": coupled({"sum": {"early": [0, 1], "late": range(6)}}), "criterion": "unit-l2"}
+    options |= {"scope": scope, "rate": 0.5}
+    assert left(pruned(weights, **options)) == {"early": [1], "late": [1, 4, 5]}
+    with pytest.raises(InputError, match=r"would remove all weights of early at a rate of 0\.5"):
+        pruned(weights, **options, empty_layers="refuse")
+    assert left(pruned(weights, **options | {"rate": 1.0})) == {"early": [1], "late": [1, 5]}
 
 
-def test_a_layer_that_is_left_out_protects_its_group():
+def test_a_layer_left_out_protects_its_group():
     weights = {"a": rows(1, 2), "b": rows(1, 2), "c": rows(1, 2, 3, 4), "output": rows(1, 2)}
     groups = {"a": {"a": [0, 1], "b": [0, 1]}, "c": {"c": range(4)}}
-    asked = {"model": coupled(groups, {"c": "bn"}), "criterion": "unit-l2", "rate": 0.5}
-    assert left(pruned(weights, **asked, leave_out=["b", "output"])) == {
+    options = {"model": coupled(groups, {"c": "bn"}), "criterion": "unit-l2", "rate": 0.5}
+    assert left(pruned(weights, **options, leave_out=["b", "output"])) == {
         "a": [0, 1],
         "b": [0, 1],
         "c": [2, 3],
@@ -159,10 +159,10 @@ def test_a_layer_that_is_left_out_protects_its_group():
     }
     masks = {name: np.ones(values.shape, bool) for name, values in weights.items()}
     weights |= {"bn.weight": np.array([[4, 3, 2, 1]], np.float32)}
-    asked |= {"criterion": "batchnorm-scale"}  # `a` and `b` have no norm, and need none
-    assert left(pruned(weights, masks, **asked, leave_out=["b"]))["c"] == [0, 1]
+    options |= {"criterion": "batchnorm-scale"}  # `a` and `b` have no norm, and need none
+    assert left(pruned(weights, masks, **options, leave_out=["b"]))["c"] == [0, 1]
     with pytest.raises(InputError, match=r"units go together: a=0\.1, b=0\.2"):
-        pruned(weights, masks, **asked, own_rate=["a=0.1", "b=0.2"])
+        pruned(weights, masks, **options, own_rate=["a=0.1", "b=0.2"])
 
 
 def test_filters_are_ranked_and_fully_connected_units_stay():

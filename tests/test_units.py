@@ -11,7 +11,7 @@ from prunet.graph.units import coupled, dependents, unread
 from prunet.models.built_in import MODELS, prunable
 from prunet.models.light_cnn import MaxFeatureMap
 from prunet.models.resnets import Shortcut
-from prunet.pruning.masks import density
+from prunet.cells.masks import density
 from tests import toys  # noqa: F401 (one thread)
 
 slow = pytest.mark.slow

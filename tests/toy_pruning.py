@@ -1,9 +1,9 @@
-"""Networks to prune, of a few weights each, and a model that answers what it was told."""
+"""Networks of a few weights to prune, and a model with known answers."""
 
 import numpy as np
 
 from prunet.pruning.criteria import Evidence
-from prunet.pruning.rounds import Model, Networks, prune
+from prunet.pruning.rounds import ModelQueries, TrainedNetworks, prune
 
 OPTIONS = {
     "schedule": "iterative",
@@ -20,24 +20,24 @@ OPTIONS = {
 
 
 def not_asked(*_):
-    raise AssertionError("a criterion asked for what it does not need")
+    raise AssertionError("a criterion asked for evidence that it does not need")
 
 
 def pruned(weights, masks=None, initial=None, model=None, **options):
-    """Prune networks of weights (R, *shape); criteria that ask for more than is given fail."""
+    """Prune networks of weights (R, *shape); criteria that ask for more evidence than is given fail."""
     masks = masks or {name: np.ones(values.shape, bool) for name, values in weights.items()}
-    asked = [(lambda given=given: given) if given else not_asked for given in (initial, model)]
-    return prune(Networks(weights, masks, *asked), **OPTIONS | options)
+    answers = [(lambda given=given: given) if given else not_asked for given in (initial, model)]
+    return prune(TrainedNetworks(weights, masks, *answers), **OPTIONS | options)
 
 
 def evidence(weights, masks=None, **known):
-    """What a criterion gets of one network with weights (*shape)."""
+    """Return the evidence of one network with weights (*shape)."""
     masks = masks or {name: np.ones(values.shape, bool) for name, values in weights.items()}
-    blank = dict.fromkeys(("initial", "gradients", "synaptic_flow", "norms"), not_asked)
-    return Evidence(**{"weights": weights, "masks": masks, "rng": None} | blank | known)
+    unknown = dict.fromkeys(("initial", "gradients", "synaptic_flow", "norms"), not_asked)
+    return Evidence(**{"weights": weights, "masks": masks, "rng": None} | unknown | known)
 
 
 def coupled(groups, norms=None):
-    """A model whose units are coupled like this."""
+    """Return a model with these groups of units."""
     rows = {group: {name: np.array(ids) for name, ids in layers.items()} for group, layers in groups.items()}
-    return Model(not_asked, not_asked, rows, norms or {}, lambda masks: masks)
+    return ModelQueries(not_asked, not_asked, rows, norms or {}, lambda masks: masks)

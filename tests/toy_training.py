@@ -1,4 +1,4 @@
-"""A training that takes milliseconds, and one that is killed."""
+"""A training run that takes milliseconds, and one that is killed."""
 
 import itertools
 
@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from prunet.models.built_in import MODELS, initial_weights, prunable
-from prunet.pruning.course import Course
-from prunet.training import training
-from prunet.training.batches import place
+from prunet.training import loop
+from prunet.training.batches import to_device
 from prunet.training.checkpoints import Checkpoint
 from prunet.training.gradients import network
+from prunet.training.plan import TrainingPlan
 from tests import toys
 
 CPU = torch.device("cpu")
@@ -26,25 +26,37 @@ def runs(count, **seeds):
 
 
 class Toy:
-    """A training of `count` small networks, of which any part may be replaced before it runs."""
+    """A run of `count` small networks, each part of which can be replaced before it starts.
 
-    def __init__(self, tmp_path, count=1, side=6, **settings):
-        model = MODELS["lenet-300-100"]((1, side, side), 3)
+    Images have `side` pixels a side, of which the model sees `size`.
+    """
+
+    def __init__(self, tmp_path, count=1, side=6, size=None, **settings):
+        self.size = size or side
+        self.model = MODELS["lenet-300-100"]((1, self.size, self.size), 3)
         self.settings = toys.SETTINGS | settings
-        self.network = network(model, self.settings)
-        drawn = [initial_weights(model, number, "glorot") for number in range(count)]
+        self.network = network(self.model, self.settings)
+        drawn = [initial_weights(self.model, number, "glorot") for number in range(count)]
         self.start = {name: torch.stack([weights[name] for weights in drawn]) for name in drawn[0]}
         rng = torch.Generator().manual_seed(5)
         self.masks = {
-            name: torch.rand(self.start[name].shape, generator=rng) < 0.3 for name in prunable(model)
+            name: torch.rand(self.start[name].shape, generator=rng) < 0.3 for name in prunable(self.model)
         }
-        self.splits = place(toys.data(side), None, "none", CPU)
-        self.size, self.runs = side, runs(count)
-        self.folder, self.course = tmp_path, Course()
+        self.splits = to_device(toys.data(side), None, "none", CPU)
+        self.runs = runs(count)
+        self.folder, self.plan = tmp_path, TrainingPlan()
+
+    def only(self, number):
+        """Keep one of the networks."""
+        row = slice(number, number + 1)
+        self.start = {name: values[row] for name, values in self.start.items()}
+        self.masks = {name: mask[row] for name, mask in self.masks.items()}
+        self.runs = self.runs[row]
+        return self
 
     def finish(self, checkpoint=None):
         checkpoint = checkpoint or Checkpoint(self.folder / f"{next(NUMBERS)}.safetensors", "toy", NEVER)
-        training.train(
+        loop.train(
             self.network,
             self.start,
             self.masks,
@@ -53,9 +65,9 @@ class Toy:
             self.settings,
             self.runs,
             checkpoint,
-            self.course,
+            self.plan,
         )
-        return training.load_finished(checkpoint)
+        return loop.load_finished(checkpoint)
 
     def train(self, checkpoint=None):
         finished = self.finish(checkpoint)
@@ -63,25 +75,29 @@ class Toy:
 
 
 class Killed(Exception):
-    """In place of the signal."""
+    """Stands for the signal."""
 
 
 class Mortal(Checkpoint):
-    """A checkpoint whose training ends after a number of saves, once."""
+    """A checkpoint that is written once, after so many steps, when its run is killed."""
 
-    saves = 3
+    def __init__(self, path, steps):
+        super().__init__(path, "toy", NEVER)
+        self.steps = steps
 
-    def save(self, named, state):
-        super().save(named, state)
-        self.saves -= 1
-        if not self.saves:
-            raise Killed
+    def due(self):
+        self.steps -= 1
+        return self.steps == 0
+
+    def save(self, named, values):
+        super().save(named, values)
+        raise Killed
 
 
-def cut_off(cell, saves):
-    """Kill a training at one of its first saves; return what one that goes on from there leaves."""
-    checkpoint = Mortal(cell.folder / "mortal.safetensors", "toy", 0)
-    checkpoint.saves = saves
+def cut_off(toy, steps):
+    """Kill a run after so many steps; return the outcome of the one that resumes it."""
+    checkpoint = Mortal(toy.folder / f"{next(NUMBERS)}.safetensors", steps)
     with pytest.raises(Killed):
-        cell.finish(checkpoint)
-    return cell.finish(Checkpoint(checkpoint.path, "toy", NEVER))
+        toy.finish(checkpoint)
+    assert checkpoint.load()[1]["step"] == toy.plan.first + steps
+    return toy.finish(Checkpoint(checkpoint.path, "toy", NEVER))

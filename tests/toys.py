@@ -1,10 +1,17 @@
-"""A data set and settings that train in milliseconds."""
+"""A data set and a study that train in milliseconds, and parameters for the stages."""
+
+import json
+from pathlib import Path
 
 import numpy as np
 import torch
 
-torch.set_num_threads(1)  # as the settings below have it: the bits depend on it
+from prunet.config import params
+from prunet.config.pruning import rounds
 
+torch.set_num_threads(1)  # as in SETTINGS: the bits depend on it
+
+PARAMS = Path(__file__).parent.parent / "params.yaml"
 SETTINGS = {
     "optimizer": "adam",
     "lr": 0.01,
@@ -29,22 +36,63 @@ SETTINGS = {
 
 
 def block(**training):
+    """Return a study's block of params.yaml without `data`, as the stages get it."""
     return {
         "model": "lenet-300-100",
         "init": "glorot",
         "input_size": None,
         "replicates": 2,
-        "reinits": 1,
         "rewind": 0,
         "training": SETTINGS | training,
     }
 
 
+def study(**training):
+    """Return the study that a `Trainer` takes."""
+    return {"name": "toy", "seed": 0} | block(**training)
+
+
 def data(side=6, count=120, classes=3):
-    """Noise with a bright row whose place is the class."""
+    """Return a dataset of noise with a bright row whose position is the class."""
     rng = np.random.default_rng(0)
     labels = np.arange(count) % classes
     images = rng.integers(0, 120, (count, 1, side, side), np.uint8)
     images[np.arange(count), 0, labels] += 100
     split = np.repeat([0, 1, 2], [count // 2, count // 4, count - count // 2 - count // 4]).astype(np.uint8)
     return {"images": images, "labels": labels, "split": split, "class_names": list("abcdefgh"[:classes])}
+
+
+def params_values(*, schemes=("original",), last_round=1, study=None, training=None, **blocks):
+    """Return the values of the committed params.yaml with the study `toy` alone, validated.
+
+    Args:
+        schemes: of `prune`.
+        last_round: the last of its rounds.
+        study: what differs in the study.
+        training: what differs in its block `training`.
+        blocks: what differs in other blocks, by name.
+    """
+    values = params.load(PARAMS)
+    number = f"{last_round:02}"
+    common = values["studies"]["digits"]
+    values["studies"] = {"toy": {**common, **block(**training or {}), **(study or {})}}
+    changes = {
+        "prune": {"schemes": list(schemes)},
+        "report": {"scheme": schemes[0], "round": number},
+        "export": {"scheme": schemes[0], "round": number},
+        "stability": {"rounds": ["00"]},
+    }
+    for name, block_ in changes.items():
+        values[name] |= block_
+    for name, change in blocks.items():
+        values[name] = values[name] | change if isinstance(change, dict) else change
+    values["prune"]["rounds"] = rounds(last_round + 1, values["prune"]["schedule"])
+    return params.Params.model_validate(values).model_dump(by_alias=True)
+
+
+def write_stage_params(folder, values):
+    """Write the parameters of every stage below a folder, as the stage `check` does."""
+    for name, found in params.stage_params(values).items():
+        path = folder / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(found))

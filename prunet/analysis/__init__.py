@@ -1,1 +1,1 @@
-"""TODO."""
+"""Analysis: statistics over replicates, comparisons of schemes, tables, and the figures drawn from them."""

@@ -1,4 +1,4 @@
-"""The ground that all figures share: size, style, axes, legend."""
+"""Size, style, axes and legend that all figures share."""
 
 from pathlib import Path
 from typing import Any
@@ -7,71 +7,108 @@ import numpy as np
 import pandas as pd
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
 from prunet.base.files import replacing
 
 WIDTH, HEIGHT = 3.5, 2.6  # inches; a column of a two-column paper
 STYLE: Any = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "lines.linewidth": 1.2}
 
+# Okabe & Ito (2008) first; markers and line styles tell the lines apart without colour as well.
+COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999"]
+COLORS += ["#7B3294", "#4D9221", "#A63603", "#B8860B"]
+MARKERS = "osv^Dp*hX<>d"
+LINESTYLES = ("-", "--", ":", "-.")
+
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG at 200 dots an inch; equal figures give equal bytes."""
+    """Write a figure as PNG at 200 dots per inch; equal figures give equal bytes."""
     with replacing(path) as partial, rc_context(STYLE):
         figure.savefig(partial, format="png", dpi=200, metadata={"Software": None})
 
 
-def column(title: str) -> tuple[Figure, Axes]:
-    """Begin a figure of a column's width."""
+def save_all(figures: dict[str, Figure], folder: Path) -> None:
+    """Write figures as `folder`/NAME.png, all of them or none."""
+    with replacing(folder) as partial:
+        partial.mkdir()
+        for name, figure in figures.items():
+            save(figure, partial / f"{name}.png")
+
+
+def new_figure(title: str) -> tuple[Figure, Axes]:
+    """Start a figure one column wide; a long title, `study: subject`, gets two lines and smaller letters."""
     with rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
         axes = figure.subplots()
-        axes.set_title(title)
+        text, available = figure.suptitle(title, fontsize=9), 0.96 * figure.bbox.width
+        if text.get_window_extent().width > available:
+            text.set_text(title.replace(": ", "\n", 1))
+        text.set_fontsize(9 * min(1, available / text.get_window_extent().width))
     return figure, axes
 
 
-def density_axes(summary: pd.DataFrame, title: str) -> tuple[Figure, Axes]:
-    """Begin a figure by density, which falls to the right on a logarithmic axis: rounds lie evenly."""
-    figure, axes = column(title)
-    densities = sorted(summary["density"].unique())
+def density_figure(table: pd.DataFrame, title: str) -> tuple[Figure, Axes]:
+    """Start a figure by density, on a logarithmic axis that falls to the right: rounds are evenly spaced."""
+    figure, axes = new_figure(title)
+    densities = sorted(table["density"].unique())
     every = -(-len(densities) // 9)
     axes.set(xscale="log", xlabel="weights that survive", xlim=(densities[-1] * 1.05, densities[0] / 1.05))
     axes.xaxis.set_major_locator(FixedLocator(densities[::-1][::every]))
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0 if densities[0] > 0.1 else 1))
+    axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}" if share >= 0.1 else f"{share:.1%}")
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_minor_formatter(NullFormatter())
     return figure, axes
 
 
-def line(
-    axes: Axes,
-    x: "pd.Series[float]",
-    mean: "pd.Series[float]",
-    half: "pd.Series[float]",
-    look: Any,
-    label: str,
+def plain_log_ticks(axis: Axis) -> None:
+    """Label a logarithmic axis with 1, 2, 5, 10, 20, ..."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
+
+
+def limit_to_shares(axes: Axes) -> None:
+    """Cut the y axis at 0 and 1, which confidence intervals of shares may exceed."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, -0.02), min(high, 1.02))
+
+
+def line_with_band(
+    axes: Axes, x: "pd.Series[float]", mean: "pd.Series[float]", half: "pd.Series[float]", **style: Any
 ) -> None:
-    """Draw a line through `mean`, and a band of `half` on either side of it where that is known."""
-    axes.plot(x, mean, label=label, **look)
+    """Draw `mean`, and a band of `half` on either side of it if that is known everywhere."""
+    axes.plot(x, mean, **style)
     if half.notna().all():
-        axes.fill_between(x, mean - half, mean + half, color=look["color"], alpha=0.15, linewidth=0)
+        axes.fill_between(x, mean - half, mean + half, color=style["color"], alpha=0.15, linewidth=0)
 
 
 def legend(figure: Figure, *axes: Axes) -> Figure:
-    """Put the legend of all `axes` below them."""
+    """Put one legend for all `axes` below them; one of many rows makes the figure taller."""
+    count = sum(len(part.get_legend_handles_labels()[0]) for part in axes)
+    many = count > 6
+    columns = {4: 2, 5: 3, 6: 3}.get(count, min(count, 3 if many else 4))
+    figure.set_figheight(HEIGHT + 0.14 * max(0, -(-count // columns) - 2))
     with rc_context(STYLE):
-        count = sum(len(part.get_legend_handles_labels()[0]) for part in axes)
-        many = count > 6
         figure.legend(
             loc="outside lower center",
-            ncols={4: 2, 5: 3, 6: 3}.get(count, min(count, 3 if many else 4)),
+            ncols=columns,
             frameon=False,
             fontsize=6 if many else 7,
             columnspacing=1,
-            handlelength=2.5,
+            handlelength=2 if many else 2.5,
         )
     return figure
+
+
+def line_style(number: int) -> dict[str, Any]:
+    """Return colour, marker and line style of the line `number`; they repeat after 144 lines."""
+    color, shift = number % len(COLORS), number // len(COLORS)
+    return {
+        "color": COLORS[color],
+        "marker": MARKERS[(number + shift) % len(MARKERS)],
+        "linestyle": LINESTYLES[number % len(LINESTYLES)],
+    }
 
 
 def shades(count: int) -> Any:

@@ -1,4 +1,4 @@
-"""Every scheme beside the dense networks and beside new random values, and the sparsest winning ticket."""
+"""Paired comparisons of every scheme with the dense networks and with random values; the winning ticket."""
 
 import math
 from typing import Any
@@ -13,14 +13,17 @@ COLUMNS += ["early_stop_step", "early_stop_step_ci95", "early_stop_ratio"]
 
 
 def compare(results: Results) -> pd.DataFrame:
-    """Compare every scheme and round with the dense networks, and with new random values on the same round.
+    """Compare every scheme and round with the dense networks and with scheme `random` at the same round.
 
-    `results` hold the dense networks as scheme `dense`, round `00`.
+    Pairs with a missing side are left out, and so are pairs of one and the same training.
 
-    Columns: `scheme`, `round`, `density`, `against` (`dense`, `random`), and paired by replicate, each with
-    `*_ci95`: `accuracy` (difference at the early stop, 0 to 1) and `early_stop_step` (difference);
-    `early_stop_ratio` is how many times earlier the mean early stop is. There is no row where the other side
-    was not trained, or is the same training.
+    Args:
+        results: result of every cell; the dense networks are scheme `dense`, round `00`.
+
+    Returns:
+        A row for each pair: `scheme`, `round`, `density`, `against` (`dense` or `random`); the mean
+        differences by replicate, each with `*_ci95`, `accuracy` (at the early stop, 0 to 1) and
+        `early_stop_step`; and `early_stop_ratio`, the other side's mean early stop divided by this one's.
     """
     rows = []
     for (scheme, number), result in results.items():
@@ -43,12 +46,12 @@ def compare(results: Results) -> pd.DataFrame:
 
 
 def winning_ticket(comparisons: pd.DataFrame) -> "pd.Series[Any] | None":
-    """Return the row of the sparsest winning ticket, or None where there is none.
+    """Return the row of the sparsest winning ticket, or None if there is none.
 
-    That is the lowest density at which the original values reach, at the early stop, a test accuracy that is
-    not below the dense networks' by more than the 95% interval of the paired difference, and whose early
-    stop is on average not later. (Frankle & Carbin 2019, section 1: commensurate accuracy and training time.)
-    It is found after everything was trained and chooses nothing.
+    A round of scheme `original` wins if its test accuracy at the early stop is not below the dense networks'
+    by more than the 95% interval of the paired difference, and its mean early stop is not later (Frankle &
+    Carbin 2019, section 1: commensurate accuracy and training time). It is determined after all training and
+    chooses nothing.
     """
     tickets = comparisons[(comparisons["scheme"] == "original") & (comparisons["against"] == "dense")]
     not_worse = tickets["accuracy"] + tickets["accuracy_ci95"].fillna(0) >= 0

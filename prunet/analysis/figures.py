@@ -1,6 +1,6 @@
-"""Figures for paper and README: one column wide, colour-blind-safe, told apart without colour as well."""
+"""Figures of a study by epoch, density, round and layer: one column wide, readable without colour."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,82 +9,60 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, PercentFormatter
-from numpy.typing import NDArray
 
-from prunet.analysis.canvas import STYLE, WIDTH, column, density_axes, legend, line, shades
+from prunet.analysis.canvas import (
+    STYLE,
+    density_figure,
+    legend,
+    limit_to_shares,
+    line_style,
+    line_with_band,
+    new_figure,
+    shades,
+)
 
-# Colours of Okabe & Ito (2008), twice; line styles and markers tell the schemes apart in print as well.
-LOOKS: dict[str, dict[str, Any]] = {
-    "original": {"color": "#0072B2", "linestyle": "-", "marker": "o"},
-    "rewind": {"color": "#56B4E9", "linestyle": (0, (6, 1)), "marker": "p"},
-    "trained": {"color": "#D55E00", "linestyle": "--", "marker": "s"},
-    "lr-rewind": {"color": "#A63603", "linestyle": (0, (6, 1, 1, 1)), "marker": "h"},
-    "fine-tune": {"color": "#F0A030", "linestyle": (0, (3, 1, 1, 1)), "marker": "X"},
-    "random": {"color": "#009E73", "linestyle": ":", "marker": "^"},
-    "shuffled": {"color": "#CC79A7", "linestyle": "-.", "marker": "v"},
-    "random-mask": {"color": "#E69F00", "linestyle": (0, (4, 1, 1, 1, 1, 1)), "marker": "D"},
-    "gradual": {"color": "#000000", "linestyle": (0, (2, 1)), "marker": "*"},
-    "static": {"color": "#999999", "linestyle": (0, (1, 1)), "marker": "<"},
-    "set": {"color": "#4D9221", "linestyle": (0, (5, 2)), "marker": ">"},
-    "rigl": {"color": "#7B3294", "linestyle": (0, (8, 2)), "marker": "d"},
-    "sparse-momentum": {"color": "#B8860B", "linestyle": (0, (3, 2, 1, 2)), "marker": "P"},
-}
-NAMED = 12  # layers that a legend has room for
-LABELS = {
-    "original": "original (ticket)",
-    "rewind": "rewound weights",
-    "trained": "trained (kept)",
-    "lr-rewind": "rewound learning rate",
-    "fine-tune": "fine-tuned",
-    "random": "random (new)",
-    "shuffled": "shuffled ticket",
-    "random-mask": "random mask",
-    "gradual": "gradual pruning",
-    "static": "static sparse",
-    "set": "SET",
-    "rigl": "RigL",
-    "sparse-momentum": "sparse momentum",
-}
+# {scheme: its label, color, linestyle and marker}; one that is missing gets a style of its own.
+Schemes = Mapping[str, dict[str, Any]]
+NAMED = 12  # layers that fit into a legend
 
 
-def curves(table: pd.DataFrame, title: str) -> Figure:
+def curves(table: pd.DataFrame, schemes: Schemes, title: str) -> Figure:
     """Draw validation accuracy by epoch, a line for each scheme with its 95% confidence interval."""
-    figure, axes = column(title)
-    for scheme in _schemes(table):
-        look = LOOKS[scheme] | {"markersize": 2.5}
-        rows = table[table[scheme].notna()]
-        line(axes, rows["epoch"], rows[scheme], rows[f"{scheme}_ci95"], look, LABELS[scheme])
+    figure, axes = new_figure(title)
+    for rows, style in _lines(table, schemes):
+        line_with_band(axes, rows["epoch"], rows["accuracy"], rows["accuracy_ci95"], **style, markersize=2.5)
     axes.set(xlabel="epoch", ylabel="validation accuracy", xlim=(0, None))
+    limit_to_shares(axes)
     return legend(figure, axes)
 
 
-def accuracy_by_density(summary: pd.DataFrame, title: str) -> Figure:
+def accuracy_by_density(summary: pd.DataFrame, schemes: Schemes, title: str) -> Figure:
     """Draw test accuracy at the early stop by density, with 95% confidence intervals, and the dense line."""
-    figure, axes = density_axes(summary, title)
-    _draw_schemes(axes, summary, "accuracy")
+    figure, axes = density_figure(summary, title)
+    _draw_schemes(axes, summary, schemes, "accuracy")
     for accuracy in summary.loc[summary["scheme"] == "dense", "accuracy_mean"]:
         axes.axhline(accuracy, color="0.5", linewidth=0.8, zorder=0, label="dense")
     axes.set(ylabel="test accuracy at early stop")
+    limit_to_shares(axes)
     return legend(figure, axes)
 
 
-def early_stop_by_density(summary: pd.DataFrame, title: str) -> Figure:
+def early_stop_by_density(summary: pd.DataFrame, schemes: Schemes, title: str) -> Figure:
     """Draw the step of the early stop by density, with 95% confidence intervals."""
-    figure, axes = density_axes(summary, title)
-    _draw_schemes(axes, summary, "early_stop_step")
+    figure, axes = density_figure(summary, title)
+    _draw_schemes(axes, summary, schemes, "early_stop_step")
     axes.set(ylabel="early stop (training step)", ylim=(0, None))
     return legend(figure, axes)
 
 
 def barriers(table: pd.DataFrame, title: str) -> Figure:
-    """Draw loss and error barriers by density, with 95% confidence intervals, on an axis each."""
-    figure, axes = density_axes(table, title)
+    """Draw loss and error barriers by density, each on its own axis, with 95% confidence intervals."""
+    figure, axes = density_figure(table, title)
     with rc_context(STYLE):
         error_axes = axes.twinx()
-    lines = (("loss", axes, "#0072B2", "o", "-"), ("error", error_axes, "#D55E00", "s", "--"))
-    for name, where, color, marker, style in lines:
-        look = {"color": color, "marker": marker, "linestyle": style, "markersize": 3}
-        line(where, table["density"], table[f"{name}_mean"], table[f"{name}_ci95"], look, name)
+    for number, (name, where) in enumerate({"loss": axes, "error": error_axes}.items()):
+        style = line_style(number) | {"label": name, "markersize": 3}
+        line_with_band(where, table["density"], table[f"{name}_mean"], table[f"{name}_ci95"], **style)
         where.set_ylim(0, None)
     axes.set_ylabel("loss barrier (nats, validation)")
     error_axes.set_ylabel("error barrier (validation)", fontsize=STYLE["font.size"])
@@ -95,11 +73,11 @@ def barriers(table: pd.DataFrame, title: str) -> Figure:
 
 def layer_densities(table: pd.DataFrame, title: str) -> Figure:
     """Draw the density of every layer by round, on a logarithmic axis."""
-    figure, axes = column(title)
+    figure, axes = new_figure(title)
     layers = [column for column in table.columns if column != "round"]
     widths = np.linspace(5, 1, len(layers))  # thick to thin: lines that coincide stay visible
     every = -(-len(layers) // NAMED)
-    named = {*layers[::every], layers[-1]}  # the others lie between them: the shades are in order
+    named = {*layers[::every], layers[-1]}  # the shades of the others lie between these
     for layer, width, color in zip(layers, widths, shades(len(layers)), strict=True):
         label = _short(layer) if layer in named else None
         axes.plot(table["round"].astype(int), table[layer], color=color, linewidth=width, label=label)
@@ -111,34 +89,22 @@ def layer_densities(table: pd.DataFrame, title: str) -> Figure:
     return legend(figure, axes)
 
 
-def strip(rows: Sequence[Sequence[NDArray[np.uint8]]], headings: Sequence[str], title: str) -> Figure:
-    """Draw a grid of images, (H, W, 3) or (H, W) uint8, one list a row, a heading over each column."""
-    columns = max(len(row) for row in rows)
-    with rc_context(STYLE):
-        figure = Figure(figsize=(2 * WIDTH, 2 * WIDTH * len(rows) / columns + 0.4), layout="constrained")
-        grid = figure.subplots(len(rows), columns, squeeze=False)
-        for axes in grid.flat:
-            axes.set_axis_off()
-        for line, images in zip(grid, rows, strict=True):
-            for axes, image in zip(line, images, strict=False):
-                axes.imshow(image, cmap="gray", vmin=0, vmax=255)
-        for axes, heading in zip(grid[0], headings, strict=False):
-            axes.set_title(heading)
-        figure.suptitle(title)
-    return figure
+def _draw_schemes(axes: Axes, summary: pd.DataFrame, schemes: Schemes, name: str) -> None:
+    for rows, style in _lines(summary[summary["scheme"] != "dense"], schemes):
+        mean, half = rows[f"{name}_mean"], rows[f"{name}_ci95"]
+        line_with_band(axes, rows["density"], mean, half, **style, markersize=3)
 
 
-def _draw_schemes(axes: Axes, summary: pd.DataFrame, measured: str) -> None:
-    for scheme, rows in summary[summary["scheme"] != "dense"].groupby("scheme", sort=False):
-        name = str(scheme)
-        look = LOOKS[name] | {"markersize": 3}
-        line(axes, rows["density"], rows[f"{measured}_mean"], rows[f"{measured}_ci95"], look, LABELS[name])
-
-
-def _schemes(table: pd.DataFrame) -> list[str]:
-    return [column for column in table.columns if f"{column}_std" in table.columns]
+def _lines(table: pd.DataFrame, schemes: Schemes) -> Iterator[tuple[pd.DataFrame, dict[str, Any]]]:
+    """Yield the rows of each scheme, and the label and style of its line."""
+    for number, (scheme, rows) in enumerate(table.groupby("scheme", sort=False)):
+        style = {"label": scheme} | line_style(number) | schemes.get(str(scheme), {})
+        if not isinstance(style["linestyle"], str):  # JSON has no tuples
+            offset, dashes = style["linestyle"]
+            style["linestyle"] = (offset, tuple(dashes))
+        yield rows, style
 
 
 def _short(layer: str) -> str:
-    """Name a layer as a reader knows it: `features.conv2a.conv.weight` is `conv2a`."""
+    """Shorten a layer's name: `features.conv2a.conv.weight` is `conv2a`."""
     return layer.removeprefix("features.").removesuffix(".weight").removesuffix(".conv")

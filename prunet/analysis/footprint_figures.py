@@ -1,74 +1,70 @@
-"""Figures of what pruning buys: size, speed, and size against accuracy."""
+"""Figures of the benefits of pruning: size on disk, speed, and accuracy by size."""
 
+from itertools import cycle
 from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import (
-    FixedLocator,
-    FuncFormatter,
-    LogLocator,
-    NullFormatter,
-    NullLocator,
-    PercentFormatter,
-)
+from matplotlib.ticker import PercentFormatter
 
-from prunet.analysis.canvas import column, density_axes, legend, shades
+from prunet.analysis.canvas import MARKERS, density_figure, legend, new_figure, plain_log_ticks, shades
 
-SIZES: dict[str, tuple[str, dict[str, Any]]] = {
-    "bytes_dense": ("dense, 32 bits a weight", {"color": "0.5", "linestyle": "-", "linewidth": 0.8}),
-    "bytes_gzip": ("zeros and gzip", {"color": "#D55E00", "linestyle": "--", "marker": "s"}),
-    "bytes_bound": ("bound", {"color": "black", "linestyle": ":"}),
-    "bytes_ticket": ("ticket, lossless", {"color": "#0072B2", "linestyle": "-", "marker": "o"}),
+SIZES: dict[str, dict[str, Any]] = {
+    "bytes_dense": {"label": "dense, 32 bits per weight", "color": "0.5", "linestyle": "-", "linewidth": 0.8},
+    "bytes_gzip": {"label": "zeros and gzip", "color": "#D55E00", "linestyle": "--", "marker": "s"},
+    "bytes_bound": {"label": "mask entropy + values", "color": "black", "linestyle": ":"},
+    "bytes_ticket": {"label": "ticket, lossless", "color": "#0072B2", "linestyle": "-", "marker": "o"},
 }
-MARKERS = "osv^D*"
 
 
 def sizes_by_density(footprint: pd.DataFrame, title: str) -> Figure:
-    """Draw the bytes on disk of every form by density, both logarithmic; `footprint.csv` has them."""
-    figure, axes = density_axes(footprint, title)
-    for name, (label, look) in SIZES.items():
-        axes.plot(footprint["density"], footprint[name] / 1000, label=label, markersize=3, **look)
+    """Draw the bytes on disk of every file format by density, both axes logarithmic; from footprint.csv."""
+    figure, axes = density_figure(footprint, title)
+    for name, style in SIZES.items():
+        axes.plot(footprint["density"], footprint[name] / 1000, markersize=3, **style)
     axes.set(yscale="log", ylabel="size on disk (kB)")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda size, _: f"{size:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    plain_log_ticks(axes.yaxis)
     return legend(figure, axes)
 
 
 def speedups_by_density(footprint: pd.DataFrame, title: str) -> Figure:
-    """Draw by density how many times as quick as dense PyTorch the best smaller or sparse form is."""
-    figure, axes = density_axes(footprint, title)
+    """Draw the speedup of the fastest pruned form over dense PyTorch by density, a line per batch size.
+
+    Rounds that were not timed are left out.
+    """
+    figure, axes = density_figure(footprint, title)
     batches = [int(name.split("_")[-1]) for name in footprint.columns if name.startswith("ms_dense_")]
-    for batch, color, marker in zip(batches, shades(len(batches)), MARKERS, strict=False):
-        gained = footprint[f"ms_dense_{batch}"] / footprint[f"ms_best_{batch}"]
+    for batch, style in zip(batches, _styles(len(batches)), strict=True):
+        timed = footprint[footprint[f"ms_dense_{batch}"].notna()]
+        speedup = timed[f"ms_dense_{batch}"] / timed[f"ms_best_{batch}"]
         label = "1 image" if batch == 1 else f"{batch} images"
-        axes.plot(footprint["density"], gained, label=label, color=color, marker=marker, markersize=3)
+        axes.plot(timed["density"], speedup, label=label, **style)
     axes.axhline(1, color="0.5", linewidth=0.8, zorder=0)
-    axes.set(yscale="log", ylabel="times as quick as dense")
+    axes.set(yscale="log", ylabel="speedup over dense")
     lowest, highest = axes.get_ylim()
-    axes.set_ylim(min(lowest, 0.5), max(highest, 2))  # noise around 1 must look like noise
-    axes.yaxis.set_major_locator(FixedLocator([0.2, 0.5, 1, 2, 5, 10, 20, 50]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda times, _: f"{times:g}"))
-    axes.yaxis.set_minor_locator(NullLocator())
+    axes.set_ylim(min(lowest, 0.5), max(highest, 2))  # do not magnify noise around 1
+    plain_log_ticks(axes.yaxis)
     return legend(figure, axes)
 
 
 def accuracy_by_size(quantised: pd.DataFrame, title: str) -> Figure:
-    """Draw test accuracy by size, a line for each codebook; `quantised.csv` has them, bits 32 is lossless."""
-    figure, axes = column(title)
+    """Draw test accuracy by size, a line for each codebook; from quantised.csv (32 bits: lossless)."""
+    figure, axes = new_figure(title)
     widths = sorted(quantised["bits"].unique())
-    for bits, color, marker in zip(widths, shades(len(widths)), MARKERS, strict=False):
+    for bits, style in zip(widths, _styles(len(widths)), strict=True):
         rows = quantised[quantised["bits"] == bits]
         label = "lossless" if bits == 32 else f"{bits} bits"
-        axes.plot(
-            rows["times_smaller"], rows["accuracy"], label=label, color=color, marker=marker, markersize=3
-        )
+        axes.plot(rows["times_smaller"], rows["accuracy"], label=label, **style)
     dense = quantised.loc[quantised["density"] == 1, "accuracy_dense"].iloc[0]
     axes.axhline(dense, color="0.5", linewidth=0.8, zorder=0, label="dense")
     axes.set(xscale="log", xlabel="times smaller than dense", ylabel="test accuracy")
-    axes.xaxis.set_major_locator(FixedLocator([1, 2, 5, 10, 20, 50, 100, 200]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda times, _: f"{times:g}"))
-    axes.xaxis.set_minor_locator(NullLocator())
+    plain_log_ticks(axes.xaxis)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
     return legend(figure, axes)
+
+
+def _styles(count: int) -> list[dict[str, Any]]:
+    return [
+        {"color": color, "marker": marker, "markersize": 3}
+        for color, marker in zip(shades(count), cycle(MARKERS), strict=False)
+    ]

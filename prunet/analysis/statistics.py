@@ -1,4 +1,4 @@
-"""What a few replicates say about all: confidence intervals, and differences that are paired by replicate."""
+"""Confidence intervals over replicates, and differences paired by replicate."""
 
 import math
 
@@ -15,10 +15,10 @@ def interval(values: "pd.Series[float]") -> float:
 
 
 def paired(values: "pd.Series[float]", baseline: "pd.Series[float]") -> tuple[float, float]:
-    """Return the mean of `values` less `baseline`, replicate by replicate, and half its 95% interval.
+    """Return the mean difference `values` - `baseline` by replicate, and half its 95% interval.
 
-    Replicates of two cells share their data order, and of one round their masks: what one seed does to both
-    cancels, so the interval is narrower than that of two independent means.
+    Two cells of a replicate share their data order, and their masks if they are of one round. The effect of
+    that seed cancels in the difference, so the interval is narrower than for two independent means.
     """
     difference = values - baseline
     return float(difference.mean()), interval(difference)

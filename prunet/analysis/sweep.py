@@ -1,4 +1,4 @@
-"""A sweep: how much of dense networks can go, by one criterion or another, if nothing is trained again."""
+"""Accuracy of dense networks pruned once, by several criteria to several sparsities, without retraining."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,43 +8,43 @@ import torch
 from tqdm import tqdm
 
 from prunet.analysis.statistics import interval
-from prunet.pruning.masks import Masks, Weights, density
-from prunet.pruning.rounds import Networks, prune
+from prunet.cells.masks import Masks, Weights, density
+from prunet.pruning.rounds import TrainedNetworks, prune
 from prunet.pruning.unit_criteria import UNIT_CRITERIA
 from prunet.training import evaluation, gradients
-from prunet.training.cells import Study
+from prunet.training.trainer import Trainer
 
 Row = dict[str, Any]
 
 
 def sweep(
-    study: Study,
-    networks: Networks,
+    trainer: Trainer,
+    networks: TrainedNetworks,
     criteria: Sequence[str],
     sparsities: Sequence[float],
     size: Callable[[Weights, Masks], int],
     **how: Any,
 ) -> pd.DataFrame:
-    """Prune dense networks once by every criterion to every sparsity, and test them as they are.
+    """Prune dense networks once by every criterion to every sparsity, and test them without retraining.
 
     Args:
-        study: whose test split is read. It chooses nothing.
+        trainer: of the trainer. Its test split is read, and chooses nothing.
         networks: R dense networks.
         criteria: keys of `CRITERIA` and `UNIT_CRITERIA`.
-        sparsities: share of each layer's weights, or units, that goes; 0 to 1.
-        size: gives the bytes on disk of one pruned network (*shape).
-        how: what else `rounds.prune` is told.
+        sparsities: share of each layer's weights, or units, to remove, 0 to 1.
+        size: returns the bytes on disk of one pruned network (*shape).
+        how: the other arguments of `rounds.prune`.
 
     Returns:
         A row for each pair: `criterion`, `sparsity`, `density` (of all weights, 0 to 1), `replicates`,
-        `accuracy_mean`, `accuracy_std` and `accuracy_ci95` over replicates, `bytes_ticket` of the first one.
+        `accuracy_mean`, `accuracy_std` and `accuracy_ci95` over replicates, `bytes_ticket` of the first network.
     """
     rows = []
     for criterion in tqdm(criteria, desc="sweep", unit="criterion", disable=None):
         for sparsity in sparsities:
             masks = prune(networks, schedule="iterative", number=1, rate=sparsity, criterion=criterion, **how)
-            weights = _masked(study, networks.weights, masks, criterion in UNIT_CRITERIA)
-            accuracies = pd.Series(_accuracies(study, weights), dtype=float)
+            weights = _masked(trainer, networks.weights, masks, criterion in UNIT_CRITERIA)
+            accuracies = pd.Series(_accuracies(trainer, weights), dtype=float)
             rows.append(
                 {
                     "criterion": criterion,
@@ -60,21 +60,21 @@ def sweep(
     return pd.DataFrame(rows)
 
 
-def _masked(study: Study, weights: Weights, masks: Masks, whole_units: bool) -> Weights:
+def _masked(trainer: Trainer, weights: Weights, masks: Masks, whole_units: bool) -> Weights:
     if whole_units:
-        masks = masks | study.dependents(masks)
+        masks = masks | trainer.dependents(masks)
     return {name: values * masks[name] if name in masks else values for name, values in weights.items()}
 
 
-def _accuracies(study: Study, weights: Weights) -> list[float]:
-    network = gradients.network(study.model, study.settings)
+def _accuracies(trainer: Trainer, weights: Weights) -> list[float]:
+    network = gradients.network(trainer.model, trainer.settings)
     found = []
-    for number in range(study.replicates):
+    for number in range(trainer.replicates):
         stack = {
-            name: torch.from_numpy(values[number : number + 1]).to(study.device)
+            name: torch.from_numpy(values[number : number + 1]).to(trainer.device)
             for name, values in weights.items()
         }
-        found += evaluation.evaluate(network, stack, study.splits["test"], study.size)[1]
+        found += evaluation.evaluate(network, stack, trainer.splits["test"], trainer.size)[1]
     return found
 
 

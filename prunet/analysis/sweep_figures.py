@@ -1,54 +1,53 @@
-"""Figures of a sweep: what is left of accuracy when weights or units go and nothing is trained again."""
+"""Figures of a sweep: accuracy and size of networks that were pruned once and not retrained."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from prunet.analysis.canvas import column, legend, line
-
-# Okabe & Ito (2008) for the first ones, which are told apart without colour as well.
-COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999"]
-COLORS += ["#7B3294", "#4D9221", "#A63603", "#B8860B"]
-MARKERS = "osv^Dp*hX<>d"
-STYLES = ("-", "--", ":", "-.")
+from prunet.analysis.canvas import legend, line_style, line_with_band, new_figure, plain_log_ticks
 
 
 def accuracy_by_sparsity(table: pd.DataFrame, published: Sequence[dict[str, Any]], title: str) -> Figure:
-    """Draw test accuracy by sparsity, a line for each criterion; what others published as hollow marks.
+    """Draw test accuracy by sparsity, a line for each criterion; published values as hollow markers.
 
     Args:
         table: `criterion`, `sparsity`, `accuracy_mean`, `accuracy_ci95`.
         published: `criterion`, `sparsity` and `accuracy` of each point.
         title: of the figure.
     """
-    figure, axes = column(title)
-    others = pd.DataFrame(published, columns=["criterion", "sparsity", "accuracy"])
-    for look, (criterion, rows) in zip(_looks(table), table.groupby("criterion", sort=False), strict=True):
-        line(axes, rows["sparsity"], rows["accuracy_mean"], rows["accuracy_ci95"], look, str(criterion))
-        points = others[others["criterion"] == criterion]
-        if len(points):
-            hollow = look | {"linestyle": "none", "markerfacecolor": "none", "markersize": 6}
-            axes.plot(points["sparsity"], points["accuracy"], label=f"{criterion}, published", **hollow)
-    axes.set(xlabel="sparsity of the layers", ylabel="test accuracy, not trained again", ylim=(0, 1.02))
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    return legend(figure, axes)
+    figure, axes = new_figure(title)
+    points = pd.DataFrame(published, columns=["criterion", "sparsity", "accuracy"])
+    for criterion, rows, style in _lines(table):
+        mean, half = rows["accuracy_mean"], rows["accuracy_ci95"]
+        line_with_band(axes, rows["sparsity"], mean, half, label=criterion, markersize=3, **style)
+        theirs = points[points["criterion"] == criterion]
+        if len(theirs):
+            hollow = style | {"linestyle": "none", "markerfacecolor": "none", "markersize": 6}
+            axes.plot(theirs["sparsity"], theirs["accuracy"], label=f"{criterion}, published", **hollow)
+    axes.set(ylabel="test accuracy without retraining", ylim=(0, 1.02))
+    return _finish(figure, axes)
 
 
 def bytes_by_sparsity(table: pd.DataFrame, title: str) -> Figure:
     """Draw the size of the compact file by sparsity, a line for each criterion."""
-    figure, axes = column(title)
-    for look, (criterion, rows) in zip(_looks(table), table.groupby("criterion", sort=False), strict=True):
-        axes.plot(rows["sparsity"], rows["bytes_ticket"] / 1000, label=str(criterion), **look)
-    axes.set(xlabel="sparsity of the layers", ylabel="compact file (kB)", yscale="log")
+    figure, axes = new_figure(title)
+    for criterion, rows, style in _lines(table):
+        axes.plot(rows["sparsity"], rows["bytes_ticket"] / 1000, label=criterion, markersize=3, **style)
+    axes.set(ylabel="compact file (kB)", yscale="log")
+    plain_log_ticks(axes.yaxis)
+    return _finish(figure, axes)
+
+
+def _lines(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, dict[str, Any]]]:
+    for number, (criterion, rows) in enumerate(table.groupby("criterion", sort=False)):
+        yield str(criterion), rows, line_style(number)
+
+
+def _finish(figure: Figure, axes: Axes) -> Figure:
+    axes.set(xlabel="sparsity of each layer")
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     return legend(figure, axes)
-
-
-def _looks(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [
-        {"color": COLORS[n], "marker": MARKERS[n], "linestyle": STYLES[n % 4], "markersize": 3}
-        for n in range(table["criterion"].nunique())
-    ]

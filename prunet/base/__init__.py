@@ -1,1 +1,1 @@
-"""What everything stands on: files, tensors, seeds, the dataset file, and the error that a person reads."""
+"""Basics shared by all of prunet: errors, files, tensors, tables, seeds, processes and code digests."""

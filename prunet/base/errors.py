@@ -1,12 +1,12 @@
-"""The one error that a person is meant to read."""
+"""The error whose message is shown to the user without a traceback."""
 
 import click
 
 
 class InputError(click.ClickException):
-    """Input that prunet cannot work with: one sentence that says what, where and how to mend it.
+    """Input that prunet cannot use; the message is one sentence: what is wrong, where, and how to fix it.
 
-    A stage that raises it prints the sentence, without a traceback, and exits with code 2.
+    A stage that raises it prints the message without a traceback and exits with code 2.
     """
 
     exit_code = 2

@@ -21,8 +21,3 @@ CHECKPOINTS = click.option(
     show_default=True,
     help="Folder for the checkpoints of unfinished training, and for finished cells that can be reused.",
 )
-
-# Used until the stages read PARAMS.
-UNDERSCORES = {"token_normalize_func": lambda name: name.replace("_", "-")}
-STUDY = click.option("--study", "name", required=True, help="A key of `studies` in the params file.")
-UNFINISHED = CHECKPOINTS

@@ -1,4 +1,4 @@
-"""Named tensors and what is to be said about them, in one safetensors file."""
+"""Named tensors and their metadata in one safetensors file."""
 
 import json
 from collections.abc import Mapping
@@ -15,26 +15,26 @@ from prunet.base.files import reading, replacing
 Tensors = dict[str, NDArray[Any]]
 
 
-def write(path: Path, tensors: Tensors, about: Mapping[str, Any]) -> None:
-    """Write `tensors` and the JSON values of `about`; equal input gives equal bytes."""
+def write(path: Path, tensors: Tensors, metadata: Mapping[str, Any]) -> None:
+    """Write `tensors` and `metadata` (JSON values); equal input gives equal bytes."""
     with replacing(path) as partial:
-        # One metadata key: safetensors does not keep the order of several, and the bytes must not vary. Its
-        # save_file() would hide from the system's errors, and from those who may read the file.
-        partial.write_bytes(save(tensors, {"prunet": json.dumps(about)}))
+        # One metadata key, because safetensors does not keep the order of several. Not `save_file`, which
+        # replaces the system's errors with its own and writes a file that only its owner can read.
+        partial.write_bytes(save(tensors, {"prunet": json.dumps(metadata)}))
 
 
 def read(path: Path) -> tuple[Tensors, dict[str, Any]]:
-    """Read what `write` wrote: tensors (in no particular order) and what is said about them.
+    """Read the tensors (in no particular order) and the metadata of a file that `write` wrote.
 
     Raises:
-        InputError: the file is missing, cut short, or not one of prunet's.
+        InputError: the file is missing, truncated, or was not written by prunet.
     """
     try:
         with reading(path), safe_open(path, "numpy") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            about = json.loads(file.metadata()["prunet"])
-            if not isinstance(about, dict):
-                raise ValueError("what is said about its tensors is no JSON object")
-            return tensors, about
+            metadata = json.loads(file.metadata()["prunet"])
+            if not isinstance(metadata, dict):
+                raise ValueError("its metadata is not a JSON object")
+            return tensors, metadata
     except (SafetensorError, KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} is damaged ({error}): run the stage that writes it again.") from None
+        raise InputError(f"{path} is damaged ({error}); run the stage that writes it again.") from None

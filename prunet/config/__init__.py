@@ -1,1 +1,1 @@
-"""TODO."""
+"""Schema of params.yaml, and the parameters of each stage."""

@@ -1,10 +1,9 @@
-"""What every block of params.yaml has in common, and the kinds of value in it."""
+"""Base of the blocks of params.yaml, and the kinds of values in them."""
 
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Percent = Annotated[int, Field(ge=1, le=98)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Bits = Annotated[int, Field(ge=1, le=8)]
@@ -13,6 +12,6 @@ Severity = Literal["warn", "refuse"]
 
 
 class Block(BaseModel):
-    """A block of params.yaml: no unknown names, no text where a number belongs."""
+    """A block of params.yaml: unknown names, and text in place of a number, are errors."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)

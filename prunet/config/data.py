@@ -1,19 +1,38 @@
-"""Blocks of params.yaml for where images come from, and how they are made ready."""
+"""Blocks of params.yaml about images: where they come from and how they are prepared."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from prunet.config.block import Block, Count, Percent, Severity, Share
+from prunet.config.block import Block, Count, Severity, Share
 
 
-class Images(Block):
-    val: Count
-    test: Count
-    downloads: str = Field(min_length=1)
-    folder: str = Field(min_length=1)
+class Data(Block):
+    """Data set of a study."""
+
+    set: Literal["optdigits", "mnist", "fashion-mnist", "kmnist", "cifar-10", "cifar-100", "folder", "faces"]
+    source: str = Field(min_length=1)
+    val: Count | Annotated[float, Field(gt=0, lt=1)]
+    test: Count | Annotated[float, Field(gt=0, lt=1)]
     side: int = Field(ge=1, le=4096)
     memory: int = Field(ge=0)
+    downloads: str = Field(min_length=1)
+    near_duplicate_distance: int = Field(ge=0, le=64)
+    min_faces: int = Field(ge=0)
+    doubtful: Severity
+
+    @model_validator(mode="after")
+    def _split_sizes(self) -> "Data":
+        for name, size in (("val", self.val), ("test", self.test)):
+            if self.set == "faces" and not isinstance(size, float):
+                raise ValueError(
+                    f"{name} is {size}: in the set faces it is a share of each person's images, such as 0.2"
+                )
+            if self.set != "faces" and not isinstance(size, int):
+                raise ValueError(f"{name} is {size}: in the set {self.set} it is a number of images, such as 360")
+        if self.set == "faces" and self.val + self.test >= 1:
+            raise ValueError(f"val and test are {self.val} and {self.test}: they leave no images for training")
+        return self
 
 
 class Sample(Block):
@@ -35,17 +54,12 @@ class Ingest(Block):
     recheck: bool
 
 
-class Finding(Block):
-    """How faces are found and cut out: tickets keep it, so that faces in use are those of training."""
-
+class Crop(Block):
     min_confidence: Share
     min_size: Count
     keep: Literal["largest", "surest", "only"]
     margin: float = Field(ge=0, le=5)
     max_side: Count
-
-
-class Crop(Finding):
     min_accepted: Share
     doubtful: Severity
 
@@ -53,19 +67,3 @@ class Crop(Finding):
 class Resize(Block):
     size: Count
     exclude: str
-
-
-class Split(Block):
-    train: Percent
-    val: Percent
-    test: Percent
-    near_duplicate_distance: int = Field(ge=0, le=64)
-    min_faces: int = Field(ge=0)
-    doubtful: Severity
-
-    @model_validator(mode="after")
-    def _whole(self) -> "Split":
-        total = self.train + self.val + self.test
-        if total != 100:
-            raise ValueError(f"train, val and test are percent and must sum to 100, not {total}")
-        return self

@@ -1,24 +1,25 @@
-"""params.yaml, checked: what every knob may be, block by block."""
+"""Validation of params.yaml."""
 
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from prunet.base.errors import InputError
 from prunet.config.block import Block, Name
-from prunet.config.data import Crop, Images, Ingest, Resize, Sample, Split
+from prunet.config.data import Crop, Ingest, Resize, Sample
 from prunet.config.pruning import Dynamic, Prune
 from prunet.config.results import Export, Footprint, Report, Stability, Sweep
 from prunet.config.study import Study
+from prunet.retraining import scheme
 
 
 class Params(Block):
     seed: int = Field(ge=0)
     checkpoint_seconds: float = Field(ge=0)
     studies: dict[Name, Study] = Field(min_length=1)
-    image_studies: list[Name]
     prune: Prune
     dynamic: Dynamic
     report: Report
@@ -26,22 +27,10 @@ class Params(Block):
     stability: Stability
     footprint: Footprint
     export: Export
-    images: Images
     sample: Sample
     ingest: Ingest
     crop: Crop
     resize: Resize
-    split: Split
-
-    @model_validator(mode="after")
-    def _image_studies_are_all_but_faces(self) -> "Params":
-        expected = [name for name, study in self.studies.items() if study.dataset != "faces"]
-        if sorted(self.image_studies) != sorted(expected):
-            raise ValueError(
-                f"image_studies is [{', '.join(self.image_studies)}], and the studies with another dataset "
-                f"than faces are [{', '.join(expected)}]: it must name them"
-            )
-        return self
 
     @model_validator(mode="after")
     def _chain_has_one_network_a_replicate(self) -> "Params":
@@ -53,20 +42,20 @@ class Params(Block):
         return self
 
     @model_validator(mode="after")
-    def _studies_fit_the_schemes(self) -> "Params":
-        changing = {"gradual", "set", "rigl", "sparse-momentum"} & set(self.prune.schemes)
+    def _schemes_fit_the_studies(self) -> "Params":
+        updating = {"gradual", "set", "rigl", "sparse-momentum"} & set(self.prune.schemes)
         for name, study in self.studies.items():
             training = study.training
             if "fine-tune" in self.prune.schemes and training.schedule == "cosine":
                 raise ValueError(
                     f"prune.schemes has fine-tune, which trains at the last learning rate, and that of "
-                    f"studies.{name} is zero: take another schedule than cosine"
+                    f"studies.{name} is zero: choose another schedule than cosine"
                 )
-            if "sparse-momentum" in changing and training.optimizer == "sgd" and not training.momentum:
+            if "sparse-momentum" in updating and training.optimizer == "sgd" and not training.momentum:
                 raise ValueError(
                     f"prune.schemes has sparse-momentum, and studies.{name} trains without momentum"
                 )
-            if changing and (self.dynamic.end - self.dynamic.begin) * training.steps < self.dynamic.every:
+            if updating and (self.dynamic.end - self.dynamic.begin) * training.steps < self.dynamic.every:
                 raise ValueError(
                     f"dynamic.every is {self.dynamic.every} steps, and in the {training.steps} steps of "
                     f"studies.{name} no mask would change between begin and end: lower it"
@@ -79,9 +68,7 @@ class Params(Block):
             if cell.scheme not in self.prune.schemes:
                 raise ValueError(f"{name}.scheme is {cell.scheme!r}, which is not among prune.schemes")
             if cell.round not in [entry.n for entry in self.prune.rounds]:
-                raise ValueError(
-                    f"{name}.round is {cell.round!r}, which is not the n of a round of prune.rounds"
-                )
+                raise ValueError(f"{name}.round is {cell.round!r}, and prune.rounds has no such n")
         return self
 
     @model_validator(mode="after")
@@ -100,44 +87,97 @@ class Params(Block):
         for stage, block in (("sweep", self.sweep), ("stability", self.stability)):
             for name in block.studies:
                 if name not in self.studies:
-                    raise ValueError(f"{stage}.studies names {name!r}, which is not among studies")
+                    raise ValueError(f"{stage}.studies has {name!r}, which is not among studies")
         if self.stability.studies and "original" not in self.prune.schemes:
             raise ValueError("stability needs the scheme original among prune.schemes")
         for number in self.stability.rounds:
             if self.stability.studies and number not in rounds:
-                raise ValueError(
-                    f"stability.rounds names {number!r}, which is not the n of a round of prune.rounds"
-                )
+                raise ValueError(f"stability.rounds has {number!r}, and prune.rounds has no such n")
         return self
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read and check params.yaml; return its values as plain dicts.
+    """Read and validate params.yaml; return its values as plain dicts.
+
+    Numbers are read as DVC reads them, in YAML 1.2: 1e-5 is a number.
 
     Raises:
-        InputError: it is missing, is not YAML, or holds wrong values; every wrong value is named.
+        InputError: it is missing, is not YAML, or has wrong values, all of which are listed.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
         return Params.model_validate(values).model_dump(by_alias=True)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}).") from None
     except ValidationError as errors:
         raise InputError("; ".join(_sentence(path, error) for error in errors.errors())) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # also a date that there is not
+    except (YAMLError, ValueError, RecursionError) as error:  # ValueError: an impossible date, not UTF-8
         raise InputError(f"{path} is not YAML: {error}") from None
 
 
-def study(values: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return the block of one study.
+def stage_params(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the parameters of every stage by the path of its file, without `.json`.
 
-    Raises:
-        InputError: there is no study of this name.
+    A stage gets no others, so that it runs again when its own parameters change, and only then.
     """
-    if name not in values["studies"]:
-        raise InputError(f"there is no study {name!r}: params.yaml has {', '.join(values['studies'])}.")
-    block: dict[str, Any] = values["studies"][name]
-    return block
+    found = {
+        "sample": {"seed": values["seed"], **values["sample"]},
+        "ingest": values["ingest"],
+        "crop": values["crop"],
+        "resize": {"size": values["resize"]["size"]},
+    }
+    for name in values["studies"]:
+        found |= {f"{name}/{stage}": params for stage, params in _study_params(values, name).items()}
+    return found
+
+
+def _study_params(values: dict[str, Any], name: str) -> dict[str, dict[str, Any]]:
+    block, prune, report = values["studies"][name], values["prune"], values["report"]
+    unused = ("data", "reinits")
+    study = {"name": name, "seed": values["seed"], **{k: v for k, v in block.items() if k not in unused}}
+    trained = {"study": study, "checkpoint_seconds": values["checkpoint_seconds"]}
+    finding = {"crop": values["crop"], "resize": {"size": values["resize"]["size"]}}
+    exported = {"study": study, "finding": finding if block["data"]["set"] == "faces" else None}
+    names = [entry["n"] for entry in prune["rounds"]]
+    schemes = {key: scheme.load(key) for key in prune["schemes"]}
+    looks = {
+        key: {part: getattr(found, part) for part in ("label", "color", "linestyle", "marker")}
+        for key, found in schemes.items()
+    }
+    rules = {key: value for key, value in prune.items() if key not in ("schemes", "rounds")}
+    sweep = {key: values["sweep"][key] for key in ("criteria", "sparsities")} | {
+        "criterion_images": prune["criterion_images"],
+        "leave_out": prune["layers"]["leave_out"],
+    }
+    retrain = {
+        f"retrain-{key}": {
+            **trained,
+            "scheme": key,
+            "rounds": prune["rounds"],
+            "extra": ({"reinits": block["reinits"]} if found.redraws else {})
+            | ({"dynamic": values["dynamic"]} if found.dynamic else {}),
+        }
+        for key, found in schemes.items()
+    }
+    return {
+        "images": {"study": name, "seed": values["seed"], "data": block["data"]},
+        "train": trained,
+        "prune": {**trained, "prune": rules},
+        **retrain,
+        "footprint": {
+            **exported,
+            "scheme": report["scheme"],
+            "rounds": names,
+            "footprint": values["footprint"],
+        },
+        "export": {**exported, "export": values["export"]},
+        "summarize": {"study": name, "schemes": prune["schemes"], "rounds": names, "report": report},
+        "plot": {"study": name, "report": report, "schemes": looks},
+        "sweep": {**exported, "sweep": sweep},
+        "plot_sweep": {"study": name, "published": values["sweep"]["published"]},
+        "stability": {**trained, "rounds": values["stability"]["rounds"]},
+        "plot_stability": {"study": name},
+    }
 
 
 def _sentence(path: Path, error: Any) -> str:

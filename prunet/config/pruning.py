@@ -1,4 +1,4 @@
-"""Blocks `prune` and `dynamic` of params.yaml: what goes, and how the rest is trained."""
+"""Blocks `prune` and `dynamic` of params.yaml."""
 
 from collections.abc import Collection
 from typing import Annotated, Literal
@@ -7,25 +7,25 @@ from pydantic import AfterValidator, Field, model_validator
 
 from prunet.config.block import Block, Count, Share
 from prunet.pruning.criteria import CRITERIA
-from prunet.pruning.schemes import SCHEMES, UNDER_THE_ROUNDS_MASK
 from prunet.pruning.unit_criteria import UNIT_CRITERIA
+from prunet.retraining import scheme
 
 
 def _one_of(kind: str, known: Collection[str]) -> AfterValidator:
-    """Check a name against the dict itself, so that a new function of it is a choice at once."""
+    """Accept the names that the library itself has, so that a new one needs no second list."""
 
     def check(name: str) -> str:
         if name not in known:
-            raise ValueError(f"{name!r} is no {kind}: there are {', '.join(known)}")
+            raise ValueError(f"{name!r} is not a {kind}: choose from {', '.join(known)}")
         return name
 
     return AfterValidator(check)
 
 
 Criterion = Annotated[str, _one_of("criterion", [*CRITERIA, *UNIT_CRITERIA])]
-Scheme = Annotated[str, _one_of("scheme", SCHEMES)]
-# Of the others the masks do not go on from round to round.
-Chain = Annotated[str, _one_of("scheme that can be the chain", UNDER_THE_ROUNDS_MASK)]
+Scheme = Annotated[str, _one_of("scheme", scheme.names())]
+KEEP_MASK = [name for name in scheme.names() if scheme.load(name).keeps_mask]
+Chain = Annotated[str, _one_of("scheme that can be the chain", KEEP_MASK)]
 
 
 class Round(Block):
@@ -49,35 +49,47 @@ class Prune(Block):
     empty_layers: Literal["keep-one", "refuse"]
     chain: Chain
     schemes: list[Scheme] = Field(min_length=1)
-    rounds: list[Round] = Field(min_length=1, max_length=101)
+    rounds: list[Round] = Field(min_length=1, max_length=100)
 
     @model_validator(mode="after")
     def _consistent(self) -> "Prune":
         if len(set(self.schemes)) < len(self.schemes):
-            raise ValueError(f"schemes names one twice: {', '.join(self.schemes)}")
+            raise ValueError(f"schemes lists a scheme twice: {', '.join(self.schemes)}")
         if self.chain not in self.schemes:
             raise ValueError(
                 f"chain is {self.chain!r}, which is not among the schemes ({', '.join(self.schemes)})"
             )
-        before = "../dense"
-        for number, entry in enumerate(self.rounds):
-            if (entry.n, entry.from_) != (f"{number:02}", before):
+        for entry, expected in zip(self.rounds, rounds(len(self.rounds), self.schedule), strict=True):
+            if {"n": entry.n, "from": entry.from_} != expected:
                 raise ValueError(
-                    f"rounds, entry {number}: is {{n: {entry.n!r}, from: {entry.from_!r}}}, must be {{n: "
-                    f"'{number:02}', from: {before!r}}} with schedule {self.schedule}"
+                    f"rounds has {{n: {entry.n!r}, from: {entry.from_!r}}} where schedule {self.schedule} "
+                    f"needs {{n: {expected['n']!r}, from: {expected['from']!r}}}"
                 )
-            if self.schedule == "iterative" and number:
-                before = entry.n
         return self
 
     @model_validator(mode="after")
-    def _criterion_knows_the_chain(self) -> "Prune":
+    def _criterion_fits_the_chain(self) -> "Prune":
         if self.chain == "random" and self.criterion in ("movement", "snip", "synflow"):
             raise ValueError(
-                f"criterion {self.criterion} looks at the weights of step 0, where chain 'random' does not "
-                "begin: choose another of the two"
+                f"criterion {self.criterion} uses the weights of step 0, and chain 'random' does not start "
+                "from them: choose another criterion or chain"
             )
         return self
+
+
+def rounds(count: int, schedule: str) -> list[dict[str, str]]:
+    """Return the list `prune.rounds` of params.yaml: `count` rounds, round 0 included.
+
+    `n` is the name of a round, and `from` the folder of the networks that it prunes: of the round before, or,
+    with schedule `one-shot`, always of the dense ones.
+    """
+    return [
+        {
+            "n": f"{number:02}",
+            "from": "dense" if schedule == "one-shot" or number < 2 else f"chain/{number - 1:02}",
+        }
+        for number in range(count)
+    ]
 
 
 class Dynamic(Block):
@@ -90,5 +102,5 @@ class Dynamic(Block):
     @model_validator(mode="after")
     def _in_order(self) -> "Dynamic":
         if self.begin >= self.end:
-            raise ValueError(f"begin is {self.begin} and end {self.end}: begin must come first")
+            raise ValueError(f"begin is {self.begin} and end {self.end}: begin must be smaller")
         return self

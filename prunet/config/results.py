@@ -1,4 +1,4 @@
-"""Blocks of params.yaml for what is measured, drawn and delivered."""
+"""Blocks of params.yaml about results: measurements, figures, exports."""
 
 from pydantic import Field
 
@@ -30,6 +30,7 @@ class Stability(Block):
 
 
 class Footprint(Block):
+    rounds: int = Field(ge=2)
     batches: list[Count] = Field(min_length=1)
     seconds: float = Field(gt=0)
     threads: Count

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PlainValidator, model_validator
 
 from prunet.config.block import Block, Count
+from prunet.config.data import Data
 
 
 def _step_or_epochs(value: Any) -> int | str:
@@ -43,7 +44,7 @@ class Training(Block):
     @model_validator(mode="after")
     def _consistent(self) -> "Training":
         if self.nesterov and not (self.optimizer == "sgd" and self.momentum):
-            raise ValueError("nesterov: true is a way of sgd with momentum; set both, or nesterov: false")
+            raise ValueError("nesterov: true needs optimizer sgd and a momentum; set both, or nesterov: false")
         if self.schedule == "step" and not self.milestones:
             raise ValueError("schedule: step needs milestones, the steps after which the rate falls")
         if self.schedule == "step" and max(self.milestones) >= self.steps:
@@ -52,9 +53,7 @@ class Training(Block):
 
 
 class Study(Block):
-    dataset: Literal[
-        "optdigits", "mnist", "fashion-mnist", "kmnist", "cifar-10", "cifar-100", "folder", "faces"
-    ]
+    data: Data
     model: Literal[
         "lenet-300-100",
         "mlp-1000-1000-500-200",
@@ -77,6 +76,7 @@ class Study(Block):
     def _rewinds_into_the_training(self) -> "Study":
         if isinstance(self.rewind, int) and self.rewind >= self.training.steps:
             raise ValueError(
-                f"rewind is {self.rewind}, a step of a training of {self.training.steps}: it must be earlier"
+                f"rewind is {self.rewind}, and the training has {self.training.steps} steps: rewind to an "
+                "earlier one"
             )
         return self

@@ -1,4 +1,4 @@
-"""Decoding: is this an image, and what are its pixels in plain 8-bit RGB."""
+"""Decoding of image files from untrusted sources to 8-bit RGB."""
 
 import io
 from pathlib import Path
@@ -9,19 +9,19 @@ from PIL import Image, ImageOps
 
 from prunet.base.errors import InputError
 
-# Pillow's limit is for the whole process and only warns at first: `verify` has a limit of its own.
+# Pillow's own limit is process-wide and at first only warns; `verify` checks max_pixels instead.
 Image.MAX_IMAGE_PIXELS = None
 
 MIN_SIDE = 16
-MAX_SCANS = 200  # of a JPEG; encoders write about 10
+MAX_SCANS = 200  # in a JPEG; encoders write about 10
 START_OF_SCAN = b"\xff\xda"
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")  # PPM: PGM and PBM, too
-EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg"}  # MPO: a JPEG with more pictures behind the first
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")  # PPM includes PGM and PBM
+EXTENSIONS = {"JPEG": "jpg", "MPO": "jpg"}  # MPO: a JPEG followed by more pictures
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
 
 
 class Rejection(Exception):
-    """Why a row gives no image: a status of `scraping.STATUSES`, and a short sentence for a person."""
+    """Raised when a file or url yields no image: a status of `scraping.STATUSES` and a readable detail."""
 
     def __init__(self, status: str, detail: str) -> None:
         super().__init__(f"{status}: {detail}")
@@ -30,15 +30,15 @@ class Rejection(Exception):
 
 
 def verify(data: bytes, max_pixels: int) -> tuple[str, npt.NDArray[np.uint8]]:
-    """Decode `data` in full, as `load_rgb` will; return the file extension of its format, and its pixels.
+    """Decode `data` completely, as `load_rgb` does, and return its file extension and pixels.
 
     Args:
-        data: the bytes of a file.
-        max_pixels: most pixels (width x height), read from the header before anything is decoded.
+        data: the contents of a file.
+        max_pixels: largest allowed width x height, checked in the header before decoding.
 
     Returns:
-        jpg, png, webp, gif, bmp, tiff or ppm: what the bytes are, whatever the file was called; and
-        RGB, uint8 of shape (height, width, 3).
+        The extension that fits the contents (jpg, png, webp, gif, bmp, tiff or ppm), and the pixels: RGB,
+        uint8, shape (height, width, 3).
 
     Raises:
         Rejection: `not-an-image`, `broken-image`, `too-small` (a side under 16 pixels) or `too-large`.
@@ -50,13 +50,13 @@ def verify(data: bytes, max_pixels: int) -> tuple[str, npt.NDArray[np.uint8]]:
     with image:
         width, height = image.size
         if width * height > max_pixels:
-            raise Rejection("too-large", f"{width} x {height} pixels: more than {max_pixels}")
+            raise Rejection("too-large", f"{width} x {height} pixels are more than {max_pixels}")
         if min(width, height) < MIN_SIDE:
-            raise Rejection("too-small", f"{width} x {height} pixels: a side is under {MIN_SIDE}")
+            raise Rejection("too-small", f"{width} x {height} pixels; each side needs at least {MIN_SIDE}")
         name = str(image.format)
-        # Bytes of a few may ask for a pass over all pixels each: minutes a megabyte of them.
+        # A few bytes can demand one more pass over all pixels: a megabyte of them takes minutes.
         if name in ("JPEG", "MPO") and data.count(START_OF_SCAN) > MAX_SCANS:
-            raise Rejection("too-large", f"a JPEG of more than {MAX_SCANS} scans")
+            raise Rejection("too-large", f"a JPEG with more than {MAX_SCANS} scans")
         try:
             pixels = _rgb(image)
         except Exception as error:
@@ -66,7 +66,7 @@ def verify(data: bytes, max_pixels: int) -> tuple[str, npt.NDArray[np.uint8]]:
 
 def _unidentified(data: bytes) -> Rejection:
     if data.startswith(SIGNATURES) or (data[:4] == b"RIFF" and data[8:12] == b"WEBP"):
-        return Rejection("broken-image", "starts like an image, but its header is broken or cut off")
+        return Rejection("broken-image", "starts like an image, but its header is damaged or cut off")
     start = data[:1000].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if not data:
         return Rejection("not-an-image", "is empty")
@@ -78,28 +78,28 @@ def _unidentified(data: bytes) -> Rejection:
 
 
 def load_rgb(path: Path) -> npt.NDArray[np.uint8]:
-    """Load an image as RGB, uint8 of shape (height, width, 3), upright by its EXIF orientation.
+    """Load an image as RGB, uint8, shape (height, width, 3), upright according to its EXIF orientation.
 
-    Of 16-bit values the high byte is kept, transparent parts are laid on white, and of an
-    animation the first frame is taken. Colour profiles are not applied.
+    16-bit values keep their high byte, transparent parts become white, and an animation is reduced to its
+    first frame. Colour profiles are not applied.
 
     Raises:
-        InputError: the file is missing or does not decode.
+        InputError: the file is missing or cannot be decoded.
     """
     try:
-        # Read at once, as in `verify`: Pillow decodes some turned TIFF files wrongly when it maps them.
+        # Read into memory first, as in `verify`: Pillow decodes some rotated TIFF files wrongly from a map.
         with Image.open(io.BytesIO(path.read_bytes()), formats=FORMATS) as image:
             return _rgb(image)
     except FileNotFoundError:
-        raise InputError(f"{path} does not exist: run the stage that writes it again.") from None
+        raise InputError(f"{path} does not exist; rerun the stage that writes it.") from None
     except Exception as error:
-        raise InputError(f"{path} is not an image that can be decoded: remove it.") from error
+        raise InputError(f"{path} cannot be decoded as an image; delete it.") from error
 
 
 def _rgb(image: Image.Image) -> npt.NDArray[np.uint8]:
-    image.load()  # before the orientation is read: loading already turns a TIFF
+    image.load()  # before the orientation is read, because loading already rotates a TIFF
     image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16"):  # convert() would clip these to 255, not scale them
+    if image.mode.startswith("I;16"):  # convert() would clip these to 255 instead of scaling them
         grey = (np.asarray(image) >> 8).astype(np.uint8)
         return np.stack([grey] * 3, axis=-1)
     if image.mode in ("I", "F"):

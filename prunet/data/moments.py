@@ -1,20 +1,20 @@
-"""Mean and standard deviation of each channel, exact however the sums were divided."""
+"""Mean and standard deviation of each channel, computed from integer sums and therefore exact."""
 
 import math
 from collections.abc import Sequence
 
 
 def moments(sums: Sequence[float], squares: Sequence[float], count: int) -> tuple[list[float], list[float]]:
-    """Return mean and standard deviation (of a sample) of each channel's pixels.
+    """Return the mean and the sample standard deviation of each channel's pixels.
 
     Args:
-        sums: of each channel's pixels, whole numbers.
-        squares: sums of the squares of each channel's pixels.
-        count: pixels of a channel in all.
+        sums: sum of each channel's pixels, whole numbers.
+        squares: sum of the squares of each channel's pixels, whole numbers.
+        count: number of pixels in a channel.
 
     Returns:
-        Two lists; a channel whose pixels are all the same has the standard deviation 1, so that dividing by
-        it leaves the zeros that they are.
+        Two lists, one value per channel. The standard deviation of a constant channel is given as 1, so that
+        dividing by it is safe.
     """
     mean = [int(total) / count for total in sums]
     std = [

@@ -1,4 +1,4 @@
-"""One file of an image folder, and its pixels as a dataset holds them."""
+"""Decoding of one file of an image folder to the centre square that a data set holds."""
 
 from pathlib import Path
 
@@ -9,20 +9,20 @@ from PIL import Image, ImageOps
 from prunet.base.errors import InputError
 from prunet.data.decoding import Rejection, load_rgb, verify
 
-MAX_PIXELS = 100_000_000  # width x height, read from the header before anything is decoded
+MAX_PIXELS = 100_000_000  # width x height, read from the header before decoding
 MAX_BYTES = 200_000_000  # of a file
 
 
 def square(path: Path, side: int) -> NDArray[np.uint8]:
-    """Decode an image: its shorter side becomes `side` pixels long, and the centre square is kept.
+    """Decode an image, scale its shorter side to `side` pixels and crop the centre square.
 
-    Any image becomes RGB and upright, as `prunet.data.decoding.load_rgb` says.
+    The image is converted to upright RGB, as by `prunet.data.decoding.load_rgb`.
 
     Returns:
         (3, side, side) uint8.
 
     Raises:
-        Rejection: the file is no image, is damaged, or is larger than a photo can be.
+        Rejection: the file is not an image, is damaged, or exceeds `MAX_BYTES` or `MAX_PIXELS`.
     """
     pixels = Image.fromarray(_rgb(path))
     fitted = ImageOps.fit(pixels, (side, side), Image.Resampling.BILINEAR)
@@ -32,14 +32,14 @@ def square(path: Path, side: int) -> NDArray[np.uint8]:
 def _rgb(path: Path) -> NDArray[np.uint8]:
     try:
         if not path.is_file():
-            raise Rejection("unreadable", "is not there, or is no file")
+            raise Rejection("unreadable", "does not exist or is not a file")
         if path.stat().st_size > MAX_BYTES:
-            raise Rejection("too-large", f"more than {MAX_BYTES} bytes")
+            raise Rejection("too-large", f"has more than {MAX_BYTES} bytes")
         return verify(path.read_bytes(), MAX_PIXELS)[1]
     except OSError as error:
         raise Rejection("unreadable", f"cannot be read ({error.strerror})") from None
     except Rejection as reason:
-        if reason.status != "too-small":  # for a face; a digit of 8 x 8 pixels is an image, too
+        if reason.status != "too-small":  # only for a face: a digit of 8 x 8 pixels is a valid image
             raise
     try:
         return load_rgb(path)

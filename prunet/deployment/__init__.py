@@ -1,1 +1,1 @@
-"""Forms of a trained ticket that people can take away and use."""
+"""Deployable forms of tickets (compact file, smaller network, sparse execution, ONNX) and their costs."""

@@ -1,22 +1,22 @@
-"""Weights that share few values: the codebook of a layer (Han et al. 2016, section 3)."""
+"""Codebook quantisation: the weights of a layer share a few values (Han et al. 2016, section 3)."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-BINS = 64  # of the histogram that says where the codebook starts
-ITERATIONS = 2000  # some hundred are enough; a bound, because rounding could make them cycle
+BINS = 64  # of the histogram that the start values come from
+ITERATIONS = 2000  # a few hundred are enough; the limit is there because rounding could make them cycle
 
 
 def quantise(values: NDArray[np.float32], bits: int) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Replace values by the nearest of at most 2**bits: k-means in one dimension, on all values.
+    """Quantise values to a codebook of at most 2**bits entries by k-means in one dimension.
 
     Args:
         values: (n,) finite.
         bits: 1 to 8.
 
     Returns:
-        codebook: (k,) ascending, k <= 2**bits; the values themselves where they are no more than that.
-        indices: (n,) of each value's entry.
+        codebook: (k,) ascending, k <= 2**bits; the distinct values themselves if there are at most 2**bits.
+        indices: (n,) entry of each value, the nearest one.
     """
     ordered = np.sort(values)
     codebook = ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
@@ -26,10 +26,10 @@ def quantise(values: NDArray[np.float32], bits: int) -> tuple[NDArray[np.float32
 
 
 def _cluster(ordered: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """Return the means of at most `count` clusters of sorted values (n,), of which more are distinct.
+    """Return the means of at most `count` clusters of sorted values (n,) with more distinct values than that.
 
-    Lloyd's algorithm. In one dimension a cluster is a stretch of the sorted values, so that running sums give
-    its mean. An empty cluster starts again at the far end of a wide one.
+    This is Lloyd's algorithm. In one dimension a cluster is a contiguous range of the sorted values, so
+    cumulative sums give its mean. An empty cluster restarts at the far end of a wide one.
     """
     sums = np.append(0.0, np.cumsum(ordered))
     means = _start(ordered, count)
@@ -39,19 +39,19 @@ def _cluster(ordered: NDArray[np.float64], count: int) -> NDArray[np.float64]:
         if np.array_equal(inner, before):
             break
         before, ends = inner, np.concatenate([[0], inner, [len(ordered)]])
-        ends = ends[np.append(True, ends[1:] > ends[:-1])]  # without the empty ones
+        ends = ends[np.append(True, ends[1:] > ends[:-1])]  # drop empty clusters
         sizes, least, greatest = np.diff(ends), ordered[ends[:-1]], ordered[ends[1:] - 1]
-        means = np.clip(np.diff(sums[ends]) / sizes, least, greatest)  # the sums are rounded
+        means = np.clip(np.diff(sums[ends]) / sizes, least, greatest)  # because the sums are rounded
         widest = np.argsort(-sizes * (greatest - least) ** 2, kind="stable")[: count - len(means)]
         means = np.sort(np.append(means, greatest[widest]))
     return np.unique(means)
 
 
 def _start(ordered: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """Return `count` values, as dense as the cube root of the values' own density (Panter & Dite 1951).
+    """Return `count` values whose density is the cube root of that of `ordered` (Panter & Dite 1951).
 
-    Han et al. start evenly between the least and the greatest value. After magnitude pruning nothing lies
-    around zero, and many of these would be lost there; these end with a smaller squared error.
+    Han et al. start with evenly spaced values. Magnitude pruning leaves no values around zero, where many of
+    these entries would be lost; the start here ends with a smaller squared error.
     """
     counts, edges = np.histogram(ordered, BINS)
     share = np.append(0.0, np.cumsum(np.cbrt(counts)))

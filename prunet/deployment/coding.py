@@ -1,8 +1,9 @@
-"""Entropy coding: arrays to the words of a range coder and back, bit by bit.
+"""Lossless entropy coding of arrays with a range coder.
 
-Everything of a network goes through one range coder (Martin 1979; the library constriction): what has a
-distribution costs its entropy, the rest its bits. Reading mirrors writing, call by call. A decoder gives
-back as many symbols as it is asked for, whatever the words are, so that every count that is read is checked.
+All arrays of a network go through one range coder (Martin 1979; the library constriction): symbols with a
+known distribution cost its entropy, all others their bits. Decoding mirrors encoding, call by call. A decoder
+returns as many symbols as it is asked for, even from words that encode something else, so every decoded count
+is checked.
 """
 
 from typing import Any
@@ -15,46 +16,46 @@ from prunet.deployment.codebook import quantise
 
 Array = NDArray[Any]
 
-CHUNK = 1 << 20  # symbols; bounds the memory that the coder's int32 take
-REST = 22  # low bits of a float32, with its sign, that are as good as random; exponent and two bits are not
+CHUNK = 1 << 20  # symbols; bounds the memory of the coder's int32 arrays
+REST = 22  # sign and low bits of a float32, which are practically random; exponent and two more bits are not
 BYTE = stream.model.Uniform(256)
 REST_BITS = stream.model.Uniform(1 << REST)
 
 
 def encoder() -> Any:
-    """Return an empty range coder; its `get_compressed()` is (n,) uint32."""
+    """Return an empty range encoder; its `get_compressed()` returns (n,) uint32."""
     return stream.queue.RangeEncoder()
 
 
 def decoder(words: NDArray[np.uint32]) -> Any:
-    """Return a range decoder of `words` (n,)."""
+    """Return a range decoder for `words` (n,)."""
     return stream.queue.RangeDecoder(words)
 
 
 def encode_array(to: Any, array: Array) -> None:
-    """Append an array of any shape and type as it is, 8 bits a byte."""
+    """Append an array of any shape and type uncompressed."""
     _encode(to, np.frombuffer(array.astype(array.dtype.newbyteorder("<")).tobytes(), np.uint8), BYTE)
 
 
 def decode_array(source: Any, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-    """Read what `encode_array` appended."""
+    """Decode what `encode_array` appended."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     data = _decode(source, size, BYTE, np.uint8).tobytes()
     return np.frombuffer(data, np.dtype(dtype).newbyteorder("<")).astype(dtype).reshape(shape)
 
 
 def encode_mask(to: Any, mask: NDArray[np.bool_]) -> None:
-    """Append a mask of any shape with at least one entry: the entropy of its density, and 4 bytes."""
+    """Append a mask of any shape with at least one entry; it costs the entropy of its density and 4 bytes."""
     survivors = int(np.count_nonzero(mask))
     encode_array(to, np.array(survivors, np.uint32))
     _encode(to, mask.ravel(), _bernoulli(survivors, mask.size))
 
 
 def decode_mask(source: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Read what `encode_mask` appended.
+    """Decode what `encode_mask` appended.
 
     Raises:
-        ValueError: the words do not hold a mask of this shape.
+        ValueError: the words do not encode a mask of this shape.
     """
     size, survivors = int(np.prod(shape)), int(decode_array(source, (), np.uint32))
     if survivors > size:
@@ -66,19 +67,19 @@ def decode_mask(source: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
 
 
 def encode_symbols(to: Any, symbols: Array, kinds: int) -> None:
-    """Append symbols (n,), 0 to `kinds` - 1: the entropy of their distribution, and a byte for each kind."""
+    """Append symbols (n,), 0 to `kinds` - 1; cost: their distribution's entropy and `kinds` bytes."""
     counts = np.bincount(symbols, minlength=kinds)
-    frequencies = (-(-255 * counts // counts.max(initial=1))).astype(np.uint8)  # 1 to 255 of what occurs
+    frequencies = (-(-255 * counts // counts.max(initial=1))).astype(np.uint8)  # from 1 if it occurs
     encode_array(to, frequencies)
     if kinds > 1:
         _encode(to, symbols, _categorical(frequencies))
 
 
 def decode_symbols(source: Any, count: int, kinds: int, dtype: DTypeLike) -> Array:
-    """Read what `encode_symbols` appended, (count,).
+    """Decode what `encode_symbols` appended, (count,).
 
     Raises:
-        ValueError: the words do not hold such symbols.
+        ValueError: the words do not encode such symbols.
     """
     frequencies = decode_array(source, (kinds,), np.uint8)
     if count and not frequencies.any():
@@ -89,10 +90,10 @@ def decode_symbols(source: Any, count: int, kinds: int, dtype: DTypeLike) -> Arr
 
 
 def encode_floats(to: Any, values: NDArray[np.float32]) -> None:
-    """Append float32 values (n,), bit by bit: sign and low bits as they are, the rest by its distribution.
+    """Append float32 values (n,) losslessly: sign and low bits uncompressed, the others as one symbol.
 
-    Magnitudes of surviving weights span few octaves, and within an octave the smaller are more frequent:
-    exponent and the first two bits of the mantissa are one symbol.
+    The magnitudes of surviving weights span few octaves, and within an octave smaller ones are more frequent,
+    so the exponent and the first two bits of the mantissa form a symbol with a skewed distribution.
     """
     bits = values.view(np.uint32)
     rotated = (bits << 1) | (bits >> 31)  # the sign becomes the lowest bit
@@ -104,10 +105,10 @@ def encode_floats(to: Any, values: NDArray[np.float32]) -> None:
 
 
 def decode_floats(source: Any, count: int) -> NDArray[np.float32]:
-    """Read what `encode_floats` appended, (count,).
+    """Decode what `encode_floats` appended, (count,).
 
     Raises:
-        ValueError: the words do not hold such values.
+        ValueError: the words do not encode such values.
     """
     present = np.flatnonzero(decode_mask(source, (1 << (32 - REST),))).astype(np.uint32)
     top = present[decode_symbols(source, count, len(present), np.uint16)]
@@ -116,10 +117,10 @@ def decode_floats(source: Any, count: int) -> NDArray[np.float32]:
 
 
 def encode_codebook(to: Any, values: NDArray[np.float32], bits: int) -> None:
-    """Append float32 values (n,), each as the nearest of at most 2**bits (Han et al. 2016, section 3).
+    """Append float32 values (n,) quantised to a codebook of at most 2**bits entries.
 
     Raises:
-        ValueError: values are not finite.
+        ValueError: a value is not finite.
     """
     if not np.isfinite(values).all():
         raise ValueError("only finite weights can be quantised")
@@ -130,10 +131,10 @@ def encode_codebook(to: Any, values: NDArray[np.float32], bits: int) -> None:
 
 
 def decode_codebook(source: Any, count: int) -> NDArray[np.float32]:
-    """Read what `encode_codebook` appended, (count,).
+    """Decode what `encode_codebook` appended, (count,).
 
     Raises:
-        ValueError: the words do not hold such values.
+        ValueError: the words do not encode such values.
     """
     size = int(decode_array(source, (), np.uint16))
     if size > 256:
@@ -163,6 +164,6 @@ def _decode(source: Any, count: int, model: Any, dtype: DTypeLike) -> Array:
         for first in range(0, count, CHUNK):
             part = symbols[first : first + CHUNK]
             part[:] = source.decode(model, len(part))
-    except AssertionError:  # how constriction says that no symbol has this code
+    except AssertionError:  # from constriction, if no symbol has this code
         raise ValueError("words that do not decode") from None
     return symbols

@@ -1,4 +1,4 @@
-"""How many bytes of memory a network takes: standing, and at the peak of a forward pass."""
+"""Memory of a network in bytes: its parameters, and the peak of a forward pass."""
 
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -10,21 +10,21 @@ from torch.utils._pytree import tree_leaves
 
 
 def parameter_bytes(model: nn.Module) -> int:
-    """Return the bytes of a model's parameters and buffers in memory, each tensor once."""
+    """Return the bytes of a model's parameters and buffers in memory; a shared tensor counts once."""
     return sum(tensor.numel() * tensor.element_size() for tensor in (*model.parameters(), *model.buffers()))
 
 
 @torch.no_grad()
 def forward_peak_bytes(model: nn.Module, images: Tensor) -> int:
-    """Return the most bytes that a forward pass holds at any moment beyond what was there before it.
+    """Return the peak memory of a forward pass in bytes, beyond what was allocated before it.
 
-    These are feature maps, other intermediate tensors and the outputs, but neither weights nor images.
+    It counts feature maps, other intermediate tensors and the outputs, not weights and images.
 
-    On a CPU it is the sum of the tensors that PyTorch's operations return, each from its making until it is
-    freed. That is the same in every run. It leaves out what an operation uses within itself (reordered copies
-    in a convolution, say), what does not come from PyTorch, and the allocator's rounding. On a GPU it is the
-    peak of PyTorch's allocator, rounding and scratch memory included, in a second pass: the first one makes
-    what is made once.
+    On a CPU it is the largest sum of the tensors returned by PyTorch's operations that exist at the same
+    time, which is the same in every run. It does not include memory inside an operation (such as reordered
+    copies in a convolution), memory that PyTorch does not allocate, and the allocator's rounding. On a GPU it
+    is the peak of PyTorch's allocator, with rounding and workspaces, in a second pass; the first one makes
+    allocations that happen once.
 
     Args:
         model: in evaluation mode.
@@ -49,7 +49,7 @@ def _peak_on_gpu(model: nn.Module, images: Tensor) -> int:
 
 
 class _Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up the storages that operations newly return, for as long as they live."""
+    """Sum of the live storages that operations have allocated, and its peak."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -58,10 +58,10 @@ class _Allocations(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        return False  # nothing is compiled here, and PyTorch's compiler takes seconds to import
+        return False  # nothing is compiled here, and importing PyTorch's compiler takes seconds
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        given = _storages((args, kwargs))  # what a view or an operation in place returns is not new
+        given = _storages((args, kwargs))  # the result of a view or an in-place operation is not new
         result = function(*args, **(kwargs or {}))
         self.live.update((storage, storage.nbytes()) for storage in _storages(result) - given)
         self.peak = max(self.peak, sum(self.live.values()))

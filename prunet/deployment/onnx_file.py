@@ -1,6 +1,7 @@
-"""A ticket as an ONNX file, which runs without prunet and without PyTorch."""
+"""ONNX file of a network, which runs without prunet and without PyTorch."""
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,31 +13,35 @@ from torch import Tensor, nn
 from prunet.base.errors import InputError
 from prunet.base.files import replacing
 
+# ONNX Runtime reads this when it is first imported. Without it, the import starts a thread that reports usage
+# to Microsoft, and writes a device identifier to the home folder (onnxruntime/Privacy.md).
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 OPSET = 20
-TOLERANCE = 1e-4  # of the largest logit: rounding, which another order of the same sums leaves, is near 1e-6
+TOLERANCE = 1e-4  # relative to the largest logit; rounding differs by about 1e-6
 BATCH = 256  # images at a time; bounds the memory
 
 NOTE = (
-    "images: (N, C, H, W) float32; logits: (N, classes), whose softmax are the probabilities of class_names. "
-    "From 8-bit images to this input by the numbers of `preparation`: resize to `side` pixels a side "
-    "(bilinear, averaging where it shrinks), subtract `mean`, divide by `std`, and take the centre that "
-    "`shape` (C, H, W) names. For digits: light strokes on dark."
+    "images: (N, C, H, W) float32; logits: (N, classes); their softmax is the probabilities of class_names. "
+    "To prepare 8-bit images, use the values of `preparation`: resize to `side` pixels a side (bilinear, "
+    "averaging when it shrinks), subtract `mean`, divide by `std`, and crop the centre to `shape` (C, H, W). "
+    "Digits must be light strokes on dark."
 )
 
 
 def save(path: Path, model: nn.Module, preparation: dict[str, Any], class_names: Sequence[str]) -> None:
     """Write a model as an ONNX file; equal input gives equal bytes.
 
-    Its input `images` is (N, C, H, W) float32 as `batches.prepare` makes them, for any N; its output `logits`
-    (N, classes). `preparation` and `class_names` go with it as JSON, among the model's metadata.
+    Its input `images` is (N, C, H, W) float32 from `batches.prepare`, for any N; its output `logits` is (N,
+    classes). The file's metadata hold `preparation` and `class_names` as JSON.
 
     Args:
-        path: the file, replaced whole.
+        path: the file; it is replaced completely or not at all.
         model: on the CPU and in evaluation mode.
         preparation: from `batches.preparation`.
         class_names: one name for each class.
     """
-    example = torch.zeros(2, *preparation["shape"])  # PyTorch would take a single image for a fixed size
+    example = torch.zeros(2, *preparation["shape"])  # with one image PyTorch would fix the batch size
     program = torch.onnx.export(
         model,
         (example,),
@@ -49,7 +54,7 @@ def save(path: Path, model: nn.Module, preparation: dict[str, Any], class_names:
     assert program is not None
     file = program.model_proto
     graph = file.graph
-    # The exporter notes where in which source file an operation came from, with this machine's folders.
+    # The exporter stores the source location of every operation, with paths of this machine.
     for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
@@ -61,47 +66,49 @@ def save(path: Path, model: nn.Module, preparation: dict[str, Any], class_names:
 
 
 def check(path: Path, model: nn.Module, images: Tensor) -> float:
-    """Run an ONNX file on images and compare it with the model that it was made from.
+    """Run an ONNX file on images and compare its logits with those of the model that it was made from.
 
     Args:
         path: the file.
         model: on the CPU and in evaluation mode.
-        images: (N, C, H, W) float32, as `batches.prepare` makes them.
+        images: (N, C, H, W) float32, from `batches.prepare`.
 
     Returns:
-        The largest absolute difference of a logit.
+        The largest absolute difference between two logits.
 
     Raises:
-        InputError: the file cannot be run on such images, a logit differs by more than `TOLERANCE` times the
+        InputError: the file does not run on these images, a logit differs by more than `TOLERANCE` times the
             largest logit, or an image gets another class.
     """
     found = _run(path, images)
     with torch.no_grad():
         expected = torch.cat([model(part) for part in torch.split(images, BATCH)])
     if found.shape != expected.shape:
-        raise InputError(f"{path} gives logits {tuple(found.shape)}, PyTorch {tuple(expected.shape)}.")
+        raise InputError(
+            f"{path} gives logits {tuple(found.shape)} and PyTorch {tuple(expected.shape)}; export it again."
+        )
     difference = float((found - expected).abs().max())
     limit = TOLERANCE * float(expected.abs().max())
     others = int((found.argmax(1) != expected.argmax(1)).sum())
-    if not difference <= limit or others:  # so that NaN fails, too
+    if not difference <= limit or others:  # also fails for NaN
         raise InputError(
-            f"{path} does not compute what PyTorch does: logits differ by up to {difference:.2g} (allowed: "
-            f"{limit:.2g}), and {others} of {len(images)} images get another class. Write it again, with "
-            "the model in evaluation mode."
+            f"{path} does not match PyTorch: logits differ by up to {difference:.2g} (allowed: {limit:.2g}), "
+            f"and {others} of {len(images)} images get another class; export it again with the model in "
+            "evaluation mode."
         )
     return difference
 
 
 def _run(path: Path, images: Tensor) -> Tensor:
-    """Return the logits (N, classes) that ONNX Runtime computes on one core of the CPU."""
+    """Return the logits (N, classes) that ONNX Runtime computes on one CPU core."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # an error is raised, too
+    options.log_severity_level = 4  # errors are raised as well
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         parts = [session.run(["logits"], {"images": part.numpy()})[0] for part in torch.split(images, BATCH)]
-    except Exception as error:  # ONNX Runtime's errors have no class in common
-        raise InputError(f"{path} cannot be run by ONNX Runtime ({error}): write it again.") from None
+    except Exception as error:  # ONNX Runtime's errors have no common class
+        raise InputError(f"{path} cannot be run by ONNX Runtime ({error}); export it again.") from None
     return torch.from_numpy(np.concatenate(parts))

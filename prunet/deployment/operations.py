@@ -1,4 +1,4 @@
-"""How many multiplications a network takes."""
+"""Multiply-accumulates of a network."""
 
 import copy
 from typing import Any
@@ -18,27 +18,27 @@ LAYERS = (nn.Linear, nn.Conv2d)
 def operations(model: nn.Module, masks: dict[str, NDArray[np.bool_]], shape: Shape) -> dict[str, Any]:
     """Count the multiply-accumulates (MACs) of the linear and convolutional layers for one image.
 
-    A weight takes one at each position of the layer's output, those that meet the padding included. Additions
-    of biases, activations and pooling are not counted. FLOPs are twice the MACs.
+    A weight counts once for each position of the layer's output, including positions where it meets padding.
+    Biases, activations and pooling are not counted. FLOPs are twice the MACs.
 
     Args:
         model: the network.
-        masks: (*shape) by weight, True where it survives. A layer without a mask is dense.
+        masks: (*shape) by weight name, True where a weight survives. A layer without a mask is dense.
         shape: (C, H, W) of an image.
 
     Returns:
-        `macs_dense`, `macs_effective` (of the surviving weights alone, what an execution that skips every
-        pruned weight would take) and `layers`: the same two for each layer by name.
+        `macs_dense`, `macs_effective` (those of the surviving weights only) and `layers`, the same two for
+        each layer by name.
 
     Raises:
-        InputError: a mask is not of a layer's weight.
+        InputError: a mask does not fit a layer's weight.
     """
     model = copy.deepcopy(model).eval()
     layers = {name: module for name, module in model.named_modules() if isinstance(module, LAYERS)}
     shapes = {f"{name}.weight": layer.weight.shape for name, layer in layers.items()}
     for name, mask in masks.items():
         if shapes.get(name) != mask.shape:
-            raise InputError(f"The mask of {name} {mask.shape} fits no layer: take the masks of this model.")
+            raise InputError(f"mask {name} {mask.shape} fits no layer; use the masks of this model.")
     counts = {name: {"macs_dense": 0, "macs_effective": 0} for name in layers}
 
     def count(name: str, weight: Tensor, output: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""One network out of a study's cells, with all that its user needs to know of it."""
+"""Selection of one trained network from a cell, with the metadata that its users need."""
 
 from pathlib import Path
 from typing import Any
@@ -7,61 +7,68 @@ import numpy as np
 
 from prunet.base.errors import InputError
 from prunet.cells import results
-from prunet.cells import storage as tickets
-from prunet.config import params
-from prunet.config.data import Finding
-from prunet.pruning.masks import Masks, Weights, density
+from prunet.cells import storage as cells
+from prunet.cells.masks import Masks, Weights, density
 from prunet.training import batches
 
-Ticket = tuple[Weights, Masks, dict[str, Any]]  # tensors (*shape), masks (*shape), what is said about them
+Ticket = tuple[Weights, Masks, dict[str, Any]]  # tensors (*shape), masks (*shape), metadata
+
+# Keys of the block `crop` of params.yaml that a ticket of faces keeps, so that faces are found in use as they
+# were for training.
+FINDING = ("min_confidence", "min_size", "keep", "margin", "max_side")
 
 
-def about_study(values: dict[str, Any], name: str, data: dict[str, Any]) -> dict[str, Any]:
-    """Say how a study's images are prepared and what its networks answer: the same for all its tickets.
+def about_study(
+    study: dict[str, Any], finding: dict[str, dict[str, Any]] | None, data: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the metadata that all tickets of a study share.
 
     Args:
-        values: of params.yaml.
-        name: of the study.
-        data: its dataset, as `prunet.data.dataset.load` returns it.
+        study: its block of params.yaml, with its `name`.
+        finding: the blocks `crop` and `resize` of params.yaml; None if the images are not faces.
+        data: the study's data set, from `prunet.data.dataset.load`.
 
     Returns:
         `study`, `model`, `class_names`, `preparation` (from `batches.preparation`) and `faces`: how faces
-        were found and cut out, None for other images.
+        were found and cropped, None for other images.
     """
-    block = params.study(values, name)
-    found = {key: values["crop"][key] for key in Finding.model_fields}
+    faces = None
+    if finding is not None:
+        faces = {key: finding["crop"][key] for key in FINDING} | {"size": finding["resize"]["size"]}
     return {
-        "study": name,
-        "model": block["model"],
+        "study": study["name"],
+        "model": study["model"],
         "class_names": data["class_names"],
-        "preparation": batches.preparation(data, block["input_size"], block["training"]["augment"]),
-        "faces": found | {"size": values["resize"]["size"]} if block["dataset"] == "faces" else None,
+        "preparation": batches.preparation(data, study["input_size"], study["training"]["augment"]),
+        "faces": faces,
     }
 
 
-def select(folder: Path, replicate: int, about: dict[str, Any]) -> Ticket:
-    """Read one replicate's network from the folder of a cell.
+def select(folder: Path, replicate: int, metadata: dict[str, Any]) -> Ticket:
+    """Read one replicate's network, the first of its draws, from a cell's folder.
 
-    Of several draws of one replicate it is the first. To `about` come `replicate`, `density` and
-    `test_accuracy` (at the last step, whose weights these are).
+    The returned metadata adds `replicate`, `density` and `test_accuracy` (at the last step, the step of these
+    weights) to `metadata`.
 
     Raises:
-        InputError: the cell does not exist or is damaged, or has no such replicate.
+        InputError: the cell does not exist, is damaged, or does not have this replicate.
     """
-    weights, masks = tickets.load_network(folder)
-    result = results.read(folder / "result.json")
-    replicates = [network["replicate"] for network in result["networks"]]
+    weights, masks = cells.load_network(folder)
+    networks = results.read(folder / "result.json")["networks"]
+    replicates = [network["replicate"] for network in networks]
     if replicate not in replicates:
-        raise InputError(f"{folder} has replicates 0 to {max(replicates)}, not {replicate}: choose one.")
+        raise InputError(
+            f"{folder} has replicates 0 to {max(replicates)}, not {replicate}; choose one of them."
+        )
     index = replicates.index(replicate)
-    own = {name: np.ascontiguousarray(mask[index]) for name, mask in masks.items()}
+    chosen = {name: np.ascontiguousarray(mask[index]) for name, mask in masks.items()}
     return (
         {name: np.array(values[index]) for name, values in weights.items()},
-        own,
-        about
+        chosen,
+        metadata
         | {
             "replicate": replicate,
-            "density": density(own),
-            "test_accuracy": result["networks"][index]["final"]["test_accuracy"],
+            "density": density(chosen),
+            "test_accuracy": networks[index]["final"]["test_accuracy"],
         },
     )

@@ -1,4 +1,4 @@
-"""What a network takes on disk: dense, zipped, and at least."""
+"""Size of a network on disk: dense, with zeros and gzip, and the information-theoretic bound."""
 
 import gzip
 import math
@@ -8,20 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save as safetensors_bytes
 
-from prunet.pruning.masks import Masks, Weights
+from prunet.cells.masks import Masks, Weights
 
 
 def sizes(weights: Weights, masks: Masks) -> dict[str, int]:
-    """Return the bytes of one network's file; that of its ticket is `len(compact.dumps(...))`.
+    """Return the sizes of one network in bytes; the size of its ticket is `len(compact.dumps(...))`.
 
     Args:
         weights: every tensor, (*shape).
         masks: (*shape) of every pruned layer.
 
     Returns:
-        `bytes_dense`: all tensors, as a safetensors file. `bytes_gzip`: that file with its pruned weights
-        zero, after gzip -9. `bytes_bound`: what a file that keeps every survivor bit by bit takes at least if
-        the places of the survivors are independent and no value is likelier than another.
+        `bytes_dense`: all tensors, as a safetensors file. `bytes_gzip`: that file with zeros for the pruned
+        weights, after gzip -9. `bytes_bound`: the smallest lossless file if the positions of the survivors
+        are independent and all values are equally likely.
     """
     pruned = {
         name: np.where(masks[name], values, 0) if name in masks else values
@@ -40,7 +40,7 @@ def _file(weights: Weights) -> bytes:
 
 
 def _bits(values: NDArray[Any], mask: NDArray[np.bool_] | None) -> float:
-    """Return the bits of a tensor: the entropy of its mask (Shannon 1948) and the survivors' own."""
+    """Return the bits of a tensor: the entropy of its mask (Shannon 1948) plus the survivors' values."""
     if mask is None:
         return 8 * values.nbytes
     survivors = int(np.count_nonzero(mask))

@@ -1,4 +1,4 @@
-"""Modules cut down to some of their features."""
+"""Layers, norms and shortcuts cut down to some of their features."""
 
 from collections import OrderedDict
 
@@ -9,7 +9,7 @@ from prunet.graph.folding import Folded
 
 
 class Select(nn.Module):
-    """Pass on some of the features of (N, n, ...), in their order."""
+    """Select some of the features of (N, n, ...), in their order."""
 
     indices: Tensor
 
@@ -22,13 +22,13 @@ class Select(nn.Module):
         return features.index_select(1, self.indices)
 
 
-class Place(nn.Module):
-    """Put maps at their places among constant ones.
+class Interleave(nn.Module):
+    """Insert constant maps between the maps of the input.
 
     Args:
-        given: (n,) bool: which of the maps are given.
-        used: (n,) bool: which of these are passed on.
-        constants: (n,) what the others are everywhere.
+        given: (n,) bool: maps that the input holds.
+        used: (n,) bool: maps of the input that the output keeps.
+        constants: (n,) values of the output's other maps.
     """
 
     constants: Tensor
@@ -37,12 +37,12 @@ class Place(nn.Module):
     def __init__(self, given: Tensor, used: Tensor, constants: Tensor) -> None:
         super().__init__()
         self.register_buffer("constants", constants[~used].view(1, -1, 1, 1))
-        behind = given.sum() + (~used).cumsum(0)
-        self.register_buffer("order", (torch.where(used, given.cumsum(0), behind) - 1).int())
+        appended = given.sum() + (~used).cumsum(0)
+        self.register_buffer("order", (torch.where(used, given.cumsum(0), appended) - 1).int())
 
     def forward(self, features: Tensor) -> Tensor:
         """Map (N, k, H, W) to (N, n, H, W)."""
-        # Not len(features), which would be a fixed number in an ONNX file.
+        # Not len(features), which the ONNX exporter would turn into a fixed number.
         rest = self.constants.expand(features.shape[0], -1, *features.shape[2:])
         return torch.cat([features, rest], 1).index_select(1, self.order)
 
@@ -50,18 +50,21 @@ class Place(nn.Module):
 def cut_layer(
     module: nn.Linear | nn.Conv2d, folded: Folded, kept: Tensor, needed: Tensor, given: Tensor
 ) -> nn.Module:
-    """Cut a layer down to some rows and to what they read, and have it select this where more is given.
+    """Cut a layer down to some rows and to the features that they read.
 
     Args:
-        module: the layer, which is changed.
+        module: the layer; it is changed in place.
         folded: its weights without constant inputs.
-        kept: (out,) bool: the rows that stay.
-        needed: (out,) bool: of these, the rows whose values matter; the others become zero.
-        given: (in,) bool: the features that it is given, all that it reads among them.
+        kept: (out,) bool: rows to keep.
+        needed: (out,) bool: kept rows whose values matter; the other kept rows become zero.
+        given: (in,) bool: features of the layer's input, among them all that it reads.
+
+    Returns:
+        The layer, after a `Select` if its input has features that it does not read.
     """
     inputs = folded.reads[needed].any(0)
     if not inputs.any():
-        inputs[given.int().argmax()] = True  # idle: runtimes take no empty tensors
+        inputs[given.int().argmax()] = True  # unused, but runtimes reject empty tensors
     weight = folded.weight.clone()
     weight[~needed] = 0
     weight, bias = weight[kept][:, inputs], folded.bias.where(needed, 0)[kept]
@@ -78,7 +81,7 @@ def cut_layer(
 
 
 def cut_norm(module: nn.Module, kept: Tensor) -> nn.Module:
-    """Cut a BatchNorm, its running statistics too, down to some features, (n,) bool."""
+    """Cut a BatchNorm and its running statistics down to the features `kept`, (n,) bool."""
     assert isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)
     for name in ("running_mean", "running_var"):
         statistics = module.get_buffer(name)
@@ -90,18 +93,18 @@ def cut_norm(module: nn.Module, kept: Tensor) -> nn.Module:
 
 
 def cut_move(module: nn.Module, given: Tensor, used: Tensor, constants: Tensor, kept: Tensor) -> nn.Module:
-    """Have a module that moves maps take those that are given, and give some of its own.
+    """Wrap a module that moves maps: complete its input with constants and select from its output.
 
     Args:
-        module: the module, which stays as it is.
-        given: (n,) bool: the maps that it is given.
-        used: (n,) bool: of these, the maps that are what they were before anything was removed.
-        constants: (n,) what the others are, on the model's device.
-        kept: (m,) bool: the maps that it is to give.
+        module: the module; it is not changed.
+        given: (n,) bool: maps that the input holds.
+        used: (n,) bool: maps of the input that have the values they had before anything was removed.
+        constants: (n,) values of the other maps, on the model's device.
+        kept: (m,) bool: maps to keep of the output.
     """
     device = constants.device
     parts = OrderedDict(
-        place=None if used.all() else Place(given.to(device), used.to(device), constants),
+        interleave=None if used.all() else Interleave(given.to(device), used.to(device), constants),
         move=module,
         select=None if kept.all() else _select(kept, device),
     )

@@ -1,35 +1,33 @@
-"""Which features of a network live and die together."""
+"""Numbers for the features of a network; features that can only be removed together share one."""
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
-from prunet.graph.trace import DIMENSIONS, Effect, Step, refusal
+from prunet.graph.trace import DIMENSIONS, Effect, Step, unsupported
 
 Ids = NDArray[np.int64]
 
 
-def classes(steps: Sequence[Step], channels: int, *, across_moves: bool) -> list[Ids]:
-    """Number the features that every step gives, the same number for those that live and die together.
+def number_features(steps: Sequence[Step], channels: int, *, across_moves: bool) -> list[Ids]:
+    """Number the output features of every step; features that can only be removed together share a number.
 
-    Such are the two of a pair of a max-feature-map, and feature i of both branches of a sum. A map that is
-    flattened stays one feature, whatever its positions.
+    These are the two features that a max-feature-map compares, and feature i of both branches of a sum. A
+    flattened map remains one feature.
 
     Args:
-        steps: from `graph.trace`.
-        channels: how many features an image has.
-        across_moves: whether a feature keeps its number where it moves to another place.
+        steps: from `trace.trace`.
+        channels: features of an image.
+        across_moves: whether a feature keeps its number when an operation moves it to another index.
 
     Returns:
         (n,) for each step.
 
     Raises:
-        InputError: features do not fit an operation.
+        InputError: an operation does not support the features that it receives.
     """
     walk = _Walk(channels, across_moves)
     for step in steps:
@@ -37,14 +35,36 @@ def classes(steps: Sequence[Step], channels: int, *, across_moves: bool) -> list
     return walk.numbers()
 
 
-def apply(step: Step, notes: Tensor) -> Tensor:
-    """Pass notes on features, (1, n) or (1, n, 1, 1), through an operation of effect `apply` or `move`."""
-    after: Tensor = step.operation(notes.clone())  # it may work in place
+def components(count: int, first: Ids, second: Ids) -> Ids:
+    """Label the nodes 0 to `count` - 1 of a graph; nodes that a path connects get the same label.
+
+    SciPy has this function, but importing it takes half a second, and every training process would do that.
+
+    Args:
+        count: number of nodes.
+        first, second: (edges,) nodes that each edge connects.
+
+    Returns:
+        (count,) the lowest node that each node is connected with.
+    """
+    labels = np.arange(count)
+    changed = True
+    while changed:
+        before, lowest = labels.copy(), np.minimum(labels[first], labels[second])
+        np.minimum.at(labels, first, lowest)
+        np.minimum.at(labels, second, lowest)
+        changed = not np.array_equal(labels, before)
+    return labels
+
+
+def apply(step: Step, values: Tensor) -> Tensor:
+    """Apply an operation of effect `apply` or `move` to one value per feature, (1, n) or (1, n, 1, 1)."""
+    after: Tensor = step.operation(values.clone())  # the operation may work in place
     return after
 
 
 class _Walk:
-    """The features of the steps so far, as float64 of one image with one position: operations take them."""
+    """Feature numbers of the steps so far, as a float64 image with one position that operations accept."""
 
     def __init__(self, channels: int, across_moves: bool) -> None:
         self.channels, self.across_moves = channels, across_moves
@@ -58,12 +78,11 @@ class _Walk:
         return ids.view(1, -1, *[1] * (dimensions - 2))
 
     def numbers(self) -> list[Ids]:
-        """Return a number for each class of features: those that are equal in any number of steps."""
+        """Return the numbers of every step, the same for all features that a chain of equalities connects."""
         first, second = (
             torch.cat([pair[side].flatten() for pair in self.equal]).long().numpy() for side in (0, 1)
         )
-        edges = coo_array((np.ones(len(first)), (first, second)), shape=(self.count, self.count))
-        labels = connected_components(edges, directed=False)[1].astype(np.int64)
+        labels = components(self.count, first, second)
         return [labels[ids.flatten().long().numpy()] for ids in self.given]
 
 
@@ -73,13 +92,13 @@ def _images(walk: _Walk, step: Step) -> Tensor:
 
 def _layer(walk: _Walk, step: Step, ids: Tensor) -> Tensor:
     if ids.ndim != DIMENSIONS[step.kind]:
-        raise refusal(f"{step.kind.__name__} on features of {ids.ndim} dimensions (at {step.name})")
+        raise unsupported(f"{step.kind.__name__} on features of {ids.ndim} dimensions (at {step.name})")
     return walk.fresh(len(step.operation.weight), ids.ndim)
 
 
 def _norm(walk: _Walk, step: Step, ids: Tensor) -> Tensor:
     if step.operation.num_features != ids.shape[1]:
-        raise refusal(f"a norm of something else than maps or units (at {step.name})")
+        raise unsupported(f"a norm of something other than maps or units (at {step.name})")
     return ids
 
 
@@ -90,7 +109,7 @@ def _keep(walk: _Walk, step: Step, ids: Tensor) -> Tensor:
 def _apply(walk: _Walk, step: Step, ids: Tensor) -> Tensor:
     after = apply(step, ids)
     if after.numel() != ids.numel() or after.ndim < 2:
-        raise refusal(f"an operation over several features (at {step.name})")
+        raise unsupported(f"an operation that mixes features (at {step.name})")
     return after
 
 
@@ -102,14 +121,14 @@ def _pairs(walk: _Walk, step: Step, ids: Tensor) -> Tensor:
 
 def _sum(walk: _Walk, step: Step, first: Tensor, second: Tensor) -> Tensor:
     if first.shape != second.shape:
-        raise refusal(f"a sum of branches with different features (at {step.name})")
+        raise unsupported(f"a sum of branches with different features (at {step.name})")
     walk.equal.append((first, second))
     return first
 
 
 def _move(walk: _Walk, step: Step, ids: Tensor) -> Tensor:
     if ids.ndim != 4:
-        raise refusal(f"an operation that moves something else than maps (at {step.name})")
+        raise unsupported(f"an operation that moves something other than maps (at {step.name})")
     source = torch.from_numpy(route(step, ids.shape[1]))
     after = walk.fresh(len(source), 4)
     if walk.across_moves:
@@ -119,14 +138,14 @@ def _move(walk: _Walk, step: Step, ids: Tensor) -> Tensor:
 
 
 def route(step: Step, count: int) -> Ids:
-    """Return which of `count` maps an operation of effect `move` brings to each place (m,), -1 for zeros.
+    """Return the source (m,) of each output map of a `move` among `count` input maps, -1 for maps of zeros.
 
     Raises:
-        InputError: it moves positions of maps, too.
+        InputError: the operation also moves positions within maps.
     """
     after = apply(step, torch.arange(1, count + 1, dtype=torch.float64).view(1, -1, 1, 1))
     if after.ndim != 4 or after.shape[2:] != (1, 1):
-        raise refusal(f"an operation that moves something else than maps (at {step.name})")
+        raise unsupported(f"an operation that moves something other than maps (at {step.name})")
     return after.flatten().long().numpy() - 1
 
 

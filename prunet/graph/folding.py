@@ -1,8 +1,9 @@
-"""What of a pruned network is constant: features that no varying feature reaches through surviving weights.
+"""Constant features of a pruned network, folded into the layers that read them.
 
-Constants are noted as the features of one image with one position, (1, n) or (1, n, 1, 1) float64, NaN where
-a feature varies. An image is noted as one map, of all channels. Flattening leaves the notes as they are, and
-the fully connected layer behind it spreads them over the maps' positions.
+A feature is constant if no varying feature reaches it through surviving weights. The constants of a step are
+one value per feature, (1, n) or (1, n, 1, 1) float64, NaN where a feature varies. An image counts as one
+varying map. Flattening keeps one value per map; the fully connected layer after it repeats each value for the
+map's positions.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,25 +14,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from prunet.cells.masks import Masks
 from prunet.graph.features import apply
 from prunet.graph.trace import Effect, Step
-from prunet.pruning.masks import Masks
 
 
 class Folded(NamedTuple):
-    """A layer that has its constant inputs in itself."""
+    """A layer whose constant inputs have been folded into its bias or weights."""
 
     weight: Tensor  # (out, in, ...) float64, zero where pruned or folded
     bias: Tensor  # (out,) float64
-    reads: Tensor  # (out, in) bool: which features depend on which features before the layer
+    reads: Tensor  # (out, in) bool: whether an output depends on an input
 
 
 def fold(steps: Sequence[Step], masks: Masks) -> tuple[list[Tensor], dict[str, Folded]]:
-    """Find the constants that every step gives, and the layers, by name, with these folded into them.
+    """Return the constants of every step, and the layers, by name, with their constant inputs folded in.
 
     Args:
         steps: of a model in evaluation mode.
-        masks: (*shape) by weight, True where it survives. A layer without a mask is dense.
+        masks: (*shape) by weight name, True where a weight survives. A layer without a mask is dense.
     """
     known: list[Tensor] = []
     folded: dict[str, Folded] = {}
@@ -45,13 +46,13 @@ def fold(steps: Sequence[Step], masks: Masks) -> tuple[list[Tensor], dict[str, F
     return known, folded
 
 
-def spread(notes: Tensor, count: int) -> Tensor:
-    """Repeat each map's note (n,) for its positions, or the image's for its channels or pixels."""
-    return notes.repeat_interleave(count // len(notes))
+def spread(values: Tensor, count: int) -> Tensor:
+    """Repeat each map's value (n,) for its positions, or the image's for its channels or pixels."""
+    return values.repeat_interleave(count // len(values))
 
 
 def _fold(step: Step, mask: NDArray[np.bool_] | None, constants: Tensor) -> Folded:
-    """Move the layer's constant inputs into its bias, or into one of them where that is not exact."""
+    """Fold a layer's constant inputs into its bias, or into one of these inputs where that is not exact."""
     module = step.operation
     weight = module.weight.cpu().double()
     survives = torch.ones_like(weight, dtype=torch.bool) if mask is None else torch.from_numpy(mask)
@@ -64,7 +65,7 @@ def _fold(step: Step, mask: NDArray[np.bool_] | None, constants: Tensor) -> Fold
     carrier = values.abs().argmax()
     if step.kind is nn.Linear or module.padding in ((0, 0), "valid") or values[carrier] == 0:
         bias = bias + weight.reshape(*weight.shape[:2], -1).sum(2) @ values
-    else:  # zeros stand around the constant maps, but one map can carry them all
+    else:  # padding puts zeros around the constant maps, so one of these maps must carry the others
         weight[:, carrier] = torch.einsum("oi...,i->o...", weight, values / values[carrier])
         reads[:, carrier] = reads[:, values != 0].any(1)
         constant[carrier] = False
@@ -74,7 +75,7 @@ def _fold(step: Step, mask: NDArray[np.bool_] | None, constants: Tensor) -> Fold
 
 
 def _outcome(folded: Folded, constants: Tensor) -> Tensor:
-    """Return the constants after a layer, laid out as those before it."""
+    """Return the constants after a layer, in the layout of those before it."""
     outcome = folded.bias.where(~folded.reads.any(1), torch.nan)
     return outcome.view(1, -1, *constants.shape[2:])
 
@@ -84,7 +85,7 @@ def _images(step: Step) -> Tensor:
 
 
 def _norm(step: Step, constants: Tensor) -> Tensor:
-    """Normalise by the running statistics; a feature that is scaled by zero is constant, whatever it was."""
+    """Normalise by the running statistics; a feature whose scale is zero becomes constant."""
     module = step.operation
     scale = (module.running_var.cpu().double() + module.eps).rsqrt()
     shift = torch.zeros_like(scale)
@@ -100,7 +101,7 @@ def _keep(step: Step, constants: Tensor) -> Tensor:
 
 def _pairs(step: Step, constants: Tensor) -> Tensor:
     first, second = constants.chunk(2, 1)
-    return torch.maximum(first, second)  # varies where one of the two does
+    return torch.maximum(first, second)  # NaN, varying, if either of the two is
 
 
 def _sum(step: Step, first: Tensor, second: Tensor) -> Tensor:

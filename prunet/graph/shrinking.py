@@ -1,12 +1,13 @@
-"""A pruned network without what pruning left idle: a smaller, ordinary one with the same outputs.
+"""Shrinking of a pruned network: an ordinary, smaller network with the same outputs.
 
-Two passes over the network find what can go. Forwards: a feature that no varying feature reaches through
-surviving weights is a constant, made of biases. Backwards: a feature is needed if a surviving weight of a
-needed feature reads it. What the second pass removes makes nothing constant that is still needed, so these
-two reach the fixed point.
+Two passes over the network find the features to remove. The forward pass finds constants: features that no
+varying feature reaches through surviving weights, so that only biases determine them. The backward pass finds
+needed features: those that a surviving weight of a needed feature reads. Removing the others makes no needed
+feature constant, so one pass in each direction is enough.
 
-The branches of a sum, and the halves of a max-feature-map, keep the same features: those that are needed of
-any of them. A layer that must give a feature that is not needed of it, or is a constant, has a row of zeros.
+The branches of a sum, and the halves of a max-feature-map, keep the same features: those needed from any of
+them. A layer whose output includes a constant feature, or one that is only needed from another branch, has a
+row of zeros there.
 """
 
 import copy
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 
 from prunet.base.errors import InputError
 from prunet.graph.cutting import cut_layer, cut_move, cut_norm
-from prunet.graph.features import Ids, classes, route
+from prunet.graph.features import Ids, number_features, route
 from prunet.graph.folding import Folded, fold, spread
 from prunet.graph.trace import Step, trace
 
@@ -28,32 +29,32 @@ from prunet.graph.trace import Step, trace
 def shrink(model: nn.Module, masks: dict[str, NDArray[np.bool_]]) -> nn.Module:
     """Return a smaller model that maps images of the same shape to the same outputs, up to rounding.
 
-    Units, filters, maps and pixels are gone that no surviving weight reaches or that reach nothing. What an
-    unreached unit gave, a constant, is in the biases behind it. In front of a convolution with padding, where
-    a bias is not the same at the border, one map stays and stands for all that are constant and not zero. A
-    constant half of a max-feature-map stays beside a varying one, and a constant map beside a varying one
-    that is added to it. Outputs all stay.
+    It lacks the units, filters, maps and pixels that no surviving weight reaches, or that do not reach the
+    outputs. The constant output of an unreached unit moves into the biases of the next layer. Before a
+    convolution with padding, where a bias is not exact at the border, one map is kept and carries all
+    constant maps that are not zero. A constant half of a max-feature-map is kept if the other half varies,
+    and so is a constant map that is added to a varying one. All outputs are kept.
 
-    The smaller model has the same modules with smaller tensors. Where a layer takes only some of what is
-    there, such as some pixels, a sequence of `select` and `layer` stands in its place; where a shortcut does,
-    one of `place`, `move` and `select`. Pruned weights that are left in its tensors are exactly zero, so that
-    `weight != 0` serves as the masks of a sparse execution.
+    The smaller model has the same modules with smaller tensors. A layer that reads only part of its input,
+    such as some of the pixels, becomes a sequence of `select` and `layer`; such a shortcut becomes one of
+    `interleave`, `move` and `select`. Pruned weights that remain in the tensors are exactly zero, so
+    `weight != 0` can serve as the mask of a sparse execution.
 
     Args:
-        model: with its weights; pruned ones count as zero. It is not changed, and the smaller one is in
+        model: with its weights; pruned ones count as zero. It is not changed; the smaller one is in
             evaluation mode.
-        masks: (*shape) by weight, True where it survives. A layer without a mask is dense.
+        masks: (*shape) by weight name, True where a weight survives. A layer without a mask is dense.
 
     Raises:
-        InputError: the model does something that `prunet.graph.trace` does not know, or the masks are of
-            another model.
+        InputError: the model has an operation that `prunet.graph.trace` does not support, or the masks
+            belong to another model.
     """
     smaller = copy.deepcopy(model).eval()
     steps = trace(smaller)
     _check(steps, masks)
-    ids = classes(steps, channels=1, across_moves=False)
+    ids = number_features(steps, channels=1, across_moves=False)
     known, folded = fold(steps, masks)
-    constants = [notes.flatten() for notes in known]
+    constants = [values.flatten() for values in known]
     needed = _needed(steps, constants, folded)
     present = _present(steps, ids, needed)
     some = next(smaller.parameters())
@@ -64,9 +65,9 @@ def shrink(model: nn.Module, masks: dict[str, NDArray[np.bool_]]) -> nn.Module:
             module = cut_layer(step.operation, layer, present[number], needed[number], given)
         elif step.effect == "norm":
             module = cut_norm(step.operation, present[number])
-        elif step.effect == "move" and _can_place(step):
+        elif step.effect == "move" and _can_wrap(step):
             before = step.inputs[0]
-            # A constant that nothing needs may be there, for the sake of a sum, as something else.
+            # The input may hold an unneeded constant with another value, because a sum keeps the map.
             used = present[before] & (needed[before] | constants[before].isnan())
             fixed = constants[before].nan_to_num().to(some)
             module = cut_move(step.operation, present[before], used, fixed, present[number])
@@ -80,12 +81,12 @@ def _check(steps: Sequence[Step], masks: dict[str, NDArray[np.bool_]]) -> None:
     shapes = {f"{step.name}.weight": step.operation.weight.shape for step in steps if step.effect == "layer"}
     for name, mask in masks.items():
         if shapes.get(name) != mask.shape:
-            raise InputError(f"The mask of {name} {mask.shape} fits no layer: take the masks of this model.")
+            raise InputError(f"mask {name} {mask.shape} fits no layer; use the masks of this model.")
 
 
 def _needed(steps: Sequence[Step], constants: Sequence[Tensor], folded: dict[str, Folded]) -> list[Tensor]:
-    """Tell which features that a step gives, (n,) bool, the outputs depend on or must be given."""
-    needed = [torch.zeros(len(notes), dtype=torch.bool) for notes in constants]
+    """Return, for every step, the features (n,) bool that the outputs depend on."""
+    needed = [torch.zeros(len(values), dtype=torch.bool) for values in constants]
     needed[-1][:] = True
     for step, after in zip(reversed(steps), reversed(needed), strict=True):
         for number in step.inputs:
@@ -97,27 +98,27 @@ def _needed(steps: Sequence[Step], constants: Sequence[Tensor], folded: dict[str
             elif step.effect == "move":
                 source = torch.from_numpy(route(step, len(before)))[after]
                 moved = torch.zeros_like(before).index_fill_(0, source[source >= 0], True)
-                before |= moved & constants[number].isnan() if _can_place(step) else moved
+                before |= moved & constants[number].isnan() if _can_wrap(step) else moved
             else:
                 before |= after
     return needed
 
 
 def _present(steps: Sequence[Step], ids: Sequence[Ids], needed: Sequence[Tensor]) -> list[Tensor]:
-    """Tell which features every step gives in the smaller network, (n,) bool."""
+    """Return, for every step, the features (n,) bool that it has in the smaller network."""
     present = np.zeros(max(own.max() for own in ids) + 1, bool)
     for own, wanted in zip(ids, needed, strict=True):
         present[own[wanted.numpy()]] = True
     for number, step in enumerate(steps):
         if step.effect == "images":
             present[ids[number]] = True
-        elif step.effect == "move" and not _can_place(step):
+        elif step.effect == "move" and not _can_wrap(step):
             present[ids[number]] = present[ids[step.inputs[0]]] = True
     for own in ids:
-        present[own[0]] |= not present[own].any()  # idle: runtimes take no empty tensors
+        present[own[0]] |= not present[own].any()  # unused, but runtimes reject empty tensors
     return [torch.from_numpy(present[own]) for own in ids]
 
 
-def _can_place(step: Step) -> bool:
-    """Tell whether constants can be put in the place of maps that a step moves: what is in code stays."""
+def _can_wrap(step: Step) -> bool:
+    """Return whether a `move` is a module, which can be wrapped; code in a `forward` cannot be changed."""
     return isinstance(step.operation, nn.Module)

@@ -1,6 +1,6 @@
-"""What a network does, step by step, as far as its features are concerned.
+"""Trace of a network: the list of its operations and their effects on features.
 
-A feature is one entry of dimension 1: a map of (N, n, H, W), a unit of (N, n).
+A feature is one index of dimension 1: a map of (N, n, H, W) or a unit of (N, n).
 """
 
 import operator
@@ -17,47 +17,47 @@ from prunet.models.resnets import Shortcut
 
 Effect = Literal["images", "layer", "norm", "keep", "apply", "pairs", "sum", "move"]
 
-# What an operation does to features. The type of a module, a function, or the name of a tensor's method.
+# The effect of an operation on features, by type of module, function, or name of a tensor method.
 EFFECTS: dict[Any, Effect] = {
-    # New features, each a weighted sum.
+    # Computes new features, each a weighted sum of all inputs.
     nn.Linear: "layer",
     nn.Conv2d: "layer",
-    # Each is scaled and shifted.
+    # Scales and shifts each feature.
     nn.BatchNorm1d: "norm",
     nn.BatchNorm2d: "norm",
-    # Each stays, and one that is the same everywhere keeps its value.
-    nn.MaxPool2d: "keep",  # its padding never is the maximum
+    # Keeps all features, and the value of a constant one.
+    nn.MaxPool2d: "keep",  # padding is never the maximum
     nn.AdaptiveAvgPool2d: "keep",
     nn.Dropout: "keep",
     functional.dropout: "keep",
-    # Each by itself, at every position by itself or all positions together.
+    # Works on each feature separately, on single positions or all positions together.
     nn.ReLU: "apply",
     functional.relu: "apply",
     nn.Flatten: "apply",
     torch.flatten: "apply",
     "flatten": "apply",
     "mean": "apply",
-    # One of feature i and feature i + n.
+    # Returns the maximum of features i and i + n.
     MaxFeatureMap: "pairs",
-    # Feature i of two branches.
+    # Adds feature i of two branches.
     operator.add: "sum",
     operator.iadd: "sum",
-    # Some of them, in other places, between zeros.
+    # Moves some of the features to other indices, between zeros.
     Shortcut: "move",
     functional.pad: "move",
     operator.getitem: "move",
 }
-MODULES_OF_THEIR_OWN = ("layer", "norm", "move")  # which are cut, so that each must be used once
-DIMENSIONS = {nn.Linear: 2, nn.Conv2d: 4}  # of what a layer takes
+CUT = ("layer", "norm", "move")  # effects of modules that shrinking changes, so each must be used once
+DIMENSIONS = {nn.Linear: 2, nn.Conv2d: 4}  # of a layer's input
 
 
 class Step(NamedTuple):
     """One operation of the network.
 
     Attributes:
-        name: of its module, or of its place in the network.
-        kind: a key of `EFFECTS`; None of the images.
-        operation: the module, or what maps (N, ...) features to features.
+        name: of its module, or of its node in the traced graph.
+        kind: a key of `EFFECTS`; None for the images.
+        operation: the module, or a function from (N, ...) features to features.
         inputs: numbers of the steps whose features it takes.
     """
 
@@ -68,38 +68,38 @@ class Step(NamedTuple):
 
     @property
     def effect(self) -> Effect:
-        """What it does to features."""
+        """Effect of the operation on features."""
         return "images" if self.kind is None else EFFECTS[self.kind]
 
 
 def trace(model: nn.Module) -> list[Step]:
-    """List the steps from the images, the first, to the outputs, what the last one gives.
+    """Return the steps of a model; the first one gives the images, the last one the outputs.
 
     Raises:
-        InputError: the model does something that is not in `EFFECTS`, depends on its images' values, uses a
-            layer twice or not at all, or returns more than one tensor.
+        InputError: the model has an operation that is not in `EFFECTS`, branches on the values of its images,
+            uses a layer twice or not at all, or returns more than one tensor.
     """
     try:
         graph = _Tracer().trace(model)
     except (fx.proxy.TraceError, RuntimeError, TypeError) as error:
-        raise refusal(f"a model whose operations depend on its images ({error})") from None
+        raise unsupported(f"a model whose operations depend on its images ({error})") from None
     *nodes, output = graph.nodes
     for node in nodes:
         if not node.users:
-            raise refusal(f"a model that leaves features unused (of {node.name})")
+            raise unsupported(f"a model that leaves features unused (of {node.name})")
     if output.args != (nodes[-1],):
-        raise refusal("a model that returns more than one tensor")
+        raise unsupported("a model that returns more than one tensor")
     numbers = {node: number for number, node in enumerate(nodes)}
     steps = [_step(node, numbers, model) for node in nodes]
-    own = [step.name for step in steps if step.effect in MODULES_OF_THEIR_OWN]
-    if len(set(own)) != len(own):
-        raise refusal("a model that uses a layer twice")
+    cut = [step.name for step in steps if step.effect in CUT]
+    if len(set(cut)) != len(cut):
+        raise unsupported("a model that uses a layer twice")
     return steps
 
 
-def refusal(what: str) -> InputError:
-    """Return the error that says what the network's units cannot be followed through."""
-    return InputError(f"Cannot remove units of {what}: keep them all, or extend prunet.graph.trace.")
+def unsupported(what: str) -> InputError:
+    """Return the error for a network, or a part of one, whose features cannot be traced."""
+    return InputError(f"cannot remove units of {what}; keep all units, or extend prunet.graph.trace.")
 
 
 class _Tracer(fx.Tracer):
@@ -112,19 +112,19 @@ def _step(node: fx.Node, numbers: dict[fx.Node, int], model: nn.Module) -> Step:
         return Step(node.name, None, None, [])
     name = str(node.target)
     module = model.get_submodule(name) if node.op == "call_module" else None
-    place = node.name if module is None else name
+    where = node.name if module is None else name
     kind: Any = node.target if module is None else type(module)
     if kind not in EFFECTS:
-        raise refusal(f"{getattr(kind, '__name__', kind)} (at {place})")
+        raise unsupported(f"{getattr(kind, '__name__', kind)} (at {where})")
     takes = node.args[: 2 if EFFECTS[kind] == "sum" else 1]
     features = [part for part in takes if isinstance(part, fx.Node)]
     if len(features) < len(takes) or set(node.all_input_nodes) != set(features):
-        raise refusal(f"{getattr(kind, '__name__', kind)} of something that is not features (at {place})")
+        raise unsupported(f"{getattr(kind, '__name__', kind)} of an input that is not features (at {where})")
     inputs = [numbers[part] for part in features]
     if isinstance(module, nn.Conv2d) and module.groups != 1:
-        raise refusal(f"a convolution in groups (at {place})")
+        raise unsupported(f"a grouped convolution (at {where})")
     if module is not None:
-        return Step(place, kind, module, inputs)
+        return Step(where, kind, module, inputs)
     function: Callable[..., Tensor] = getattr(Tensor, name) if node.op == "call_method" else kind
     rest, options = node.args[len(takes) :], node.kwargs
-    return Step(place, kind, lambda *values: function(*values, *rest, **options), inputs)
+    return Step(where, kind, lambda *values: function(*values, *rest, **options), inputs)

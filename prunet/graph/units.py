@@ -1,47 +1,45 @@
-"""Units of a network that only go together, as plain data.
+"""Units of a network: the rows of weights that can only be removed together.
 
-Removing a unit shrinks a network only if everything that feeds or joins it goes as well: both filters of a
-pair of a max-feature-map, the same channel of all convolutions whose outputs a residual network adds up.
+Removing a unit shrinks a network only if all rows coupled with it are removed as well: both filters of a pair
+in a max-feature-map, or the same channel of all convolutions whose outputs a residual network adds up.
 
-The walk is our own: torch-pruning 1.6.1, a library for this, raises `IndexError` where a max-feature-map is
-flattened in front of a linear layer (LightCNN), whose positions it takes for more maps. It also ties maps to
-the zeros that a shortcut adds beside them, and leaves a ResNet-20 whose layers no longer fit one another.
+prunet finds them itself because torch-pruning 1.6.1, the library for this, fails on these networks: it raises
+`IndexError` where a max-feature-map is flattened before a linear layer (LightCNN), as it takes positions for
+maps, and it couples maps with the zeros that a shortcut pads them with, so that the layers of a pruned
+ResNet-20 no longer fit each other.
 """
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from torch import nn
 
-from prunet.graph.features import Ids, classes
+from prunet.cells.masks import Masks
+from prunet.graph.features import Ids, components, number_features
 from prunet.graph.trace import Step, trace
 from prunet.models.inputs import Shape
-from prunet.pruning.masks import Masks
 
 Groups = dict[str, dict[str, Ids]]
-KEPT = -1  # instead of a unit's number: cannot be removed
+KEPT = -1  # number of the rows that cannot be removed
 
 
 def coupled(model: nn.Module, shape: Shape) -> tuple[Groups, dict[str, str]]:
-    """Find which rows of which weights are one unit.
+    """Return the groups of layers that share units, and the norm after each layer.
 
     Args:
-        model: any of `models.MODELS`, or one of the same kinds of layers.
+        model: a network of the operations that `prunet.graph.trace` supports.
         shape: (C, H, W) of an image.
 
     Returns:
-        groups: for each set of layers that share units, by the name of its first weight: {weight: (out,)
-            numbers of its rows' units, 0 to n - 1, or -1: cannot be removed}. Rows with the same number are
-            one unit; a unit may be missing in some weights. Layers whose rows are the network's outputs
-            are in no group.
-        norms: {weight: name of the BatchNorm behind its layer}.
+        groups: for each set of layers that share units, by the name of its first weight: {weight: (out,) unit
+            number of each row, 0 to n - 1, or -1 if it cannot be removed}. Rows with the same number are one
+            unit; a weight may lack some units. Layers whose rows are the network's outputs are in no group.
+        norms: {weight: name of the BatchNorm after its layer}.
 
     Raises:
-        InputError: the model does something that `prunet.graph.trace` does not know.
+        InputError: the model has an operation that `prunet.graph.trace` does not support.
     """
     steps = trace(model)
-    ids = classes(steps, shape[0], across_moves=True)
+    ids = number_features(steps, shape[0], across_moves=True)
     fixed = np.concatenate([ids[0], ids[-1]])  # images and outputs
     rows = {
         f"{step.name}.weight": np.where(np.isin(own, fixed), KEPT, own)
@@ -53,17 +51,17 @@ def coupled(model: nn.Module, shape: Shape) -> tuple[Groups, dict[str, str]]:
 
 
 def dependents(model: nn.Module, masks: Masks, norms: dict[str, str]) -> Masks:
-    """Return masks of the biases, and of the norms' weights and biases, that go with removed units.
+    """Return masks for the biases, and the norms' weights and biases, that are removed with their units.
 
-    Where they are held at zero, a unit whose weights are zero gives exactly zero, also behind its norm.
+    Holding these at zero makes the output of a removed unit exactly zero, also after its norm.
 
     Args:
         model: the network.
-        masks: {weight: (N, out, ...)} of some or all layers, True where it survives.
+        masks: {weight: (R, out, ...)} of some or all layers, True where a weight survives.
         norms: from `coupled`.
 
     Returns:
-        {tensor: (N, out)}, False where all weights of the row are gone.
+        {tensor: (R, out)}, False where no weight of the row survives.
     """
     parameters = dict(model.named_parameters())
     found: Masks = {}
@@ -77,17 +75,17 @@ def dependents(model: nn.Module, masks: Masks, norms: dict[str, str]) -> Masks:
 
 
 def unread(model: nn.Module, shape: Shape, masks: Masks) -> Masks:
-    """Return the masks without the weights that read removed units: they multiply exact zeros.
+    """Return the masks without the weights that read removed units, as these only multiply zeros.
 
-    So the density of what is left after whole units have gone is that of the smaller network.
+    The density of the result is that of the smaller network.
 
     Args:
         model: the network.
         shape: (C, H, W) of an image.
-        masks: {weight: (N, out, in, ...)} of all layers; a unit is gone where all of its rows are.
+        masks: {weight: (R, out, in, ...)} of all layers; a unit without any surviving weight is removed.
     """
     steps = trace(model)
-    ids = classes(steps, shape[0], across_moves=True)
+    ids = number_features(steps, shape[0], across_moves=True)
     after = {name: mask.copy() for name, mask in masks.items()}
     layers = [(f"{step.name}.weight", number) for number, step in enumerate(steps) if step.effect == "layer"]
     for replicate in range(len(next(iter(masks.values())))):
@@ -97,19 +95,17 @@ def unread(model: nn.Module, shape: Shape, masks: Masks) -> Masks:
             alive[ids[number][masks[name][replicate].reshape(len(ids[number]), -1).any(1)]] = True
         for name, number in layers:
             read = alive[ids[steps[number].inputs[0]]]
-            columns = np.repeat(read, masks[name].shape[2] // len(read))  # a flattened map has many
+            columns = np.repeat(read, masks[name].shape[2] // len(read))  # a flattened map has many columns
             after[name][replicate][:, ~columns] = False
     return after
 
 
 def _sharing(rows: dict[str, Ids]) -> list[dict[str, Ids]]:
-    """Part the weights into sets that share units."""
+    """Partition the weights into sets that share units."""
     owners = np.repeat(np.arange(len(rows)), [len(own) for own in rows.values()])
     owned = np.concatenate([*rows.values(), np.zeros(0, np.int64)])
     owners, owned = owners[owned != KEPT], owned[owned != KEPT] + len(rows)
-    size = int(owned.max(initial=0)) + 1
-    edges = coo_array((np.ones(len(owned)), (owners, owned)), shape=(size, size))
-    labels = connected_components(edges, directed=False)[1]
+    labels = components(int(owned.max(initial=0)) + 1, owners, owned)
     groups: dict[int, dict[str, Ids]] = {}
     for label, (name, own) in zip(labels, rows.items(), strict=False):
         groups.setdefault(int(label), {})[name] = own
@@ -117,9 +113,9 @@ def _sharing(rows: dict[str, Ids]) -> list[dict[str, Ids]]:
 
 
 def _numbered(rows: dict[str, Ids]) -> dict[str, Ids]:
-    """Number the units of a group in the order in which its rows name them."""
+    """Renumber the units of a group from 0, in the order of their first rows."""
     seen = dict.fromkeys(number for own in rows.values() for number in own.tolist() if number != KEPT)
-    numbers = {KEPT: KEPT} | {number: place for place, number in enumerate(seen)}
+    numbers = {KEPT: KEPT} | {number: index for index, number in enumerate(seen)}
     return {name: np.array([numbers[number] for number in own.tolist()]) for name, own in rows.items()}
 
 

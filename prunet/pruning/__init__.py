@@ -1,1 +1,1 @@
-"""Masks, and what they leave: NumPy alone, so that small stages start without PyTorch."""
+"""Decisions of a round: the weights or units to remove."""

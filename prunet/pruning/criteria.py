@@ -1,7 +1,7 @@
-"""Criteria: how the weights of a network are scored; those with the lowest scores go.
+"""Criteria that score single weights; the weights with the lowest scores are removed.
 
-A criterion is a function from `Evidence` to scores and a line of `CRITERIA`. It asks for what it needs, and
-nothing else is read or computed: magnitude needs neither PyTorch nor an image.
+A criterion is a function from `Evidence` to scores, and a line of `CRITERIA`. Evidence is read or computed
+only if a criterion asks for it.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,21 +9,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from prunet.pruning.masks import Masks, Scores, Weights
+from prunet.cells.masks import Masks, Weights
+from prunet.pruning.removal import Scores
 
 
 class Evidence(NamedTuple):
-    """What a criterion may know of one network.
+    """The facts about one network that a criterion may use.
 
     Attributes:
         weights: {tensor: (*shape)} after training, zero where pruned; all tensors, in the network's order.
-        masks: {layer: (*shape)} of the layers to score. What is pruned may get any finite score.
-        initial: gives the weights before training, at step 0 of the dense training; not masked.
-        gradients: gives {layer: (*shape)}, the gradient of the mean cross-entropy on training images
-            (`prune.criterion_images` of them) with given weights under the masks.
-        synaptic_flow: gives {layer: (*shape)}, the flow through each of given weights under the masks, as
-            `prunet.training.evidence` has it.
-        norms: gives {layer: name of the BatchNorm module behind it}, of the layers that have one.
+        masks: {layer: (*shape)} of the layers to score. Pruned weights may get any finite score.
+        initial: returns the weights before training, at step 0 of the dense training; not masked.
+        gradients: returns {layer: (*shape)}, the gradient of the mean cross-entropy on
+            `prune.criterion_images` training images, for the given weights under the masks.
+        synaptic_flow: returns {layer: (*shape)}, the flow through each of the given weights under the masks
+            (`queries.synaptic_flow`).
+        norms: returns {layer: name of the BatchNorm module behind it}, for the layers that have one.
         rng: the network's own random generator.
     """
 
@@ -42,7 +43,7 @@ def magnitude(evidence: Evidence) -> dict[str, Scores]:
 
 
 def random(evidence: Evidence) -> dict[str, Scores]:
-    """Score weights at random: the control that any criterion must beat."""
+    """Score weights at random: a control that every criterion must beat."""
     return {name: evidence.rng.random(mask.shape) for name, mask in evidence.masks.items()}
 
 
@@ -50,8 +51,8 @@ def movement(evidence: Evidence) -> dict[str, Scores]:
     """Score a weight by how far training moved it from zero (Sanh et al. 2020, section 4).
 
     Theirs is the sum of -w * dL/dw over the training. A step of SGD moves w by -lr * dL/dw, so that small
-    steps sum up to (trained^2 - initial^2) / 2, but for the factor lr, which ranks nothing. This closed form
-    is used, whatever the optimizer: it needs no record of the training. Initial is step 0.
+    steps add up to (trained^2 - initial^2) / 2, apart from the factor lr, which does not affect the ranking.
+    This closed form is used with any optimizer, since it needs no record of the training. Initial is step 0.
     """
     initial = evidence.initial()
     return {
@@ -63,8 +64,8 @@ def movement(evidence: Evidence) -> dict[str, Scores]:
 def taylor(evidence: Evidence) -> dict[str, Scores]:
     """Score a weight by |w * dL/dw| after training (Molchanov et al. 2017, 2019).
 
-    So much, to first order, the loss would change without the weight. The later paper's square ranks the
-    same; theirs are averages over the training, here it is the gradient at its end.
+    To first order, this is how much the loss would change without the weight. The later paper squares it,
+    which ranks the same. The papers average over the training; here the gradient is taken at its end.
     """
     return _sensitivity(evidence, evidence.weights)
 
@@ -73,7 +74,7 @@ def snip(evidence: Evidence) -> dict[str, Scores]:
     """Score a weight by |w * dL/dw| before training, its sensitivity (Lee et al. 2019, section 4).
 
     At the initial values under the masks of the round before. The paper's division by the sum over the
-    network ranks nothing and is left out.
+    network does not affect the ranking and is left out.
     """
     return _sensitivity(evidence, evidence.initial())
 
@@ -82,7 +83,7 @@ def synflow(evidence: Evidence) -> dict[str, Scores]:
     """Score a weight by the flow through it before training (Tanaka et al. 2020, algorithm 1).
 
     At the initial values under the masks of the round before. The paper scores and prunes in a hundred small
-    steps: here that is as many rounds with schedule iterative. It ranks all layers together (scope global).
+    steps; here, use as many rounds with schedule iterative. It ranks all layers together (scope global).
     """
     flow = evidence.synaptic_flow(evidence.initial())
     return {name: flow[name] for name in evidence.masks}

@@ -1,4 +1,4 @@
-"""Which share of a layer a round removes, where layers have rates of their own."""
+"""Share of a layer that a round removes, where layers have their own rates."""
 
 from collections.abc import Collection, Iterable, Mapping
 
@@ -6,15 +6,15 @@ from prunet.base.errors import InputError
 
 
 def own_rates(leave_out: Iterable[str], own_rate: Iterable[str], layers: Collection[str]) -> dict[str, float]:
-    """Return {layer: rate} of the layers that do not have the common rate; those left out have rate 0.
+    """Return {layer: rate} for the layers that do not use the common rate; layers left out have rate 0.
 
     Args:
         leave_out: layers that keep all weights.
         own_rate: `NAME=RATE` each, the rate from 0 to 1.
-        layers: those that exist.
+        layers: all layers of the model.
 
     Raises:
-        InputError: a layer does not exist, a rate is none, or two are of one layer.
+        InputError: a layer does not exist, a rate is not a number from 0 to 1, or a layer has two rates.
     """
     rates = dict.fromkeys(leave_out, 0.0)
     for entry in own_rate:
@@ -26,7 +26,9 @@ def own_rates(leave_out: Iterable[str], own_rate: Iterable[str], layers: Collect
                 "conv1.weight=0.1."
             )
         if rates.setdefault(name, rate) != rate:
-            raise InputError(f"prune.layers gives {name} two rates, {rates[name]:g} and {rate:g}: leave one.")
+            raise InputError(
+                f"prune.layers gives {name} two rates, {rates[name]:g} and {rate:g}: remove one."
+            )
     for name in rates:
         if name not in layers:
             raise InputError(f"prune.layers names {name!r}, and the layers are {', '.join(layers)}.")
@@ -34,10 +36,10 @@ def own_rates(leave_out: Iterable[str], own_rate: Iterable[str], layers: Collect
 
 
 def group_rates(groups: Mapping[str, Iterable[str]], own: Mapping[str, float]) -> dict[str, float]:
-    """Return {group: rate} of the groups of layers of which one has a rate of its own.
+    """Return {group: rate} for the groups in which a layer has its own rate.
 
     Raises:
-        InputError: the layers of a group, whose units go together, have different rates.
+        InputError: layers whose units go together have different rates.
     """
     rates = {}
     for group, layers in groups.items():
@@ -53,9 +55,9 @@ def group_rates(groups: Mapping[str, Iterable[str]], own: Mapping[str, float]) -
 
 
 def compounded(rate: float, rounds: int) -> float:
-    """Return the share that is gone after `rounds` rounds at this rate: 1 - (1 - rate)^rounds."""
+    """Return the share that `rounds` rounds at this rate remove: 1 - (1 - rate)^rounds."""
     gone = 0.0
-    for _ in range(rounds):  # not the formula, which is not exact for one round
+    for _ in range(rounds):  # the formula is not exact for one round
         gone += (1 - gone) * rate
     return gone
 

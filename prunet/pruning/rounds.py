@@ -7,21 +7,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prunet.base.errors import InputError
+from prunet.cells.masks import Masks, Weights
 from prunet.pruning import rates
 from prunet.pruning.criteria import CRITERIA, Evidence
-from prunet.pruning.masks import LEAST, Masks, Scores, Weights, remove
+from prunet.pruning.removal import LEAST, Scores, remove
 from prunet.pruning.unit_masks import Groups, prune_units
 
 
-class Model(NamedTuple):
-    """What criteria ask of the networks' model; weights and masks are those of one network, (*shape).
+class ModelQueries(NamedTuple):
+    """Queries of the networks' model; weights and masks are those of one network, (*shape).
 
     Attributes:
-        gradients: from weights and masks, see `Evidence`.
-        synaptic_flow: from weights and masks, see `Evidence`.
-        groups: which rows of which layers go together, see `unit_masks`.
+        gradients: from weights and masks (`Evidence`).
+        synaptic_flow: from weights and masks (`Evidence`).
+        groups: rows of layers that go together (`unit_masks`).
         norms: {layer: name of the BatchNorm module behind it}.
-        unread: from masks (R, *shape) those without the weights that read removed units.
+        unread: returns masks (R, *shape) without the weights that read removed units.
     """
 
     gradients: Callable[[Weights, Masks], dict[str, Scores]]
@@ -31,24 +32,24 @@ class Model(NamedTuple):
     unread: Callable[[Masks], Masks]
 
 
-class Networks(NamedTuple):
-    """R trained networks, and what a criterion may ask for; it is read or built only if one does.
+class TrainedNetworks(NamedTuple):
+    """R trained networks, and evidence that is read or computed only if a criterion asks for it.
 
     Attributes:
         weights: {tensor: (R, *shape)} after training, at least of every layer in `masks`.
-        masks: {layer: (R, *shape)} of the round before; what they removed stays removed.
-        initial: gives the weights before training.
-        model: gives what is to be asked of the model, the same at every call.
+        masks: {layer: (R, *shape)} of the round before; removed weights stay removed.
+        initial: returns the weights before training.
+        model: returns the queries of the model, the same at every call.
     """
 
     weights: Weights
     masks: Masks
     initial: Callable[[], Weights]
-    model: Callable[[], Model]
+    model: Callable[[], ModelQueries]
 
 
 def prune(
-    networks: Networks,
+    networks: TrainedNetworks,
     *,
     schedule: str,
     number: int,
@@ -61,28 +62,27 @@ def prune(
     empty_layers: str,
     seed: int,
 ) -> Masks:
-    """Return the masks (R, *shape) of a round: each replicate loses its lowest-scored weights or units.
+    """Return the masks (R, *shape) of a round, without the lowest-scored weights or units of each replicate.
 
     Args:
-        networks: those of the round before.
-        schedule: `iterative`; `one-shot`: the networks are dense, and as much goes as in `number` rounds.
+        networks: of the round before.
+        schedule: `iterative`; or `one-shot`: the networks are dense and lose as much as in `number` rounds.
         number: of the round, from 1.
         rate: share of the survivors to remove, 0 to 1. The count is rounded to the nearest weight or unit.
         output_rate_factor: the output layer loses `rate` times this (Frankle & Carbin 2019, section 2: half).
-            Of no effect in scope `global`, and on units: those of the output layer are classes and stay.
-        leave_out: layers that keep what they have.
-        own_rate: layers with a rate of their own, `NAME=RATE`; it holds for all whose units go together with
-            theirs.
-        scope: `layer`: each layer loses the same share; `global`: one ranking over all layers without a rate
-            of their own.
+            It has no effect in scope `global`, nor on units: those of the output layer are classes and stay.
+        leave_out: layers that are not pruned.
+        own_rate: `NAME=RATE` for layers with their own rate, which also holds for layers whose units go
+            together with theirs.
+        scope: `layer`: each layer loses the same share; `global`: one ranking over all layers without their
+            own rate.
         criterion: a key of `CRITERIA` or `UNIT_CRITERIA`.
-        empty_layers: `keep-one`: one weight or unit of every layer survives in any case, the one with the
-            highest score; `refuse`.
+        empty_layers: `keep-one`: every layer keeps its weight or unit with the highest score; `refuse`.
         seed: of the random criteria.
 
     Raises:
         InputError: `leave_out` and `own_rate` do not fit the layers or each other, a criterion does not fit
-            the network, or a layer would lose everything that may not.
+            the network, or a layer would become empty and `empty_layers` is `refuse`.
     """
     rounds = number if schedule == "one-shot" else 1
     own = rates.own_rates(leave_out, own_rate, networks.masks)
@@ -105,15 +105,15 @@ def prune(
         for name, mask in pruned.items():
             if not mask.any():
                 raise InputError(
-                    f"criterion {criterion} (scope {scope}) would take all weights of {name} at a rate of "
-                    f"{how['own'].get(name, how['rate']):.4g}: lower prune.rate, give the layer a rate of "
-                    "its own in prune.layers, or set prune.empty_layers: keep-one."
+                    f"criterion {criterion} (scope {scope}) would remove all weights of {name} at a rate of "
+                    f"{how['own'].get(name, how['rate']):.4g}: lower prune.rate, give the layer its "
+                    "own rate in prune.layers, or set prune.empty_layers: keep-one."
                 )
             after[name][replicate] = mask
     return after if criterion in CRITERIA else networks.model().unread(after)
 
 
-def _evidence(networks: Networks, replicate: int, seed: int) -> Evidence:
+def _evidence(networks: TrainedNetworks, replicate: int, seed: int) -> Evidence:
     masks = _one(networks.masks, replicate)
     return Evidence(
         weights=_one(networks.weights, replicate),
@@ -131,9 +131,9 @@ def _one(stack: dict[str, NDArray[Any]], replicate: int) -> dict[str, NDArray[An
 
 
 def prune_weights(evidence: Evidence, *, criterion: str, least: int, **how: Any) -> Masks:
-    """Return the masks (*shape) of one network, less single weights, of which `least` are left in each layer.
+    """Return the masks (*shape) of one network without the lowest single weights; each layer keeps `least`.
 
-    The rest of `how` is that of `masks.remove`.
+    The other arguments are those of `removal.remove`.
     """
     scores = CRITERIA[criterion](evidence)
     flat = remove(

@@ -1,6 +1,6 @@
-"""Criteria that score whole units: rows of a layer's weight, be it a filter or a fully connected unit.
+"""Criteria that score whole units: rows of a layer's weight, that is filters or fully connected units.
 
-As `criteria`, but the scores are (out,) for each layer. A criterion may leave layers out: their units stay.
+As in `criteria`, but the scores are (out,) for each layer. Units of layers without scores stay.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import numpy as np
 
 from prunet.base.errors import InputError
 from prunet.pruning.criteria import Evidence
-from prunet.pruning.masks import Scores
+from prunet.pruning.removal import Scores
 
 
 def unit_l2(evidence: Evidence) -> dict[str, Scores]:
@@ -18,17 +18,17 @@ def unit_l2(evidence: Evidence) -> dict[str, Scores]:
 
 
 def unit_random(evidence: Evidence) -> dict[str, Scores]:
-    """Score filters and fully connected units at random: the control of the others."""
+    """Score filters and fully connected units at random: a control that every criterion must beat."""
     return {name: evidence.rng.random(len(mask)) for name, mask in evidence.masks.items()}
 
 
 def filter_l1(evidence: Evidence) -> dict[str, Scores]:
-    """Score a filter by the sum of its absolute weights; only filters go (Li et al. 2017, section 3.1)."""
+    """Score a filter by its L1 norm; fully connected units stay (Li et al. 2017, section 3.1)."""
     return {name: np.abs(rows).sum(1) for name, rows in _filters(evidence).items()}
 
 
 def filter_l2(evidence: Evidence) -> dict[str, Scores]:
-    """Score a filter by its L2 norm; only filters go (Li et al. 2017, appendix)."""
+    """Score a filter by its L2 norm; fully connected units stay (Li et al. 2017, appendix)."""
     return {name: np.linalg.norm(rows, axis=1) for name, rows in _filters(evidence).items()}
 
 
@@ -54,10 +54,10 @@ def batchnorm_scale(evidence: Evidence) -> dict[str, Scores]:
 def geometric_median(evidence: Evidence) -> dict[str, Scores]:
     """Score a filter by its distances to all others (He et al. 2019, section 3).
 
-    The sum of the Euclidean distances to the surviving filters of its layer: what is close to their geometric
-    median can be replaced by the others. Fully connected units are scored alike.
+    The score is the sum of the Euclidean distances to the surviving filters of its layer: the others can
+    replace a filter close to their geometric median. Fully connected units are scored in the same way.
     """
-    from scipy.spatial.distance import cdist  # what other criteria need not wait for
+    from scipy.spatial.distance import cdist  # slow to import, and no other criterion needs it
 
     scores = {}
     for name, rows in _rows(evidence).items():

@@ -1,8 +1,8 @@
-"""Whole units from the masks: rows that depend on one another live and die together.
+"""Removal of whole units from masks: rows that depend on one another are removed together.
 
-Groups of layers say which do: {group: {layer: (out,) ids}}, as `prunet.graph.units` finds them. Rows with
-one id, in all layers of the group, are one unit: the pair that a max-feature-map compares, all that a
-residual sum adds up. An id may be missing in some layers; rows with id -1 stay. The output layer is in no
+Groups list the rows that do: {group: {layer: (out,) ids}}, as `prunet.graph.units` finds them. Rows with the
+same id, in all layers of the group, are one unit: the pair that a max-feature-map compares, the rows that a
+residual sum adds up. An id may be missing in some layers; rows with id -1 stay. The output layer is not in a
 group: its units are classes.
 """
 
@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prunet.base.errors import InputError
+from prunet.cells.masks import Masks
 from prunet.pruning import rates
 from prunet.pruning.criteria import Evidence
-from prunet.pruning.masks import Masks, Scores, remove
+from prunet.pruning.removal import Scores, remove
 from prunet.pruning.unit_criteria import UNIT_CRITERIA
 
 Rows = Mapping[str, NDArray[np.integer[Any]]]
@@ -32,16 +33,16 @@ def prune_units(
     scope: str,
     least: int,
 ) -> Masks:
-    """Return the masks (*shape) of one network, less whole units of every group that the criterion scores.
+    """Return the masks (*shape) of one network without the lowest units of every group that is scored.
 
     Args:
         evidence: of the network.
         groups: of its layers.
         criterion: a key of `UNIT_CRITERIA`.
         rate: share of the surviving units of a group, or of all, to remove, 0 to 1.
-        own: layers, and with them their groups, with a rate of their own.
+        own: rates of layers, and so of their groups, that have their own.
         scope: `layer`: each group loses the same share; `global`: one ranking.
-        least: 1: one unit of every layer is left, the one with the highest score; 0: none need be.
+        least: 1: every layer keeps its unit with the highest score; 0: it may lose all.
 
     Raises:
         InputError: layers of one group have different rates, or the criterion scores no layer.
@@ -73,9 +74,9 @@ def score_units(
 ) -> tuple[Scores, NDArray[np.bool_]]:
     """Return the scores (n,) of the units of a group, and which survive (n,).
 
-    A unit's score is the mean over its surviving rows in all layers of the group. If `relative`, a row's is
-    divided by its layer's mean first: else layers with longer rows would lose none, and those of a residual
-    sum with short ones, before its maps are doubled, all.
+    A unit's score is the mean over its surviving rows in all layers of the group. If `relative`, each row's
+    score is first divided by its layer's mean: otherwise layers with longer rows would lose no unit, and
+    layers with short ones, early in a residual network, would lose all.
     """
     count = max(int(ids.max()) for ids in layers.values()) + 1
     total, rows = np.zeros(count), np.zeros(count)
@@ -91,10 +92,10 @@ def score_units(
 
 
 def best_units(layers: Rows, scores: Scores, alive: NDArray[np.bool_]) -> list[int]:
-    """Return the best surviving unit of every layer of a group; one may be that of several layers.
+    """Return the best surviving unit of every layer of a group; a unit may be the best of several layers.
 
-    A layer may have few of the group's units: the first ones of a residual network, to which later ones add
-    channels. Without these it would be empty. Of equal units the last, as the earlier go first.
+    A layer may have few of the group's units: early layers of a residual network, to which later ones add
+    channels. Without its best unit it would be empty. Of equal units the last counts, as the earlier go first.
     """
     best = set()
     for ids in layers.values():

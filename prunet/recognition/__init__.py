@@ -1,1 +1,1 @@
-"""Tickets at work on files that people have: who is on a photo, which digit is on a scan."""
+"""Applying an exported ticket to a user's images: naming people on photos, reading handwritten digits."""

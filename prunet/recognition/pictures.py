@@ -1,4 +1,4 @@
-"""The pictures that a person names: files, and folders with whatever is in them."""
+"""Pictures that a user passes on the command line: files, and folders of any files."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -12,44 +12,44 @@ from tqdm import tqdm
 from prunet.base.errors import InputError
 from prunet.data.decoding import Rejection, load_rgb, verify
 
-MAX_PIXELS = 100_000_000  # width x height, read from a picture's header before anything is decoded
+MAX_PIXELS = 100_000_000  # width x height, read from the header before anything is decoded
 
 
 class Source(NamedTuple):
     """A file that may be a picture."""
 
-    path: Path  # as the person would write it
-    name: str  # below the folder that holds everything that was named, with forward slashes
-    named: bool  # by the person, and not just found in a folder
+    path: Path  # as the user would write it
+    name: str  # relative to the folder that contains all given paths, with forward slashes
+    named: bool  # given by the user, as opposed to found in a folder
 
 
-def gather(places: Sequence[Path]) -> list[Source]:
-    """List files and the files in folders, at any depth, sorted by name and each of them once.
+def gather(paths: Sequence[Path]) -> list[Source]:
+    """List the given files and the files in the given folders, at any depth, sorted by name, without repeats.
 
-    What starts with a dot is left out of folders, and so is what is no file (a pipe, a broken link).
+    In folders, hidden files and folders are skipped, as is anything that is not a file (pipes, broken links).
 
     Raises:
-        InputError: a place does not exist or cannot be read, or there is no file at all.
+        InputError: a path does not exist or cannot be read, or there is no file at all.
     """
     found: dict[str, Source] = {}
-    root = os.path.commonpath([_absolute(place if place.is_dir() else place.parent) for place in places])
-    for place in places:
-        if not (place.is_dir() or place.is_file()):
+    root = os.path.commonpath([_absolute(path if path.is_dir() else path.parent) for path in paths])
+    for path in paths:
+        if not (path.is_dir() or path.is_file()):
             raise InputError(
-                f"{place} does not exist or is no file: name pictures, or folders with pictures."
+                f"{path} does not exist or is not a file; name pictures or folders with pictures."
             )
-        for path in _files(place) if place.is_dir() else [place]:
-            absolute = _absolute(path)
-            if absolute not in found or path == place:
+        for file in _files(path) if path.is_dir() else [path]:
+            absolute = _absolute(file)
+            if absolute not in found or file == path:
                 name = Path(absolute).relative_to(root).as_posix()
-                found[absolute] = Source(path, name, named=path == place)
+                found[absolute] = Source(file, name, named=file == path)
     if not found:
-        raise InputError(f"{', '.join(map(str, places))}: there is no file in it.")
+        raise InputError(f"{', '.join(map(str, paths))} contains no files; name pictures.")
     return sorted(found.values(), key=lambda source: source.name)
 
 
-def _absolute(place: Path) -> str:
-    return os.path.abspath(place)  # noqa: PTH100 (links stay: a person knows them by their names)
+def _absolute(path: Path) -> str:
+    return os.path.abspath(path)  # noqa: PTH100 (does not follow links: users know files by their links)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -61,11 +61,11 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _refuse(error: OSError) -> None:
-    raise InputError(f"{error.filename} cannot be read ({error.strerror}): mend its permissions.")
+    raise InputError(f"{error.filename} cannot be read ({error.strerror}); fix its permissions.")
 
 
 def load(path: Path) -> NDArray[np.uint8]:
-    """Load a picture as RGB, (height, width, 3) uint8, upright: `decoding.load_rgb` for files of strangers.
+    """Load an untrusted picture as RGB, (height, width, 3) uint8, upright.
 
     Raises:
         Rejection: `unreadable`, `not-an-image`, `broken-image` or `too-large`.
@@ -75,7 +75,7 @@ def load(path: Path) -> NDArray[np.uint8]:
     except OSError as error:
         raise Rejection("unreadable", f"cannot be read ({error.strerror})") from None
     except Rejection as reason:
-        if reason.status != "too-small":  # a digit of 8 x 8 pixels is a picture, too
+        if reason.status != "too-small":  # a digit of 8 x 8 pixels is acceptable here
             raise
     try:
         return load_rgb(path)
@@ -84,12 +84,12 @@ def load(path: Path) -> NDArray[np.uint8]:
 
 
 def load_all(sources: Sequence[Source]) -> Iterator[tuple[Source, NDArray[np.uint8] | Rejection]]:
-    """Load pictures one at a time; yield each with its pixels as from `load`, or the reason why not.
+    """Load pictures one at a time; yield each with its pixels (see `load`) or the reason for its rejection.
 
-    Files that a folder holds besides pictures are left out.
+    Files that were found in a folder and are not images are skipped.
 
     Raises:
-        InputError: at the end, if not one file could be read.
+        InputError: at the end, if none of the files could be read.
     """
     reasons: dict[Path, Rejection] = {}
     for source in tqdm(sources, unit="picture", disable=None):

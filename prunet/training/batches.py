@@ -32,7 +32,7 @@ Batch = tuple[Tensor, Tensor]  # images (..., C, H, W) float32 and labels (...) 
 Split = tuple[Tensor | Stream, Tensor]  # images (N, C, H, W) and labels (N,)
 
 
-def place(
+def to_device(
     data: dict[str, Any], input_size: int | None, augment: str, device: torch.device
 ) -> dict[str, Split]:
     """Put a dataset on the device, prepared, by split; images that stay on disk come when they are read."""

@@ -1,14 +1,14 @@
-"""What tells the networks of a cell apart: their replicates and seeds."""
+"""Replicates and seeds of the networks of a cell."""
 
 from typing import Any
 
 from prunet.base.seeds import derive
 
-ALIKE = ("order", "augment", "dropout")  # the same in every round and scheme
+SHARED = ("order", "augment", "dropout")  # the same in every round and scheme
 
 
 def initial_seeds(seed: int, study: str, purpose: tuple[str, ...], replicates: int, count: int) -> list[int]:
-    """Return the seed of the start values of each of N networks, for a purpose."""
+    """Return the seeds of the start values of N networks, for one purpose."""
     reinits = count // replicates
     return [derive(seed, study, *purpose, number // reinits, number % reinits) for number in range(count)]
 
@@ -22,11 +22,12 @@ def runs(
         seed: of the pipeline.
         study: its name.
         drawn_for: the purpose that the start values were drawn for.
-        replicates: of the study; those of one replicate stand next to one another.
-        count: N, a multiple of it.
-        changing: the name of a cell whose masks change, which have a seed of their own in every cell.
+        replicates: of the study; the draws of one replicate are adjacent.
+        count: N, a multiple of `replicates`.
+        changing: name of a cell whose masks change during training: these draws have a seed of their own in
+            every cell.
     """
-    purposes = {name: name for name in ALIKE} | ({"masks": changing} if changing else {})
+    purposes = {name: name for name in SHARED} | ({"masks": changing} if changing else {})
     found = []
     for number, init in enumerate(initial_seeds(seed, study, drawn_for, replicates, count)):
         replicate = number // (count // replicates)

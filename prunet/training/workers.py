@@ -1,4 +1,4 @@
-"""Trainings side by side: small networks on one core each are twice as quick as one network on two cores."""
+"""Training runs side by side: small networks on one core each are twice as fast as one on two cores."""
 
 import multiprocessing
 import os
@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from multiprocessing.queues import SimpleQueue
+from typing import Any
 
 import torch
+from tqdm import tqdm
 
 from prunet.base.errors import InputError
 
@@ -18,8 +20,8 @@ Task = Callable[[], None]
 def run(tasks: Sequence[Task], workers: int, threads: int) -> None:
     """Run every task once, in `workers` processes of `threads` threads each.
 
-    The processes are forked, so tasks see the data of this one without a copy; what they make, they leave
-    in files. No process outlives this one, however it ends.
+    The processes are forked, so that tasks see this process's data without a copy; their results go to files.
+    No process outlives this one, however it ends.
 
     Raises:
         InputError: a task raised it, or a process was killed; the other processes are stopped.
@@ -30,21 +32,24 @@ def run(tasks: Sequence[Task], workers: int, threads: int) -> None:
             task()
         return
     context = multiprocessing.get_context("fork")
-    messages = context.SimpleQueue()
+    messages: SimpleQueue[str] = context.SimpleQueue()
+    following = context.Value("i", 0)
     processes = [
-        context.Process(target=_work, args=(tasks[first::workers], threads, messages))
-        for first in range(workers)
+        context.Process(target=_work, args=(tasks, following, threads, messages)) for _ in range(workers)
     ]
+    bar = tqdm(total=len(tasks), disable=None, leave=False, unit="network")
     try:
         for process in processes:
             process.start()
         while True:
             running = [process.sentinel for process in processes if process.exitcode is None]
             _check(processes, messages)
+            bar.update(min(following.value, len(tasks)) - bar.n)
             if not running:
                 break
-            wait(running)
+            wait(running, timeout=1)
     finally:
+        bar.close()
         for process in processes:
             process.kill()
             process.join()
@@ -57,26 +62,30 @@ def _check(processes: Sequence[BaseProcess], messages: SimpleQueue[str]) -> None
         if process.exitcode:
             reason = f"signal {-process.exitcode}" if process.exitcode < 0 else f"code {process.exitcode}"
             raise InputError(
-                f"a training process ended with {reason} (9: often too little memory): run `dvc repro` again "
-                "to go on where it stopped; fewer replicates or threads side by side need less memory."
+                f"a training process ended with {reason} (9 often means too little memory): run `dvc repro` "
+                "again to resume; fewer replicates, or more threads for each, need less memory."
             )
 
 
-def _work(tasks: Sequence[Task], threads: int, messages: SimpleQueue[str]) -> None:
+def _work(tasks: Sequence[Task], following: Any, threads: int, messages: SimpleQueue[str]) -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
-    threading.Thread(target=_leave_with, args=(parent.sentinel,), daemon=True).start()
+    threading.Thread(target=_exit_with, args=(parent.sentinel,), daemon=True).start()
     torch.set_num_threads(threads)
     try:
-        for task in tasks:
-            task()
+        while True:
+            with following:
+                number, following.value = following.value, following.value + 1
+            if number >= len(tasks):
+                return
+            tasks[number]()
     except InputError as error:
         messages.put(error.message)
     except KeyboardInterrupt:
         os._exit(1)
 
 
-def _leave_with(sentinel: int) -> None:
+def _exit_with(sentinel: int) -> None:
     """End this process when its parent ends, even by SIGKILL: two runs must not write the same files."""
     wait([sentinel])
     os._exit(1)

@@ -1,4 +1,4 @@
-"""Cropping: the faces of many photos, in several processes."""
+"""Cropping of the faces of many photos in several processes."""
 
 import os
 import signal
@@ -18,26 +18,33 @@ from prunet.base.errors import InputError
 from prunet.base.processes import cores
 from prunet.data.decoding import load_rgb
 from prunet.data.faces import detection
+from prunet.data.hashing import perceptual_hash
+from prunet.data.listing.quality import LANDMARKS
 
-WORTH = 100  # photos that are worth the start of one more process
+PHOTOS_PER_PROCESS = 100  # with fewer, another process takes longer to start than it saves
 
-_find: detection.Find  # MTCNN in this process, since `_load`
+_find: detection.Find  # MTCNN of this process, set by `_load`
 
 
 def processes_for(photos: int) -> int:
-    """Return how many processes find the faces of so many photos the soonest."""
-    return max(1, min(cores(), photos // WORTH))
+    """Return the number of processes that crop so many photos fastest."""
+    return max(1, min(cores(), photos // PHOTOS_PER_PROCESS))
 
 
-def crop_all(rows: Sequence[dict[str, Any]], processes: int, **how: Any) -> Iterator[dict[str, Any]]:
-    """Yield what `crop_one` makes of each row, in the order of the rows.
+def crop_all(rows: Sequence[dict[str, Any]], processes: int, **settings: Any) -> Iterator[dict[str, Any]]:
+    """Yield the result of `crop_one` for each row, in order; the number of processes does not change it.
 
-    One process is this one, several are forked from it: a process that imported TensorFlow cannot be.
+    A single process is the current one. Several are forked from it, so it must not have imported TensorFlow.
+
+    Args:
+        rows: as in `crop_one`.
+        processes: number of processes.
+        settings: keyword arguments of `crop_one`.
 
     Raises:
-        InputError: `crop_one` raised it, or a process was killed; the others are ended.
+        InputError: `crop_one` raised it, or a process was killed; all other processes are ended.
     """
-    crop = partial(crop_one, **how)
+    crop = partial(crop_one, **settings)
     if processes == 1:
         _load()
         yield from map(crop, rows)
@@ -49,10 +56,10 @@ def crop_all(rows: Sequence[dict[str, Any]], processes: int, **how: Any) -> Iter
             yield from (future.result() for future in futures)
         except BrokenProcessPool:
             raise InputError(
-                "a process that looks for faces was killed, often by too little memory (each needs about "
-                "1 GB): free some, or use fewer cores, as in `taskset -c 0 dvc repro`."
+                "a process that detects faces was killed, probably for lack of memory (each needs about "
+                "1 GB): free some memory, or use fewer cores, as in `taskset -c 0 dvc repro`."
             ) from None
-        finally:  # after Ctrl-C, too: what is under way is not worth the wait
+        finally:  # do not wait for unfinished photos, for example after Ctrl-C
             for process in set(active_children()) - others:
                 process.kill()
 
@@ -63,13 +70,13 @@ def _load() -> None:
 
 
 def _begin() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes: the parent ends this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends this one
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     _load()
 
 
 def _leave_with_parent() -> None:
-    """End this process when its parent ends, even by SIGKILL."""
+    """End this process as soon as its parent has ended, even by SIGKILL."""
     parent = parent_process()
     assert parent is not None
     wait([parent.sentinel])
@@ -79,20 +86,22 @@ def _leave_with_parent() -> None:
 def crop_one(
     row: dict[str, Any], *, photos: Path, output: Path, margin: float, max_side: int, **rules: Any
 ) -> dict[str, Any]:
-    """Write the face of a photo to the folder `output`, if it has one; return the row of the manifest.
+    """Write the face of a photo, if it has one, and return its manifest row (`quality.CROP_COLUMNS`).
 
     Args:
-        row: of the manifest of the folder `photos`, with its place.
-        margin: as in `detection.square`.
-        max_side: as in `detection.detect`.
-        rules: as in `detection.choose`.
+        row: row of the manifest of `photos`, with its `place`.
+        photos: folder of the photos.
+        output: folder for the crop, LABEL/NAME.png.
+        margin: see `detection.square`.
+        max_side: see `detection.detect`.
+        rules: see `detection.choose`.
     """
     photo = load_rgb(photos / row["image"])
     faces = detection.detect(photo, _find, max_side)
     face, status, detail = detection.choose(faces, **rules)
     result = {key: row[key] for key in ("row", "place", "label")}
     result |= {"status": status, "detail": detail, "photo": row["image"], "faces": len(faces)}
-    result["photo_hash"] = f"{detection.perceptual_hash(photo):016x}"
+    result["photo_hash"] = f"{perceptual_hash(photo):016x}"
     if face is not None:
         result |= {"image": str(PurePosixPath(row["image"]).with_suffix(".png"))} | numbers(face)
         (output / row["label"]).mkdir(parents=True, exist_ok=True)
@@ -102,8 +111,8 @@ def crop_one(
 
 
 def numbers(face: detection.Face) -> dict[str, Any]:
-    """Return the columns that describe a face: pixels to a tenth, and its confidence."""
+    """Return the manifest columns of a face: pixels with one decimal, and its confidence."""
     values = dict(zip(("x", "y", "width", "height"), face.box, strict=True))
-    for name, (x, y) in zip(detection.LANDMARKS, face.landmarks, strict=True):
+    for name, (x, y) in zip(LANDMARKS, face.landmarks, strict=True):
         values |= {f"{name}_x": x, f"{name}_y": y}
     return {key: round(value, 1) for key, value in values.items()} | {"confidence": round(face.confidence, 4)}

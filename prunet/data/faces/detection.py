@@ -1,8 +1,8 @@
-"""What a photo shows: its faces, found with MTCNN, one of them as a square crop, and a perceptual hash.
+"""Detection of faces with MTCNN, choice of one per photo, and its square crop.
 
 MTCNN: Zhang, Zhang, Li and Qiao, "Joint Face Detection and Alignment Using Multitask Cascaded
-Convolutional Networks", IEEE Signal Processing Letters 23 (2016). Importing this module does not
-import TensorFlow: `detector()` does.
+Convolutional Networks", IEEE Signal Processing Letters 23 (2016). TensorFlow is imported by `detector()`, not
+with this module.
 """
 
 import os
@@ -12,23 +12,22 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import cv2
-import imagehash
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+
+from prunet.data.listing.quality import LANDMARKS
 
 Photo = NDArray[np.uint8]  # (H, W, 3), RGB
 
-LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")  # left as seen in the photo
 STATUSES = ("ok", "no-face", "unsure", "too-small", "several-faces")
-SIDES = (None, 24, 48)  # pixels a side that MTCNN's three networks see, None: any
+SIDES = (None, 24, 48)  # input of MTCNN's three networks, pixels a side; None: any
 
-# TensorFlow reads it once, when it is imported.
+# Read by TensorFlow when it is imported.
 ENVIRONMENT = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
 
 
 class Face(NamedTuple):
-    """A face that was found; everything is in pixels of the photo, from its top left corner."""
+    """A detected face, in pixels from the top left corner of the photo."""
 
     box: tuple[float, float, float, float]  # x, y, width, height
     confidence: float  # 0 to 1
@@ -39,21 +38,21 @@ Find = Callable[[Photo], list[Face]]
 
 
 def detector() -> Find:
-    """Build MTCNN; return a function that gives the faces of a photo, an empty list if there is none.
+    """Build MTCNN and return a function that lists the faces of a photo of any size.
 
-    It finds faces from about 20 pixels on. A photo of any size will do, down to a single pixel. It uses one
-    thread: several cost more than they gain on small photos, and with their number the last bits vary.
+    MTCNN detects faces of about 20 pixels or more. It runs on one thread: on small photos more threads are no
+    faster, and the last bits of the result depend on their number.
     """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    with _hidden("sklearn", "matplotlib"):  # Keras imports them where it can: a third of the start
+    with _hidden("sklearn", "matplotlib"):  # optional for Keras, and a third of its import time
         import tensorflow as tf
         from mtcnn import MTCNN
 
     network = MTCNN()
     for stage, side in zip(network.stages, SIDES, strict=True):
-        # As one graph for every size and number of images: the same faces in a fifth of the time, which
-        # Keras' layer calls take. The package has no public way to say so.
+        # One graph for all sizes and numbers of images: the same faces, five times as fast as with Keras'
+        # layer calls. The package has no public option for this.
         images = tf.TensorSpec((None, side, side, 3), tf.float32)
         stage._model = tf.function(stage._model, input_signature=[images]).get_concrete_function()
 
@@ -72,9 +71,9 @@ def detector() -> Find:
 
 @contextmanager
 def _hidden(*names: str) -> Iterator[None]:
-    """Let modules seem not to be installed; those that are imported already stay."""
+    """Hide installed modules from imports, except those that are already imported."""
     absent = [name for name in names if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # None: importing it raises ImportError
+    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]  # importing None raises ImportError
     try:
         yield
     finally:
@@ -83,9 +82,15 @@ def _hidden(*names: str) -> Iterator[None]:
 
 
 def detect(photo: Photo, find: Find, max_side: int) -> list[Face]:
-    """Return the faces of a photo, in its own pixels; `find` sees a copy of at most `max_side` pixels a side.
+    """Detect the faces of a photo, shrunk to at most `max_side` pixels a side for speed.
 
-    The time that MTCNN takes grows with the area of the photo, the size of a usable face does not.
+    Args:
+        photo: (H, W, 3) RGB.
+        find: a function from `detector`.
+        max_side: longest side, in pixels, of the copy that `find` receives.
+
+    Returns:
+        The faces, in pixels of `photo`.
     """
     height, width = photo.shape[:2]
     if max(height, width) <= max_side:
@@ -109,7 +114,7 @@ def _area(face: Face) -> float:
     return face.box[2] * face.box[3]
 
 
-# The rules for a photo with usable faces; None: the photo is not used. Equal ones: the first that was found.
+# Rules to choose among usable faces; the first of equal ones wins. None: the photo is not used.
 KEEP: dict[str, Callable[[list[Face]], Face | None]] = {
     "largest": lambda faces: max(faces, key=_area),
     "surest": lambda faces: max(faces, key=lambda face: face.confidence),
@@ -120,11 +125,16 @@ KEEP: dict[str, Callable[[list[Face]], Face | None]] = {
 def choose(
     faces: list[Face], *, min_confidence: float, min_size: float, keep: str
 ) -> tuple[Face | None, str, str]:
-    """Choose the face of a photo by the rule `keep`, a key of `KEEP`.
+    """Choose the face of a photo that is used.
 
-    Usable are faces with at least `min_confidence` (0 to 1) whose box has a shorter side of at least
-    `min_size` pixels. Return the face, or None; what became of the photo, one of `STATUSES`; and why,
-    in a short sentence that is empty where there is nothing to say.
+    Args:
+        faces: all detected faces.
+        min_confidence: lowest confidence of a usable face, 0 to 1.
+        min_size: shortest side of a usable face's box, in pixels.
+        keep: rule to choose among usable faces, a key of `KEEP`.
+
+    Returns:
+        The face or None; the photo's status, one of `STATUSES`; and the reason, one sentence or empty.
     """
     if not faces:
         return None, "no-face", "No face was found."
@@ -149,8 +159,8 @@ def choose(
 def square(box: tuple[float, float, float, float], margin: float) -> tuple[int, int, int]:
     """Return left, top and side, in whole pixels, of the square around a box (x, y, width, height).
 
-    It has the centre of the box, and its side is the box's longer one plus `margin` of it on either
-    side. It may reach out of the photo.
+    The square is centred on the box and may extend beyond the photo. Its side is the longer side of the box,
+    plus the share `margin` of it on either side.
     """
     x, y, width, height = box
     side = max(1, round(max(width, height) * (1 + 2 * margin)))
@@ -158,17 +168,7 @@ def square(box: tuple[float, float, float, float], margin: float) -> tuple[int, 
 
 
 def cut(photo: Photo, left: int, top: int, side: int) -> Photo:
-    """Return (side, side, 3) pixels of a photo; those outside of it repeat its nearest border pixel."""
+    """Cut a square out of a photo, (side, side, 3); outside the photo its border pixels are repeated."""
     rows = np.clip(np.arange(top, top + side), 0, photo.shape[0] - 1)
     columns = np.clip(np.arange(left, left + side), 0, photo.shape[1] - 1)
     return photo[rows[:, None], columns]
-
-
-def perceptual_hash(image: NDArray[np.uint8]) -> np.uint64:
-    """Return 64 bits that say what an image (H, W) or (H, W, 3) looks like: similar ones differ in few.
-
-    The bits are the signs of its lowest 8 x 8 cosine frequencies about their median (ImageHash's
-    `phash`; Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010).
-    """
-    bits = imagehash.phash(Image.fromarray(image)).hash
-    return np.uint64(int.from_bytes(np.packbits(bits).tobytes()))

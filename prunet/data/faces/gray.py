@@ -1,4 +1,4 @@
-"""Grayscale faces of one size, and contact sheets on which a person can check them."""
+"""Gray faces of one size, and contact sheets for checking them by eye."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,42 +11,48 @@ from PIL import Image, ImageDraw, ImageFont
 Colour = tuple[int, int, int]
 
 COLUMNS = 8
-CELL = 168  # pixels across: room for a name of 16 hexadecimal digits
-THUMBNAIL = 152
-LINE = 18  # pixels from one line of text to the next
+CELL = 168  # pixels; fits a name of 16 hexadecimal digits
+THUMBNAIL = 152  # pixels
+LINE = 18  # pixels between lines of text
 TITLE_HEIGHT = 70
 
 INK, FAINT, RED, PAPER = (20, 20, 20), (110, 110, 110), (200, 20, 20), (255, 255, 255)
 
 
 class Entry(NamedTuple):
-    """One picture of a contact sheet."""
+    """One image of a contact sheet."""
 
     image: NDArray[np.uint8]  # (H, W, 3), RGB
-    name: str  # printed below
-    reason: str | None  # why it is left out; None if it is kept
+    name: str  # printed below the image
+    reason: str | None  # why the image is left out; None if it is kept
 
 
 def scaled(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Scale an image (H, W) or (H, W, 3) to `size` pixels in height and width.
 
-    Shrinking averages areas, so that fine texture does not turn into moiré; enlarging is cubic.
+    Shrinking averages areas, which avoids moiré; enlarging is cubic.
     """
     method = cv2.INTER_AREA if size < max(image.shape[:2]) else cv2.INTER_CUBIC
     return cv2.resize(image, (size, size), interpolation=method).astype(np.uint8, copy=False)
 
 
 def to_gray(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Return an RGB image (H, W, 3) as (size, size) luma (ITU-R BT.601), 0 to 255."""
+    """Convert an RGB image (H, W, 3) to luma (ITU-R BT.601), (size, size), 0 to 255."""
     return scaled(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False), size)
 
 
 def contact_sheet(title: str, hint: str, entries: Sequence[Entry]) -> NDArray[np.uint8]:
-    """Draw all pictures of one person, each with its name below; those left out are crossed out in red.
+    """Draw all images of one person, each above its name; images that are left out are crossed out in red.
 
-    Return (H, W, 3) RGB, eight pictures across.
+    Args:
+        title: heading of the sheet.
+        hint: line below the heading.
+        entries: the images.
+
+    Returns:
+        (H, W, 3) RGB, with eight images in a row.
     """
-    # Every row is as high as one with two lines of reason if any has a reason: the names then line up.
+    # A single reason makes all rows two lines higher, so that names line up.
     cell_height = THUMBNAIL + LINE * (4 if any(entry.reason is not None for entry in entries) else 2)
     rows = -(-len(entries) // COLUMNS)
     sheet = Image.new("RGB", (COLUMNS * CELL + 16, TITLE_HEIGHT + rows * cell_height), PAPER)
@@ -75,7 +81,7 @@ def _draw_entry(sheet: Image.Image, draw: ImageDraw.ImageDraw, left: int, top: i
 
 
 def _wrap(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, lines: int) -> list[str]:
-    """Break a text into at most `lines` lines as wide as a picture; what does not fit ends in an ellipsis."""
+    """Break a text into at most `lines` lines as wide as a thumbnail; cut the rest off with an ellipsis."""
     wrapped = [""]
     for word in text.split():
         longer = f"{wrapped[-1]} {word}".strip()

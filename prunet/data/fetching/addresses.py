@@ -1,23 +1,23 @@
-"""Addresses: which machines may be asked for a photo.
+"""Check that photos are downloaded only from the public internet.
 
-A list from the web may name machines that only this one can see: a router, a database, the metadata service
-of a cloud. What is refused follows IANA's registries of special-purpose addresses (RFC 6890).
+A list from the web may name machines that only this one can reach: a router, a database, a cloud's metadata
+service. Refused addresses follow IANA's registries of special-purpose addresses (RFC 6890).
 """
 
 import ipaddress
 import socket
 from typing import Any
 
-AddressInfo = tuple[Any, Any, int, str, tuple[Any, ...]]  # as from socket.getaddrinfo
+AddressInfo = tuple[Any, Any, int, str, tuple[Any, ...]]  # as returned by socket.getaddrinfo
 
 GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
 NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: an IPv4 address in the last four bytes
-# What Python 3.11 takes for public, and is not.
+# Not public, although Python 3.11 considers them global.
 NOT_PUBLIC = [
     ipaddress.ip_network(network)
     for network in (
         "192.0.0.0/24",  # protocol assignments
-        "192.88.99.0/24",  # old relays to IPv6
+        "192.88.99.0/24",  # former 6to4 relays
         "168.63.129.16/32",  # answers every virtual machine of one cloud
         "3fff::/20",  # documentation
     )
@@ -25,11 +25,11 @@ NOT_PUBLIC = [
 
 
 class Refused(OSError):
-    """The address is not one of the public internet."""
+    """The address is not on the public internet."""
 
 
 def is_address(text: str) -> bool:
-    """Say whether `text` is an IPv4 or IPv6 address in its usual spelling, unlike 2130706433 or 127.1."""
+    """Return whether `text` is an IPv4 or IPv6 address in its usual spelling, unlike 2130706433 or 127.1."""
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -38,10 +38,10 @@ def is_address(text: str) -> bool:
 
 
 def is_public(address: str) -> bool:
-    """Say whether an IPv4 or IPv6 address is one of the public internet.
+    """Return whether an IPv4 or IPv6 address is on the public internet.
 
-    Private, loopback, link-local, multicast, reserved and unspecified addresses are not; nor are IPv6
-    addresses that stand for such an IPv4 address (mapped, 6to4, NAT64), nor what `is_address` is not.
+    Private, loopback, link-local, multicast, reserved and unspecified addresses are not, nor are IPv6
+    addresses that embed such an IPv4 address (mapped, 6to4, NAT64), nor anything that fails `is_address`.
     """
     if not is_address(address):
         return False
@@ -58,13 +58,14 @@ def is_public(address: str) -> bool:
 
 
 def public_socket(info: AddressInfo) -> socket.socket:
-    """Make the socket that is about to be connected to the address of `info`, if that is public.
+    """Create the socket for a connection to the address in `info` if that address is public.
 
-    Whatever a name server said before, or says the next time, and whichever redirect led here: this is the
-    address that the connection goes to.
+    The check applies to the very address that is connected to, so neither redirects nor a DNS server that
+    changes its answer can bypass it.
 
     Raises:
-        Refused: it is not; with the same words for each address, so that several refusals stay one.
+        Refused: the address is not public. Its text is always the same, so that the errors of a host's
+            several addresses are merged into one.
     """
     family, kind, protocol, _, where = info
     if not is_public(str(where[0])):

@@ -1,4 +1,4 @@
-"""Conflicts: one picture under two labels, of which one is wrong, and near-duplicates under one label."""
+"""Near-duplicates on a scraping list: conflicting labels of one picture, and repeats under one label."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -7,11 +7,11 @@ import numpy as np
 
 from prunet.data.listing.scraping import Row
 
-NEAR = 4  # bits of the perceptual hash's 64: not more apart is a near-duplicate
+MAX_DISTANCE = 4  # bits: near-duplicates differ in at most so many of the 64 bits of a perceptual hash
 
 
 class Pair(NamedTuple):
-    """Two rows that show the same; `bits` of 64 differ between their perceptual hashes."""
+    """Two rows with nearly the same picture; `bits` of their perceptual hashes differ."""
 
     row: Row
     earlier: Row
@@ -20,26 +20,26 @@ class Pair(NamedTuple):
 
 
 def find(rows: Sequence[Row], results: Mapping[str, Row]) -> tuple[list[Pair], list[Pair]]:
-    """Find the rows that look like an earlier one, each with the one that it resembles most.
+    """Pair each row with the most similar earlier row, if that is a near-duplicate.
 
     Args:
         rows: of the manifest, in order.
-        results: for each url, as from `fetch_all`.
+        results: of each url, from `fetch_all`.
 
     Returns:
-        Pairs with different labels; and pairs with the same label, without those of the same bytes.
+        Pairs with different labels; and pairs with the same label, except those with the same bytes.
     """
     pictures = [row for row in rows if row["status"] in ("ok", "duplicate") and row["url"] in results]
     pictures = [row for row in pictures if results[row["url"]]["status"] == "ok"]
-    looks = np.array([int(results[row["url"]]["looks"], 16) for row in pictures], dtype=np.uint64)
+    hashes = np.array([int(results[row["url"]]["perceptual_hash"], 16) for row in pictures], dtype=np.uint64)
     numbers = {label: number for number, label in enumerate(dict.fromkeys(row["label"] for row in pictures))}
     labels = np.array([numbers[row["label"]] for row in pictures], dtype=np.int64)
     across: list[Pair] = []
     within: list[Pair] = []
     for i, row in enumerate(pictures):
-        bits = np.bitwise_count(looks[:i] ^ looks[i])  # (i,) uint8
+        bits = np.bitwise_count(hashes[:i] ^ hashes[i])  # (i,) uint8
         for pairs, candidates in (across, labels[:i] != labels[i]), (within, labels[:i] == labels[i]):
-            near = np.flatnonzero(candidates & (bits <= NEAR))
+            near = np.flatnonzero(candidates & (bits <= MAX_DISTANCE))
             if len(near) > 0:
                 earlier = pictures[near[np.argmin(bits[near])]]
                 same = results[row["url"]]["image"] == results[earlier["url"]]["image"]

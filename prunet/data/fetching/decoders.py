@@ -1,6 +1,6 @@
-"""Decoders: processes that look at the bytes of strangers, several at a time.
+"""Processes that decode untrusted images, in parallel and isolated from the run.
 
-Threads would wait for one another (Python's global lock), and a crash of a decoder would end the run.
+Threads would be serialised by Python's global interpreter lock, and a crash in a decoder would end the run.
 """
 
 import asyncio
@@ -14,11 +14,11 @@ from prunet.data.listing.scraping import Row
 
 Batch = Sequence[tuple[str, Body]]
 Verify = Callable[[str, Body], Row]
-CRASHED: Row = {"status": "broken-image", "image": "", "detail": "does not decode (its decoder crashed)"}
+CRASHED: Row = {"status": "broken-image", "image": "", "detail": "crashes its decoder"}
 
 
 class Decoder:
-    """A forked process that calls `verify`, so that no batch brings it along; a context manager."""
+    """Context manager for a process that runs `verify`; it is forked, so `verify` is not pickled."""
 
     def __init__(self, verify: Verify) -> None:
         self.verify = verify
@@ -37,18 +37,18 @@ class Decoder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.process.kill()  # what it writes is written whole, or for an output that is thrown away
+        self.process.kill()  # safe: it writes whole files, or into an output that is discarded
         self.process.join()
         self.connection.close()
 
     async def run(self, batch: Batch) -> list[Row]:
-        """Verify a batch; a body that makes the process crash is a broken image.
+        """Verify a batch; a body that crashes the process is a broken image.
 
         Raises:
-            Exception: what `verify` raised.
+            Exception: whatever `verify` raised.
         """
         try:
-            self.connection.send(batch)  # the process waits for it
+            self.connection.send(batch)
             await self.answered()
             result: list[Row] | Exception = self.connection.recv()
         except (EOFError, ConnectionError):
@@ -62,7 +62,7 @@ class Decoder:
         return result
 
     async def answered(self) -> None:
-        """Wait until there is something to receive, or the process has ended."""
+        """Wait until the process has sent an answer or ended."""
         loop = asyncio.get_running_loop()
         ready = asyncio.Event()
         loop.add_reader(self.connection.fileno(), ready.set)
@@ -73,7 +73,7 @@ class Decoder:
 
 
 def _work(verify: Verify, connection: Connection, outer: Connection) -> None:
-    outer.close()  # each process closes the other's end, so that it sees when that one ends
+    outer.close()  # the parent's end; an open copy here would hide that the parent has ended
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     while True:
         try:

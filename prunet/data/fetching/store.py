@@ -1,4 +1,4 @@
-"""The store: every image that was fetched from the web, so that it is fetched once."""
+"""Store of downloaded images, so that each address is fetched only once."""
 
 import hashlib
 import json
@@ -12,16 +12,16 @@ INDEX = "index.jsonl"
 
 
 def key(url: str) -> str:
-    """Name the file that holds the bytes of `url`: the SHA-256 of the url, in hex digits."""
+    """Return the file name for the bytes of `url`: the SHA-256 of the url in hexadecimal."""
     return hashlib.sha256(url.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 class Store:
-    """A folder of files named by `key`, and of each, in a line of `index.jsonl`, what is to be remembered.
+    """A folder of files named by `key`, with one line of metadata per file in `index.jsonl`.
 
-    That is its url, the size and SHA-256 of its bytes, and the headers ETag and Last-Modified. Several
-    processes may write at a time, and be killed: files appear whole, a line is appended before its file, and
-    the last line of a url counts.
+    The metadata are the url, the size and SHA-256 of the bytes, and the headers ETag and Last-Modified.
+    Several processes may write at the same time and may be killed: files appear whole, a line is written
+    before its file, and the last line of a url counts.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -34,10 +34,12 @@ class Store:
         self.known: dict[str, dict[str, Any]] = {}
         try:
             index = (folder / INDEX).read_bytes() if (folder / INDEX).exists() else b""
-            if index and not index.endswith(b"\n"):  # a kill has cut the last line off
+            if index and not index.endswith(b"\n"):  # a killed process left half a line
                 self._append(b"\n")
         except OSError as error:
-            raise InputError(f"{folder / INDEX} cannot be read ({error.strerror}).") from None
+            raise InputError(
+                f"{folder / INDEX} cannot be read ({error.strerror}); fix its permissions or delete it."
+            ) from None
         for line in index.splitlines():
             try:
                 entry = json.loads(line)
@@ -47,14 +49,14 @@ class Store:
                     "validators": {str(name): str(value) for name, value in entry["validators"].items()},
                 }
             except (ValueError, KeyError, TypeError, AttributeError):
-                continue  # was cut off, before its file was written
+                continue  # half a line; its file was never written
 
     def _append(self, line: bytes) -> None:
         with (self.folder / INDEX).open("ab", buffering=0) as stream:
             stream.write(line)
 
     def has(self, url: str) -> bool:
-        """Say whether there is a file for `url`, of the size that is remembered."""
+        """Return whether there is a file for `url` with the recorded size."""
         name = key(url)
         try:
             return bool((self.folder / name).stat().st_size == self.known[name]["size"])
@@ -62,11 +64,11 @@ class Store:
             return False
 
     def read(self, url: str) -> bytes:
-        """Return the bytes that were put here.
+        """Return the stored bytes of `url`.
 
         Raises:
             FileNotFoundError: there are none.
-            ValueError: they are not those that were put here.
+            ValueError: they do not match the recorded SHA-256.
         """
         data = (self.folder / key(url)).read_bytes()
         if hashlib.sha256(data).hexdigest() != self.known[key(url)]["sha256"]:
@@ -74,7 +76,7 @@ class Store:
         return data
 
     def put(self, url: str, data: bytes, validators: dict[str, str]) -> None:
-        """Keep `data`, whole or not at all."""
+        """Store the bytes of `url`, whole or not at all."""
         name = key(url)
         entry = {
             "key": name,

@@ -1,4 +1,4 @@
-"""What may be wrong with a list of faces: damage, which is refused by name, and people who are in doubt."""
+"""Checks of manifests: damage, which is an error, and labels that are probably wrong, which are findings."""
 
 import re
 from collections import Counter
@@ -13,55 +13,54 @@ from numpy.typing import NDArray
 from prunet.base.errors import InputError
 from prunet.base.files import read_rows
 from prunet.data.decoding import load_rgb
-from prunet.data.faces.detection import LANDMARKS
 from prunet.data.listing.scraping import MANIFEST, label_problem
 
-# Of the manifests that the stages crop and resize write; ingest's are `scraping.COLUMNS`.
+LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")  # left: on the left of the photo
+# Columns of the manifests of crop and resize; ingest's are `scraping.COLUMNS`.
 CROP_COLUMNS = (
     *("row", "place", "label", "image", "status", "detail", "photo", "photo_hash", "faces"),
     *("confidence", "x", "y", "width", "height"),
     *(f"{name}_{axis}" for name in LANDMARKS for axis in "xy"),
 )
 GRAY_COLUMNS = ("row", "place", "label", "image", "status", "detail", "crop", "photo_hash")
-SEVERITIES = ("warn", "refuse")  # what becomes of people who are in doubt
+SEVERITIES = ("warn", "refuse")  # how findings are reported
 
 NUMBER = re.compile(r"[0-9]{1,9}")
 HASH = re.compile(r"[0-9a-f]{16}")
 EARLIER = re.compile(r"row ([0-9]+)")
-SHOWN = 3  # examples in a sentence
+MAX_EXAMPLES = 3  # of a finding
 
 
 def read_manifest(folder: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Read the manifest of a folder that the stage ingest, crop or resize wrote, in the order of the list.
+    """Read the manifest written by ingest, crop or resize, in the order of the list.
 
-    Whatever a person did to it, images lie in `folder / label`, no two rows share one, and `row`, `place`
-    and `photo_hash` are numbers.
+    The manifest may have been edited by hand. On return, images lie in `folder / label`, no two rows share
+    one, and `row`, `place` and `photo_hash` are numbers.
 
     Raises:
-        InputError: it is missing, has other columns than `columns`, or a row that breaks this.
+        InputError: the manifest is missing, its columns are not `columns`, or a row breaks a guarantee.
     """
     path = folder / MANIFEST
     rows = read_rows(path, columns)
     for name in rows[0] if rows else ():
         if name not in columns:
-            raise InputError(f"{path} has a column {name!r} that no stage wrote: remove it.")
+            raise InputError(f"{path} has a column {name!r} that no stage wrote; remove it.")
     seen: set[PurePosixPath] = set()
     for number, row in enumerate(rows, start=1):
         problem = _problem(row)
         if not problem and row["status"] == "ok":
             image = PurePosixPath(row["image"]).with_suffix("")
-            problem = f"its image {row['image']!r} is that of an earlier row" if image in seen else ""
+            problem = f"its image {row['image']!r} also belongs to an earlier row" if image in seen else ""
             seen.add(image)
         if problem:
             raise InputError(
-                f"{path}, row {number} below the header: {problem}; "
-                "mend it, or run the stage that writes it again."
+                f"{path}, row {number} below the header: {problem}; fix it or rerun the stage that writes it."
             )
     return sorted(rows, key=lambda row: int(row["row"]))
 
 
 def _problem(row: Mapping[str, str]) -> str:
-    """Say what is wrong with a row of a manifest; empty if nothing is."""
+    """Describe what is wrong with a row of a manifest; return an empty string if nothing is."""
     for name in ("row", "place"):
         if name in row and not NUMBER.fullmatch(row[name]):
             return f"its {name} is {row[name]!r}, not a whole number"
@@ -72,17 +71,17 @@ def _problem(row: Mapping[str, str]) -> str:
     for name in ("image", "photo", "crop"):
         label, _, file = row.get(name, row["image"]).partition("/")
         if label != row["label"] or label_problem(file):
-            return f"its {name} is {row[name]!r}, not a file of the folder {row['label']!r}"
+            return f"its {name} is {row[name]!r}, not a file in the folder {row['label']!r}"
     if "photo_hash" in row and not HASH.fullmatch(row["photo_hash"]):
         return f"its photo_hash is {row['photo_hash']!r}, not 16 hexadecimal digits"
     return ""
 
 
 def read_gray(folder: Path, names: Sequence[str]) -> NDArray[np.uint8]:
-    """Read the gray images (S, S) of a folder as one array (N, S, S).
+    """Read the gray images (S, S) of a folder into one array (N, S, S).
 
     Raises:
-        InputError: one is missing or broken, has colours, or not the size of the first.
+        InputError: an image is missing, broken, coloured, or not the size of the first.
     """
     images: list[NDArray[np.uint8]] = []
     for name in names:
@@ -91,24 +90,24 @@ def read_gray(folder: Path, names: Sequence[str]) -> NDArray[np.uint8]:
         size = images[0].shape[0] if images else height
         if (height, width) != (size, size) or (image != image[..., :1]).any():
             raise InputError(
-                f"{folder / name} is not a gray image of {size} x {size} pixels: run the stage resize again."
+                f"{folder / name} is not a gray image of {size} x {size} pixels; rerun the stage resize."
             )
         images.append(image[..., 0])
     return np.stack(images)
 
 
 def report(findings: Iterable[str], severity: str) -> None:
-    """Print what was found on stderr, a line each; `severity` is one of `SEVERITIES`.
+    """Print findings to stderr, one a line; `severity` is one of `SEVERITIES`.
 
     Args:
-        findings: sentences, empty where there is nothing to say.
+        findings: sentences; empty ones are ignored.
 
     Raises:
-        InputError: there is a finding, and `severity` is refuse.
+        InputError: there is a finding and `severity` is refuse.
     """
     findings = [finding for finding in findings if finding]
     if findings and severity == "refuse":
-        raise InputError(f"{'; '.join(findings)} (`doubtful: warn` makes this a warning).")
+        raise InputError(f"{' '.join(findings)} Set `doubtful: warn` to make this a warning.")
     for finding in findings:
         click.echo(f"warning: {finding}", err=True)
 
@@ -126,12 +125,12 @@ def listed_twice(rows: Sequence[Mapping[str, Any]]) -> str:
         pairs,
         ("photo is", "photos are"),
         "listed for two people",
-        "take the wrong row of each pair out of the list",
+        "Remove the wrong row of each pair from the list.",
     )
 
 
 def mostly_rejected(results: Sequence[Mapping[str, Any]], min_accepted: float) -> str:
-    """Find people of whose photos less than the share `min_accepted` (0 to 1), or none, has a usable face."""
+    """Find people with a usable face in less than the share `min_accepted` (0 to 1) of photos, or in none."""
     photos = Counter(result["label"] for result in results)
     faces = Counter(result["label"] for result in results if result["status"] == "ok")
     few = [
@@ -143,29 +142,29 @@ def mostly_rejected(results: Sequence[Mapping[str, Any]], min_accepted: float) -
         few,
         ("person has", "people have"),
         f"too few photos with a usable face (none, or less than {min_accepted:.0%})",
-        "list better photos of them, or leave them out",
+        "List better photos of them, or leave them out.",
     )
 
 
 def too_few(labels: Sequence[str], min_faces: int) -> str:
-    """Find people with fewer than `min_faces` faces; `labels` has one label for each face."""
+    """Find people with fewer than `min_faces` faces, given the label of every face."""
     few = [f"{label} ({count})" for label, count in sorted(Counter(labels).items()) if count < min_faces]
     return _sentence(
         few,
         ("person has", "people have"),
         f"fewer than {min_faces} faces",
-        "list more photos of them, or leave them out",
+        "List more photos of them, or leave them out.",
     )
 
 
 def look_alike(hashes: NDArray[np.uint64], labels: Sequence[str], names: Sequence[str], distance: int) -> str:
-    """Find the same face with two labels: near-duplicates, as in `splitting.keep_together`.
+    """Find near-duplicates with different labels.
 
     Args:
-        hashes: (N, K) K kinds of perceptual hashes of each image.
-        labels: N, whose image it is.
-        names: N, what the image is called.
-        distance: near-duplicates differ in at most this many of 64 bits, in one kind of hash or more.
+        hashes: (N, K), K kinds of perceptual hashes of each image.
+        labels: N, the person on each image.
+        names: N, the file name of each image.
+        distance: near-duplicates differ in at most this many of 64 bits, in at least one kind of hash.
     """
     people = np.array(labels)
     pairs = []
@@ -174,16 +173,16 @@ def look_alike(hashes: NDArray[np.uint64], labels: Sequence[str], names: Sequenc
         pairs += [f"{names[int(j)]} and {name}" for j in np.flatnonzero(near & (people[:i] != people[i]))]
     return _sentence(
         pairs,
-        ("pair", "pairs"),
-        f"of images of two people with at most {distance} of 64 bits between their perceptual hashes",
-        "write the wrong image of each pair into the exclude list",
+        ("pair of images of different people differs", "pairs of images of different people differ"),
+        f"in at most {distance} of the 64 bits of a perceptual hash",
+        "Add the wrong image of each pair to the exclude list.",
     )
 
 
-def _sentence(items: Sequence[str], counted: tuple[str, str], what: str, mend: str) -> str:
-    """Say how many there are, what is the matter, the first few, and what to do; empty if there is none."""
+def _sentence(items: Sequence[str], subjects: tuple[str, str], predicate: str, advice: str) -> str:
+    """Count the items, list the first few, and give advice; return an empty string if there are none."""
     if not items:
         return ""
-    more = f" and {len(items) - SHOWN} more" if len(items) > SHOWN else ""
-    number = f"{len(items)} {counted[len(items) > 1]}"
-    return f"{number} {what}: {', '.join(items[:SHOWN])}{more}: {mend}"
+    more = f" and {len(items) - MAX_EXAMPLES} more" if len(items) > MAX_EXAMPLES else ""
+    subject = f"{len(items)} {subjects[len(items) > 1]}"
+    return f"{subject} {predicate}: {', '.join(items[:MAX_EXAMPLES])}{more}. {advice}"

@@ -1,15 +1,15 @@
-"""Beards: those that lie on the skin, and one that stands out of the face."""
+"""Beards: short ones painted on the skin, and a full one in front of the face."""
 
 import numpy as np
 
 from prunet.data.sample.geometry import Pose, Surface, View, ellipsoid
 from prunet.data.sample.lighting import Light, normals, shade
-from prunet.data.sample.paint import Array, Rng, blend, bump, inside, mottle, radius, rgb, smooth
+from prunet.data.sample.paint import Array, Rng, blend, bump, inside, mottle, radius, rgb, smoothstep
 from prunet.data.sample.people import EYES_Y, Person
 
 
 def paint_short_beard(colour: Array, surface: Surface, person: Person, rng: Rng) -> None:
-    """Paint the beard that lies on the skin: on the upper lip, and if it is stubble on jaw and chin too."""
+    """Paint a moustache, or stubble on upper lip, jaw and chin."""
     looks = person.looks
     x, y = np.abs(surface.x), surface.y
     speckle = 1 + 0.25 * rng.standard_normal(x.shape, dtype=np.float32)
@@ -27,13 +27,13 @@ def paint_short_beard(colour: Array, surface: Surface, person: Person, rng: Rng)
 
 
 def paint_full_beard(view: View, person: Person, pose: Pose, light: Light, rng: Rng) -> None:
-    """Paint a beard that stands out of the face and hangs below the chin."""
+    """Paint a beard that projects from the face and hangs below the chin."""
     canvas, x, y, unit = view
     looks = person.looks
-    squeeze = 1 + (looks.jaw + 0.02) * smooth(y / 0.7)
+    squeeze = 1 + (looks.jaw + 0.02) * smoothstep(y / 0.7)
     shell = ellipsoid(x / squeeze, y - 0.10, (looks.width + 0.02, 1.08, 0.90), pose)
     beard_y = shell.y + 0.10
-    start = 0.72 - 0.62 * smooth((np.abs(shell.x) - 0.16) / 0.45)
+    start = 0.72 - 0.62 * smoothstep((np.abs(shell.x) - 0.16) / 0.45)
     mouth = inside(0.10 - radius(shell.x / 2.6, beard_y - looks.mouth_y - 0.02), 0.06)
     curls = mottle(x.shape, 0.035 * unit, rng)
     mask = inside(start - beard_y + 0.04 * curls, 0.07) * mouth

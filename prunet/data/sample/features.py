@@ -1,4 +1,4 @@
-"""What is on the skin of a face: cheeks, wrinkles, mouth, eyes, brows and nostrils, not yet lit."""
+"""Unlit features of a face: cheeks, wrinkles, mouth, eyes, brows and nostrils."""
 
 import numpy as np
 
@@ -8,14 +8,14 @@ from prunet.data.sample.people import EYES_Y, Looks, Person
 
 
 def paint_cheeks(colour: Array, surface: Surface, person: Person) -> None:
-    """Redden cheeks, nose and chin a little."""
+    """Redden cheeks and nose a little."""
     x, y = np.abs(surface.x), surface.y
     red = bump(x - 0.40, 0.17) * bump(y - 0.30, 0.14) + 0.7 * bump(x, 0.12) * bump(y - 0.33, 0.10)
     blend(colour, 0.28 * np.clip(red, 0, 1), np.array(person.skin) * (1.02, 0.72, 0.68))
 
 
 def paint_wrinkles(colour: Array, surface: Surface, looks: Looks, pose: Pose) -> None:
-    """Darken the folds from nose to mouth (deeper in a smile), below the eyes, and across the forehead."""
+    """Darken the folds from nose to mouth (deeper in a smile), bags under the eyes, and forehead lines."""
     x, y = np.abs(surface.x), surface.y
     fold_x = looks.nose_width + 0.06 + 0.45 * np.clip(y - 0.32, 0, None) * (1 + 0.25 * pose.smile)
     fold = bump(x - fold_x, 0.026) * bump(y - looks.mouth_y + 0.13, 0.13)
@@ -27,7 +27,7 @@ def paint_wrinkles(colour: Array, surface: Surface, looks: Looks, pose: Pose) ->
 
 
 def paint_mouth(colour: Array, surface: Surface, person: Person, pose: Pose, unit: float) -> None:
-    """Paint lips, the dark of an open mouth and the upper teeth."""
+    """Paint the lips, the inside of an open mouth, and the upper teeth."""
     looks, skin = person.looks, np.array(person.skin)
     along = surface.x / (looks.mouth_width * (1 + 0.22 * pose.smile))
     arch = np.sqrt(np.clip(1 - along * along, 0, 1))
@@ -52,7 +52,7 @@ def paint_mouth(colour: Array, surface: Surface, person: Person, pose: Pose, uni
 
 
 def paint_eyes(colour: Array, surface: Surface, person: Person, pose: Pose, unit: float) -> None:
-    """Paint both eyes at once: with |x|, left and right share a place."""
+    """Paint both eyes at once, mirrored by using |x|."""
     looks, skin = person.looks, np.array(person.skin)
     across = np.abs(surface.x) - looks.eye_gap
     down = surface.y - EYES_Y + looks.eye_tilt * across
@@ -81,7 +81,7 @@ def paint_eyes(colour: Array, surface: Surface, person: Person, pose: Pose, unit
 
 
 def paint_brows(colour: Array, surface: Surface, person: Person, pose: Pose) -> None:
-    """Paint both brows: arched strokes that thin out to the temples."""
+    """Paint both brows as arched strokes that taper towards the temples."""
     looks, hair = person.looks, np.array(person.hair)
     across = np.abs(surface.x) - looks.eye_gap
     line = EYES_Y - looks.brow_gap - pose.brows_up - looks.brow_tilt * across + 1.1 * across * across
@@ -92,7 +92,7 @@ def paint_brows(colour: Array, surface: Surface, person: Person, pose: Pose) -> 
 
 def paint_nostrils(colour: Array, surface: Surface, looks: Looks) -> None:
     """Paint the nostrils and the shadow below the nose."""
-    x, y = surface.stand_out(looks.nose_height * 0.5)
+    x, y = surface.in_front(looks.nose_height * 0.5)
     below = y - EYES_Y - looks.nose_length - 0.045
     holes = bump(np.abs(x) - looks.nose_width * 0.46, 0.034) * bump(below, 0.020)
     shadow = bump(x, looks.nose_width * 1.05) * bump(below - 0.025, 0.035)

@@ -1,4 +1,4 @@
-"""The head in space: how it is turned, where its pixels are, and what the camera sees of an ellipsoid."""
+"""Geometry of the head: pose, pixel coordinates, and the visible surface of an ellipsoid."""
 
 import math
 from typing import NamedTuple
@@ -10,20 +10,20 @@ from prunet.data.sample.paint import Array, Box, Rng, bounds
 
 
 class Pose(NamedTuple):
-    """How the head is turned, in radians, and what the face does."""
+    """Rotation of the head in radians, and expression of the face."""
 
-    yaw: float  # above 0: to the right of the picture
-    pitch: float  # above 0: down
-    roll: float  # above 0: clockwise
+    yaw: float  # positive: to the right of the picture
+    pitch: float  # positive: down
+    roll: float  # positive: clockwise
     smile: float  # -1 sad to 1 broad smile
     mouth_open: float  # 0 closed to 1 wide open
-    eyes_open: float  # 1 as usual
+    eyes_open: float  # 1: normal
     brows_up: float  # head units
-    gaze: float  # head units that the irises are off their middle
+    gaze: float  # offset of the irises in head units
 
 
-class Place(NamedTuple):
-    """Where a head stands in the photo: its centre and 1 head unit, in pixels."""
+class Position(NamedTuple):
+    """Centre and size of a head (or ball) in the photo, in pixels."""
 
     x: float
     y: float
@@ -31,44 +31,44 @@ class Place(NamedTuple):
 
 
 class View(NamedTuple):
-    """A part of a photo, and where each of its pixels is for the head that stands there."""
+    """A part of a photo with the coordinates of its pixels in head units."""
 
-    canvas: Array  # (H, W, 3); what is painted on it is painted on the photo
-    x: Array  # (H, W), as y
-    y: Array
+    canvas: Array  # (H, W, 3), a view of the photo's own pixels
+    x: Array  # (H, W)
+    y: Array  # (H, W)
     unit: float
 
     def crop(self, box: Box) -> "View":
-        """Return the part within a box."""
+        """Return the part inside a box."""
         return View(self.canvas[box], self.x[box], self.y[box], self.unit)
 
     def where(self, mask: NDArray[np.bool_]) -> "View":
-        """Return the smallest part that holds all of `mask`."""
+        """Return the smallest part that contains all of `mask`."""
         return self.crop(bounds(mask))
 
 
 class Surface(NamedTuple):
-    """What the camera sees of an ellipsoid, pixel by pixel: (H, W) float32 each, in head units."""
+    """Visible surface of an ellipsoid, per pixel: (H, W) float32 each, in head units."""
 
     x: Array
     y: Array
-    z: Array  # x, y, z: the point in the head's own axes
-    depth: Array  # its height towards the camera
-    outside: Array  # signed distance to the outline: below 0 inside
-    slope: tuple[float, float]  # change of x and y per unit that a point stands out of the surface
+    z: Array  # x, y, z: the visible point in the head's own axes
+    depth: Array  # distance of that point towards the camera
+    outside: Array  # signed distance to the outline, negative inside
+    slope: tuple[float, float]  # change of x and y per unit in front of the surface
 
     def crop(self, box: Box) -> "Surface":
-        """Return the part within a box."""
+        """Return the part inside a box."""
         x, y, z, depth, outside, slope = self
         return Surface(x[box], y[box], z[box], depth[box], outside[box], slope)
 
-    def stand_out(self, height: float) -> tuple[Array, Array]:
-        """Return x and y of what is seen at each pixel if it stands `height` in front of the surface."""
+    def in_front(self, height: float) -> tuple[Array, Array]:
+        """Return x and y of the point seen at each pixel if it lies `height` in front of the surface."""
         return self.x + height * self.slope[0], self.y + height * self.slope[1]
 
 
-def some_pose(rng: Rng, calm: float = 1.0) -> Pose:
-    """Draw a pose; `calm` below 1 turns the head less."""
+def random_pose(rng: Rng, calm: float = 1.0) -> Pose:
+    """Draw a random pose; `calm` below 1 rotates the head less."""
     smile = rng.uniform(-0.4, 1.1)
     return Pose(
         yaw=rng.uniform(-0.32, 0.32) * calm,
@@ -82,27 +82,28 @@ def some_pose(rng: Rng, calm: float = 1.0) -> Pose:
     )
 
 
-def look_at(canvas: Array, place: Place, roll: float = 0.0, reach: float = math.inf) -> View:
-    """View the part of `canvas` within `reach` head units of `place`, in axes that are turned by `roll`."""
+def view_around(canvas: Array, position: Position, roll: float = 0.0, reach: float = math.inf) -> View:
+    """Return the part of `canvas` within `reach` head units of `position`, with axes rotated by `roll`."""
     box, offsets = [], []
-    for middle, size in ((place.y, canvas.shape[0]), (place.x, canvas.shape[1])):
-        first, last = int(max(0, middle - reach * place.unit)), int(min(size, middle + reach * place.unit))
+    for middle, size in ((position.y, canvas.shape[0]), (position.x, canvas.shape[1])):
+        first = int(max(0, middle - reach * position.unit))
+        last = int(min(size, middle + reach * position.unit))
         box.append(slice(first, last))
-        offsets.append((np.arange(first, last, dtype=np.float32) - middle) / place.unit)
+        offsets.append((np.arange(first, last, dtype=np.float32) - middle) / position.unit)
     down, across = offsets[0][:, None], offsets[1]
     cosine, sine = math.cos(roll), math.sin(roll)
     x, y = cosine * across + sine * down, cosine * down - sine * across
-    return View(canvas[box[0], box[1]], x, y, place.unit)
+    return View(canvas[box[0], box[1]], x, y, position.unit)
 
 
 def project(point: tuple[float, float, float], pose: Pose) -> tuple[float, float]:
-    """Return where in a view a point of the head is."""
+    """Return the x and y in a view of a point given in the head's axes."""
     x, y, _ = _turn(pose) @ np.array(point)
     return float(x), float(y)
 
 
 def ellipsoid(x: Array, y: Array, axes: tuple[float, float, float], pose: Pose) -> Surface:
-    """Follow each pixel's ray to the ellipsoid with these half axes: a quadratic equation's nearer root."""
+    """Intersect each pixel's ray with the ellipsoid of half axes `axes` (nearer root of a quadratic)."""
     right, down, ray = _turn(pose).tolist()
     start = [right[i] * x + down[i] * y for i in range(3)]
     square = sum((ray[i] / axes[i]) ** 2 for i in range(3))
@@ -119,7 +120,7 @@ def ellipsoid(x: Array, y: Array, axes: tuple[float, float, float], pose: Pose) 
 
 
 def _turn(pose: Pose) -> Array:
-    """The rotation from the head's axes to the picture's: (3, 3). A view has rolled already."""
+    """Return the rotation (3, 3) from the head's axes to those of a view, which includes the roll."""
     sine, cosine = math.sin(pose.yaw), math.cos(pose.yaw)
     yaw = np.array([[cosine, 0, sine], [0, 1, 0], [-sine, 0, cosine]])
     sine, cosine = math.sin(pose.pitch), math.cos(pose.pitch)

@@ -1,4 +1,4 @@
-"""The lamp, and how bright it makes what stands in its light."""
+"""Lighting: one lamp and ambient light."""
 
 import math
 from typing import NamedTuple
@@ -12,15 +12,15 @@ Normals = tuple[Array, Array, Array]  # x, y and z of the unit normals: (H, W) e
 
 
 class Light(NamedTuple):
-    """Where light comes from: `direction` points to the lamp (x right, y down, z to the camera), length 1."""
+    """Light of a photo; `direction` is the unit vector to the lamp (x right, y down, z to the camera)."""
 
     direction: tuple[float, float, float]
-    lamp: float  # brightness of what faces the lamp
-    ambient: float  # brightness of what the lamp does not reach
+    lamp: float  # brightness of a surface facing the lamp
+    ambient: float  # brightness of a surface in the shade
 
 
-def some_light(rng: Rng) -> Light:
-    """Draw a lamp: from the left, the front or the right, mostly from above."""
+def random_light(rng: Rng) -> Light:
+    """Draw a random lamp: left, front or right, usually above."""
     azimuth = rng.uniform(-0.80, 0.80)
     height = rng.uniform(-0.05, 0.85)
     ambient = rng.uniform(0.45, 0.65)
@@ -30,7 +30,7 @@ def some_light(rng: Rng) -> Light:
 
 
 def normals(depth: Array, unit: float) -> Normals:
-    """Return the normals of a height map in head units."""
+    """Return the normals of a height map given in head units."""
     right = np.clip(cv2.Sobel(depth, cv2.CV_32F, 1, 0, ksize=3, scale=unit / 8), -3, 3)
     down = np.clip(cv2.Sobel(depth, cv2.CV_32F, 0, 1, ksize=3, scale=unit / 8), -3, 3)
     length = np.sqrt(right * right + down * down + 1)
@@ -38,7 +38,7 @@ def normals(depth: Array, unit: float) -> Normals:
 
 
 def shade(facing: Normals, light: Light) -> Array:
-    """How bright each pixel is: (H, W). The lamp reaches a little around the edge."""
+    """Return the brightness of each pixel, (H, W); the lamp reaches slightly beyond the terminator."""
     x, y, z = facing
     right, down, front = light.direction
     lamp = np.clip((x * right + y * down + z * front + 0.2) / 1.2, 0, 1)
@@ -46,15 +46,15 @@ def shade(facing: Normals, light: Light) -> Array:
 
 
 def gloss(facing: Normals, light: Light) -> Array:
-    """The lamp's reflection on skin: (H, W)."""
+    """Return the specular reflection of the lamp on skin: (H, W)."""
     x, y, z = facing
     right, down, front = light.direction
-    length = math.sqrt(2 + 2 * front)  # of the sum of the directions to the lamp and to the camera
+    length = math.sqrt(2 + 2 * front)  # of the sum of the unit vectors to the lamp and the camera
     mirror = np.clip((x * right + y * down + z * (front + 1)) / length, 0, 1)
     return np.asarray(0.14 * light.lamp * mirror**18)
 
 
 def shade_column(across: Array, light: Light) -> Array:
-    """How bright a standing cylinder is, by the place `across` it, -1 to 1."""
+    """Return the brightness of an upright cylinder at the position `across` it, -1 to 1."""
     lamp = np.clip(0.58 + 0.5 * np.clip(across, -1, 1) * light.direction[0], 0, 1)
     return np.asarray(light.ambient + light.lamp * lamp)

@@ -1,4 +1,4 @@
-"""The seven imaginary people: all that stays the same from photo to photo."""
+"""Seven imaginary people: everything that stays the same from photo to photo."""
 
 from typing import NamedTuple
 
@@ -8,28 +8,28 @@ Colour = tuple[float, ...]
 
 
 class Style(NamedTuple):
-    """What tells people apart at first sight, in gray as in colour."""
+    """Traits that tell people apart at first sight, even in gray."""
 
-    cut: str  # a key of `hair.CUTS`
+    haircut: str  # a key of `hair.HAIRCUTS`
     beard: str  # none, stubble, moustache or full
     glasses: str  # none, round or square
 
 
 class Looks(NamedTuple):
-    """The measures of a face, in head units where nothing else is said."""
+    """Measures of a face, in head units unless noted."""
 
     width: float  # half the width of the head
-    jaw: float  # share by which the jaw is wider (above 0) or narrower than an ellipse
+    jaw: float  # relative widening (positive) or narrowing of the jaw against an ellipse
     eye_gap: float  # from the middle of the face to the middle of an eye
     eye_width: float  # half the width of an eye
     eye_height: float  # half the height of an open eye
-    eye_tilt: float  # slope: above 0 the outer corners are higher
+    eye_tilt: float  # slope; positive: outer corners higher
     brow_gap: float  # from eye to brow
     brow_thickness: float
-    brow_tilt: float  # slope: above 0 the outer ends are higher
-    nose_length: float  # from the line of the eyes to the tip
+    brow_tilt: float  # slope; positive: outer ends higher
+    nose_length: float  # from the eye line to the tip
     nose_width: float  # from the middle to a wing
-    nose_height: float  # how far the tip stands out
+    nose_height: float  # height of the tip above the face
     mouth_y: float
     mouth_width: float  # half the width at rest
     lips: float  # thickness of a lip
@@ -57,7 +57,7 @@ STYLES = {
     "goran": Style("crop", "stubble", "square"),
 }
 
-RANGES = {  # the least and the most of each measure of `Looks`
+RANGES = {  # smallest and largest value of each measure of `Looks`
     "width": (0.68, 0.80),
     "jaw": (-0.10, 0.20),
     "eye_gap": (0.275, 0.335),
@@ -75,10 +75,10 @@ RANGES = {  # the least and the most of each measure of `Looks`
     "lips": (0.040, 0.085),
     "age": (0.0, 1.0),
 }
-EYES_Y = -0.04  # the line of the eyes, where the nose begins too
+EYES_Y = -0.04  # the eye line, where the nose begins
 
 SKINS = np.array([(0.50, 0.33, 0.24), (0.95, 0.77, 0.66)])  # the darkest and the lightest
-HAIRS = (  # in the order of the skins that they go with
+HAIRS = (  # in the order of the matching skins
     (0.07, 0.06, 0.06),
     (0.11, 0.08, 0.07),
     (0.55, 0.54, 0.55),
@@ -91,10 +91,10 @@ IRISES = ((0.20, 0.11, 0.06), (0.34, 0.21, 0.09), (0.27, 0.36, 0.20), (0.28, 0.4
 
 
 def invent_people(seed: int) -> dict[str, Person]:
-    """Invent the seven people of the sample, by name.
+    """Invent the seven people of the sample; return them by name.
 
-    Each measure is dealt like cards: its range is cut into as many slices as there are people, and each gets
-    a slice of their own. So no two of them look alike, whatever the seed.
+    The range of each measure is divided into as many slices as there are people, and each person gets one
+    slice (Latin hypercube sampling), so no two people look alike for any seed.
     """
     rng = np.random.default_rng(seed)
     number = len(STYLES)

@@ -1,4 +1,4 @@
-"""Photos: a person, two people or nobody, in a place, taken by a camera."""
+"""Photos of one person, two people or nobody, with a background and the flaws of a camera."""
 
 import cv2
 import numpy as np
@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 
 from prunet.data.sample.beards import paint_full_beard
 from prunet.data.sample.clothes import paint_clothes, paint_neck
-from prunet.data.sample.faces import paint_ears, paint_face, paint_glasses
-from prunet.data.sample.geometry import Place, Pose, look_at, some_pose
-from prunet.data.sample.hair import CUTS, paint_back_hair, paint_hair, paint_locks
-from prunet.data.sample.lighting import Light, some_light
+from prunet.data.sample.geometry import Pose, Position, random_pose, view_around
+from prunet.data.sample.hair import HAIRCUTS, paint_back_hair, paint_hair, paint_locks
+from prunet.data.sample.heads import paint_ears, paint_face, paint_glasses
+from prunet.data.sample.lighting import Light, random_light
 from prunet.data.sample.paint import Array, Rng, rgb, unit_square
 from prunet.data.sample.people import Person
 from prunet.data.sample.scenes import draw_scene, paint_balls
@@ -24,69 +24,71 @@ def photo_of_one(person: Person, rng: Rng) -> Photo:
     x = width * rng.uniform(0.40, 0.60)
     y = max(1.15 * unit, min(height - 1.15 * unit, height * rng.uniform(0.38, 0.52)))
     canvas = draw_scene(height, width, blur=unit * rng.uniform(0.03, 0.12), rng=rng)
-    draw_person(canvas, person, some_pose(rng), some_light(rng), Place(x, y, unit), rng)
+    draw_person(canvas, person, random_pose(rng), random_light(rng), Position(x, y, unit), rng)
     return develop(canvas, rng)
 
 
 def photo_of_two(person: Person, other: Person, rng: Rng) -> Photo:
-    """Draw `person` in front and `other`, clearly smaller, behind.
+    """Draw a photo of `person` in front and `other`, clearly smaller, behind.
 
-    The photo is (H, W, 3) uint8 RGB, 300 to 360 pixels wide.
+    It is (H, W, 3) uint8 RGB, 300 to 360 pixels wide.
     """
     height, width = _frame(rng, (300, 360), (1.4, 1.5))
-    light = some_light(rng)
+    light = random_light(rng)
     side = int(rng.choice((-1, 1)))
-    near = Place(width * (0.5 - side * 0.19), height * rng.uniform(0.46, 0.52), height * 0.31)
-    far = Place(width * (0.5 + side * 0.27), height * rng.uniform(0.38, 0.46), height * 0.19)
+    near = Position(width * (0.5 - side * 0.19), height * rng.uniform(0.46, 0.52), height * 0.31)
+    far = Position(width * (0.5 + side * 0.27), height * rng.uniform(0.38, 0.46), height * 0.19)
     canvas = draw_scene(height, width, blur=5.0, rng=rng)
-    for somebody, place in ((other, far), (person, near)):
-        draw_person(canvas, somebody, some_pose(rng, calm=0.6), light, place, rng)
+    for somebody, position in ((other, far), (person, near)):
+        draw_person(canvas, somebody, random_pose(rng, calm=0.6), light, position, rng)
     return develop(canvas, rng)
 
 
 def photo_of_nobody(rng: Rng) -> Photo:
-    """Draw a room, a landscape or a street with nobody in it: (H, W, 3) uint8 RGB."""
+    """Draw a photo without people: (H, W, 3) uint8 RGB, its longer side 200 to 360 pixels."""
     height, width = _frame(rng, (200, 360), (1.0, 1.33, 1.5))
     canvas = draw_scene(height, width, blur=0.8, rng=rng)
-    paint_balls(canvas, some_light(rng), rng)
+    paint_balls(canvas, random_light(rng), rng)
     return develop(canvas, rng)
 
 
 def near_duplicate(original: Photo, rng: Rng) -> Photo:
-    """Return `original` as passed around: scaled to 75 to 95%, and 4 to 14 of 255 lighter or darker."""
+    """Return a copy scaled to 75 to 95% and made lighter or darker by 4 to 14 of 255."""
     scale = rng.uniform(0.75, 0.95)
     small = cv2.resize(original, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     shift = float(rng.choice((-1, 1)) * rng.uniform(4, 14))
     return np.asarray(np.clip(small.astype(np.float32) + shift, 0, 255), np.uint8)
 
 
-def draw_person(canvas: Array, person: Person, pose: Pose, light: Light, place: Place, rng: Rng) -> None:
-    """Draw the head and shoulders of `person` on `canvas`, (H, W, 3), from the back to the front."""
-    cut = CUTS[person.style.cut]
-    bust = look_at(canvas, place, pose.roll * 0.25)
-    if cut.volume:
+def draw_person(
+    canvas: Array, person: Person, pose: Pose, light: Light, position: Position, rng: Rng
+) -> None:
+    """Draw the head and shoulders of `person` on `canvas`, (H, W, 3), from back to front."""
+    haircut = HAIRCUTS[person.style.haircut]
+    bust = view_around(canvas, position, pose.roll * 0.25)
+    if haircut.volume:
         paint_back_hair(bust, person, pose, light, rng)
     bust = bust._replace(x=bust.x - 0.10 * pose.yaw)
     paint_neck(bust, person, light)
     paint_clothes(bust, light, rng)
-    if cut.length > 1:
+    if haircut.length > 1:
         paint_locks(bust, person, light)
-    face = look_at(canvas, place, pose.roll, reach=1.3)
+    face = view_around(canvas, position, pose.roll, reach=1.3)
     paint_ears(face, person, pose, light)
     paint_face(face, person, pose, light, rng)
     if person.style.glasses != "none":
         paint_glasses(face, person, pose)
-    head = look_at(canvas, place, pose.roll, reach=1.6)
+    head = view_around(canvas, position, pose.roll, reach=1.6)
     if person.style.beard == "full":
         paint_full_beard(head, person, pose, light, rng)
-    if cut.volume:
+    if haircut.volume:
         paint_hair(head, person, pose, light, rng)
 
 
 def develop(canvas: Array, rng: Rng) -> Photo:
-    """Turn `canvas` into a photo, (H, W, 3) uint8, as a camera does.
+    """Turn `canvas` into a photo, (H, W, 3) uint8, with random exposure, contrast, white balance, and so on.
 
-    It has an exposure, a contrast, a white balance, darker corners, a slight blur, and noise.
+    The other effects of a camera are vignetting, a slight blur, and noise.
     """
     height, width = canvas.shape[:2]
     across, down = unit_square(height, width)
@@ -103,7 +105,7 @@ def develop(canvas: Array, rng: Rng) -> Photo:
 
 
 def _frame(rng: Rng, longer: tuple[int, int], ratios: tuple[float, ...]) -> tuple[int, int]:
-    """Draw a photo's height and width in pixels; a ratio is width / height."""
+    """Draw a random height and width in pixels, given ratios of width / height."""
     side = int(rng.integers(longer[0], longer[1] + 1))
     ratio = float(rng.choice(ratios))
     return (side, round(side * ratio)) if ratio < 1 else (round(side / ratio), side)

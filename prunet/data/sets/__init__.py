@@ -1,1 +1,1 @@
-"""TODO."""
+"""Data sets of the studies, each read by one function and divided into train, val and test."""

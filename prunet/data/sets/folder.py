@@ -1,4 +1,4 @@
-"""An image folder: decoded into memory, or left on disk if it is too large for that."""
+"""Image folder as a data set: decoded into memory, or left on disk if too large."""
 
 import hashlib
 import multiprocessing
@@ -20,29 +20,31 @@ from prunet.data.dataset import SPLITS
 from prunet.data.decoding import Rejection
 from prunet.data.image_files import DIGEST, Files
 from prunet.data.moments import moments
-from prunet.data.sets.splitting import choose
-from prunet.data.sets.tree import Image, listing
+from prunet.data.sets.splitting import draw_split
+from prunet.data.sets.tree import ImageFile, ImageTree, list_images
 from prunet.data.squares import square
 
-SHOWN = 10  # unreadable images that are named
-AT_ONCE = 16  # images that a process is handed at a time
-FLOAT = 4  # bytes of a value when training holds the images in memory
+SHOWN = 10  # unreadable files that a warning lists
+CHUNK = 16  # files handed to a process at a time
+FLOAT_BYTES = 4  # of a value, when training holds the images in memory
+
+Reader = Callable[[Path, int], Any]  # reads a file, with pixels a side
 
 
-def folder(place: str, side: int, memory: int, val: int, test: int, seed: int) -> dict[str, Any]:
-    """Read an image folder; see `listing` for how it is laid out.
+def folder(source: str, side: int, memory: int, val: int, test: int, seed: int) -> dict[str, Any]:
+    """Read an image folder; see `list_images` for its layout.
 
-    Where it is divided, `train`, `val` and `test` are what they are called. Without `test`, `val` is the test
-    split, as is common for ImageNet, whose test labels are not public; then, and without `val`, the images
-    that choose are drawn from `train`. A folder that is not divided loses images of both kinds.
+    The parts `train`, `val` and `test` of a folder become those splits. Without `test`, the part `val` is the
+    test split, as is usual for ImageNet, whose test labels are not public. A missing `val` or `test` is drawn
+    from the training images.
 
     Args:
-        place: the folder.
-        side: pixels a side that images are kept with: a centre square, see `decoding.square`.
-        memory: bytes; images that would take more in training, 4 for each channel of a pixel, stay on disk.
-        val: images that choose, if they have to be drawn.
-        test: images that test, if they have to be drawn.
-        seed: of the stratified draw.
+        source: the folder.
+        side: pixels a side of the centre square that is kept of each image.
+        memory: bytes. Images that would take more in training, as float32, stay on disk.
+        val: number of validation images, if they have to be drawn.
+        test: number of test images, if they have to be drawn.
+        seed: seed of the stratified draw.
 
     Returns:
         The arguments of `prunet.data.dataset.save`, without its path.
@@ -50,56 +52,58 @@ def folder(place: str, side: int, memory: int, val: int, test: int, seed: int) -
     Raises:
         InputError: there are fewer than two classes, the parts differ in them, or a class lacks images.
     """
-    root = Path(place)
-    listed, class_names, parts = listing(root)
-    on_disk = FLOAT * 3 * side * side * len(listed) > memory
-    images, found = _read(root, listed, _summary if on_disk else square, side)
-    _refuse_empty_classes(root, images, class_names, parts)
-    labels = np.array([image.label for image in images], np.int64)
-    split = _split([image.part for image in images], labels, val, test, seed)
-    kept = _files(place, images, found, side, split) if on_disk else np.stack(found)
-    return {"images": kept, "labels": labels, "split": split, "class_names": class_names}
+    root = Path(source)
+    tree = list_images(root)
+    on_disk = FLOAT_BYTES * 3 * side * side * len(tree.files) > memory
+    files, contents = _read(root, tree.files, _summary if on_disk else square, side)
+    _refuse_empty_classes(root, files, tree)
+    labels = np.array([file.label for file in files], np.int64)
+    split = _split([file.part for file in files], labels, val, test, seed)
+    images = _describe(source, files, contents, side, split) if on_disk else np.stack(contents)
+    return {"images": images, "labels": labels, "split": split, "class_names": tree.class_names}
 
 
 def _read(
-    root: Path, listed: Sequence[Image], look: Callable[[Path, int], Any], side: int
-) -> tuple[list[Image], list[Any]]:
-    """Look at every image, in as many processes as there are cores; return those that could be read."""
-    images, found, unreadable = [], [], []
+    root: Path, listed: Sequence[ImageFile], read: Reader, side: int
+) -> tuple[list[ImageFile], list[Any]]:
+    """Read the files; return those that are images, and what `read` returned for each."""
+    files, contents, unreadable = [], [], []
     try:
-        for image, (result, reason) in zip(listed, _side_by_side(root, listed, look, side), strict=True):
+        for file, (content, reason) in zip(listed, _read_all(root, listed, read, side), strict=True):
             if reason is None:
-                images.append(image)
-                found.append(result)
+                files.append(file)
+                contents.append(content)
             else:
-                unreadable.append(f"{image.name!r} {reason}")
+                unreadable.append(f"{file.name!r} {reason}")
     except BrokenProcessPool:
         raise InputError(
-            f"{root}: a process that decodes images was killed (often: too little memory): lower images.side "
-            "or images.memory, and run it again."
+            f"{root}: a process that decodes images was killed, probably for lack of memory: lower data.side "
+            "or data.memory and run the stage again."
         ) from None
     if unreadable:
         shown = "; ".join(unreadable[:SHOWN]) + ("; ..." if len(unreadable) > SHOWN else "")
         click.echo(
             f"warning: {root}: {len(unreadable)} of {len(listed)} files are left out: {shown}.", err=True
         )
-    return images, found
+    return files, contents
 
 
-def _side_by_side(
-    root: Path, listed: Sequence[Image], look: Callable[[Path, int], Any], side: int
+def _read_all(
+    root: Path, listed: Sequence[ImageFile], read: Reader, side: int
 ) -> Iterator[tuple[Any, str | None]]:
+    """Yield the result of `_try` for every file, in order, using all cores."""
     context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(min(cores(), max(1, len(listed) // AT_ONCE)), context) as pool:
-        names = [image.name for image in listed]
-        looked = pool.map(partial(_tried, root, look, side), names, chunksize=AT_ONCE)
-        yield from tqdm(looked, total=len(listed), desc="images", unit="image", disable=None, leave=False)
+    with ProcessPoolExecutor(min(cores(), max(1, len(listed) // CHUNK)), context) as pool:
+        names = [file.name for file in listed]
+        results = pool.map(partial(_try, root, read, side), names, chunksize=CHUNK)
+        yield from tqdm(results, total=len(listed), desc="images", unit="image", disable=None, leave=False)
 
 
-def _tried(root: Path, look: Callable[[Path, int], Any], side: int, name: str) -> tuple[Any, str | None]:
+def _try(root: Path, read: Reader, side: int, name: str) -> tuple[Any, str | None]:
+    """Return what `read` returns for a file and None, or None and the reason why it is left out."""
     try:
         name.encode()
-        return look(root / name, side), None
+        return read(root / name, side), None
     except UnicodeEncodeError:
         return None, "has a name that is not UTF-8"
     except Rejection as reason:
@@ -107,21 +111,19 @@ def _tried(root: Path, look: Callable[[Path, int], Any], side: int, name: str) -
 
 
 def _summary(path: Path, side: int) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
-    """Return a file's digest, and of its square each channel's sum of the pixels and of their squares."""
+    """Return a file's digest, and per channel the sums of the pixels and of their squares."""
     pixels = square(path, side).astype(np.int64)
     digest = hashlib.blake2b(path.read_bytes(), digest_size=DIGEST).digest()
     return np.frombuffer(digest, np.uint8), pixels.sum((1, 2)), (pixels**2).sum((1, 2))
 
 
-def _refuse_empty_classes(
-    root: Path, images: Sequence[Image], class_names: Sequence[str], parts: Sequence[str | None]
-) -> None:
-    full = {(image.part, image.label) for image in images}
-    for part in parts:
-        for label, name in enumerate(class_names):
+def _refuse_empty_classes(root: Path, files: Sequence[ImageFile], tree: ImageTree) -> None:
+    full = {(file.part, file.label) for file in files}
+    for part in tree.parts:
+        for label, name in enumerate(tree.class_names):
             if (part, label) not in full:
                 raise InputError(
-                    f"{root / (part or '') / name} holds no image that can be read: fill it, or remove it."
+                    f"{root / (part or '') / name} has no readable image: add some, or remove the folder."
                 )
 
 
@@ -129,19 +131,20 @@ def _split(
     parts: Sequence[str | None], labels: NDArray[np.int64], val: int, test: int, seed: int
 ) -> NDArray[np.uint8]:
     given = set(parts)
-    meant = {"val": "val" if "test" in given else "test", "test": "test"}
-    split = np.array([SPLITS.index(meant.get(part or "", "train")) for part in parts], np.uint8)
+    sides = {"val": "val" if "test" in given else "test", "test": "test"}
+    split = np.array([SPLITS.index(sides.get(part or "", "train")) for part in parts], np.uint8)
     if given == {None}:
-        choose(split, labels, test, "test", seed)
+        draw_split(split, labels, test, "test", seed)
     if not {"val", "test"} <= given:
-        choose(split, labels, val, "val", seed)
+        draw_split(split, labels, val, "val", seed)
     return split
 
 
-def _files(
-    place: str, images: Sequence[Image], found: Sequence[Any], side: int, split: NDArray[np.uint8]
+def _describe(
+    source: str, files: Sequence[ImageFile], summaries: Sequence[Any], side: int, split: NDArray[np.uint8]
 ) -> Files:
-    digests, sums, squares = (np.stack(column) for column in zip(*found, strict=True))
+    """Return the files of a data set that stays on disk, given the `_summary` of each."""
+    digests, sums, squares = (np.stack(column) for column in zip(*summaries, strict=True))
     train = split == SPLITS.index("train")
     mean, std = moments(sums[train].sum(0), squares[train].sum(0), int(train.sum()) * side * side)
-    return Files(place, [image.name for image in images], digests, side, mean, std)
+    return Files(source, [file.name for file in files], digests, side, mean, std)

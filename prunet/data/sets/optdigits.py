@@ -1,31 +1,36 @@
-"""The digits that come with scikit-learn."""
+"""Handwritten digits that come with scikit-learn."""
 
 from typing import Any
 
 import numpy as np
 
 from prunet.data.dataset import SPLITS
-from prunet.data.sets.splitting import choose
+from prunet.data.sets.splitting import draw_split
 
 
 def optdigits(val: int, test: int, seed: int) -> dict[str, Any]:
-    """The 1,797 8x8 digits of scikit-learn (Alpaydin & Kaynak 1998), their 17 gray levels made 0 to 255.
+    """Load the 1,797 8x8 digits of scikit-learn (Alpaydin & Kaynak 1998) and split them.
+
+    Their 17 gray levels are scaled to 0 to 255.
 
     Args:
-        val: images that choose.
-        test: images that test.
-        seed: of the stratified split.
+        val: number of validation images.
+        test: number of test images.
+        seed: seed of the stratified split.
 
     Returns:
         The arguments of `prunet.data.dataset.save`, without its path.
+
+    Raises:
+        InputError: a split would lack a class.
     """
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
     labels = bunch.target.astype(np.int64)
     split = np.full(len(labels), SPLITS.index("train"), np.uint8)
-    choose(split, labels, test, "test", seed)
-    choose(split, labels, val, "val", seed)
+    draw_split(split, labels, test, "test", seed)
+    draw_split(split, labels, val, "val", seed)
     return {
         "images": np.round(bunch.images * (255 / 16)).astype(np.uint8)[:, None],
         "labels": labels,

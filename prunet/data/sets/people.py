@@ -1,74 +1,66 @@
-"""Split the faces of a growing list into train, val and test, and keep near-duplicates together.
+"""Faces of a list of people as a data set."""
 
-A face's side depends on its place in the list, not on which other faces there are: permuted-block
-randomisation as in clinical trials (Zelen, "The randomization and stratification of patients to
-clinical trials", J. Chronic Diseases 27, 1974), with the labels as strata.
-"""
+from pathlib import Path
+from typing import Any
 
-from math import gcd
-
+import click
 import numpy as np
-from numpy.typing import NDArray
 
 from prunet.base.errors import InputError
-from prunet.base.seeds import derive
 from prunet.data.dataset import SPLITS
-
-LEFT_OUT = len(SPLITS)  # the side of an image that is in none of the splits
-
-
-def block_of(shares: tuple[int, int, int]) -> NDArray[np.uint8]:
-    """Return the sides of the smallest block with exact shares: (70, 20, 10) gives seven 0, two 1, one 2.
-
-    Args:
-        shares: percent of train, val and test, each at least 1.
-
-    Raises:
-        InputError: the shares do not sum to 100.
-    """
-    if sum(shares) != 100 or min(shares) < 1:
-        raise InputError(
-            f"The shares of train, val and test ({', '.join(map(str, shares))}) must be at least 1 percent "
-            f"each and sum to 100, not {sum(shares)}."
-        )
-    common = gcd(*shares)
-    return np.repeat(np.arange(3, dtype=np.uint8), [share // common for share in shares])
+from prunet.data.hashing import perceptual_hash
+from prunet.data.listing import quality
+from prunet.data.sets.splitting import LEFT_OUT, block_of, keep_together, side_of
 
 
-def side_of(label: str, place: int, block: NDArray[np.uint8], seed: int) -> int:
-    """Return the side, an index into `SPLITS`, of the row at `place` (from 0) among a label's rows.
-
-    Rows 0 to B-1 of a label have the sides of `block` (length B) in an order of their own, rows B to
-    2B-1 in another. So every whole block has exact shares, and no row depends on any other.
-    """
-    number, position = divmod(place, len(block))
-    order = np.random.default_rng(derive(seed, "faces", "split", label, number)).permutation(len(block))
-    return int(block[order[position]])
-
-
-def keep_together(
-    hashes: NDArray[np.uint64], sides: NDArray[np.uint8], distance: int
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Give near-duplicates one side, so that no pair of them lies on two.
-
-    In list order, an image joins the side of its near-duplicates among the earlier ones that were kept.
-    If those lie on different sides, it is left out. Images that come later move none before them.
+def people(
+    folder: Path, val: float, test: float, distance: int, min_faces: int, doubtful: str, seed: int
+) -> dict[str, Any]:
+    """Load the gray faces of a folder that the stage resize wrote, split them, and print their counts.
 
     Args:
-        hashes: (N, K) K kinds of perceptual hashes of each image, in list order.
-        sides: (N,) each image's own side, an index into `SPLITS`.
-        distance: near-duplicates differ in at most this many of 64 bits, in one kind of hash or more.
+        folder: the folder, with its manifest.
+        val: share of each person's images for validation, between 0 and 1.
+        test: share of each person's images for testing, between 0 and 1.
+        distance: near-duplicates are photos or faces whose perceptual hashes differ in at most so many of 64
+            bits; they share a split.
+        min_faces: a person with fewer faces is reported.
+        doubtful: `warn` about such people and about near-duplicates of two people, or `refuse` them.
+        seed: seed of the split.
 
     Returns:
-        (N,) the sides, `LEFT_OUT` where an image is left out; (N,) whether the image has
-        near-duplicates before it and joined them.
+        The arguments of `prunet.data.dataset.save`, without its path.
+
+    Raises:
+        InputError: the folder has no image, its manifest or an image is damaged, or, if `doubtful` is
+            `refuse`, there is something to report.
     """
-    sides = sides.copy()
-    joined = np.zeros(len(sides), dtype=bool)
-    for i in range(len(sides)):
-        near = (np.bitwise_count(hashes[:i] ^ hashes[i]) <= distance).any(axis=1)
-        found = np.unique(sides[:i][near & (sides[:i] != LEFT_OUT)])
-        if len(found) > 0:
-            joined[i] = len(found) == 1
-            sides[i] = found[0] if joined[i] else LEFT_OUT
-    return sides, joined
+    block = block_of(val, test)
+    rows = [row for row in quality.read_manifest(folder, quality.GRAY_COLUMNS) if row["status"] == "ok"]
+    if not rows:
+        raise InputError(f"{folder} has no image; {folder / 'manifest.csv'} gives the reason for each face.")
+    labels, names = [row["label"] for row in rows], [row["image"] for row in rows]
+    images = quality.read_gray(folder, names)
+    own = [side_of(row["label"], int(row["place"]), block, seed) for row in rows]
+    # The photo's hash survives re-encoding and resizing, which shift the crop; the face's, another framing.
+    hashes = [
+        (int(row["photo_hash"], 16), perceptual_hash(image)) for row, image in zip(rows, images, strict=True)
+    ]
+    pairs = np.array(hashes, np.uint64)
+    split, moved = keep_together(pairs, np.array(own, np.uint8), distance)
+    alike = quality.look_alike(pairs, labels, names, distance)
+    quality.report([quality.too_few(labels, min_faces), alike], doubtful)
+
+    kept = split != LEFT_OUT
+    class_names = sorted(set(labels))
+    counts = [f"{np.sum(split == side)} {name}" for side, name in enumerate(SPLITS)]
+    click.echo(
+        f"{folder}: {kept.sum()} images, {len(class_names)} classes, {', '.join(counts)}; "
+        f"near-duplicates: {moved.sum()} moved, {(~kept).sum()} left out"
+    )
+    return {
+        "images": images[kept, None],
+        "labels": np.array([class_names.index(label) for label in labels], np.int64)[kept],
+        "split": split[kept],
+        "class_names": class_names,
+    }

@@ -1,4 +1,4 @@
-"""Sets with a published test split: MNIST and its kin, CIFAR-10 and CIFAR-100, through torchvision."""
+"""Sets with a published test split: MNIST, its variants and CIFAR, read with torchvision."""
 
 from pathlib import Path
 from typing import Any
@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from prunet.base.errors import InputError
 from prunet.data.dataset import SPLITS
-from prunet.data.sets.splitting import choose
+from prunet.data.sets.splitting import draw_split
 
-# Of each set torchvision's class, and the folder that its files are in.
+# torchvision's class for each set, and the folder that holds its files.
 TORCHVISION = {
     "mnist": ("MNIST", "MNIST/raw"),
     "fashion-mnist": ("FashionMNIST", "FashionMNIST/raw"),
@@ -21,29 +21,29 @@ TORCHVISION = {
 
 
 def published(name: str, folders: list[Path], val: int, seed: int) -> dict[str, Any]:
-    """Read a set: its published test split, and `val` images of its training split to choose.
+    """Load a set with its published test split; validation images are drawn from its training split.
 
-    MNIST and its kin are 28x28 gray, (N, 1, 28, 28); CIFAR (Krizhevsky 2009) is 32x32 in colour,
-    (N, 3, 32, 32), and the classes of CIFAR-100 are the 100 fine ones.
+    MNIST and its variants are 28x28 gray, (N, 1, 28, 28). CIFAR (Krizhevsky 2009) is 32x32 colour,
+    (N, 3, 32, 32); the classes of CIFAR-100 are its 100 fine ones.
 
     Args:
         name: a key of `TORCHVISION`.
-        folders: where to look for the files, as torchvision lays them out; what is in none of them is
-            downloaded into the last one, checked against torchvision's checksums.
-        val: images that choose.
-        seed: of the stratified split.
+        folders: folders to search for the files, in torchvision's layout. A set that none of them holds is
+            downloaded to the last one and checked against torchvision's checksums.
+        val: number of validation images.
+        seed: seed of the stratified draw.
 
     Returns:
         The arguments of `prunet.data.dataset.save`, without its path.
 
     Raises:
-        InputError: the files are in no folder and cannot be downloaded, or they are damaged.
+        InputError: the files are damaged, or they are missing and cannot be downloaded.
     """
     parts = _open(name, folders)
     labels = np.concatenate([np.asarray(part.targets, np.int64) for part in parts])
     split = np.repeat([SPLITS.index("train"), SPLITS.index("test")], [len(part) for part in parts])
     split = split.astype(np.uint8)
-    choose(split, labels, val, "val", seed)
+    draw_split(split, labels, val, "val", seed)
     return {
         "images": _channels_first(np.concatenate([np.asarray(part.data) for part in parts])),
         "labels": labels,
@@ -53,27 +53,24 @@ def published(name: str, folders: list[Path], val: int, seed: int) -> dict[str, 
 
 
 def _open(name: str, folders: list[Path]) -> list[Any]:
-    """Return torchvision's training and test part."""
+    """Return torchvision's training part and test part."""
     from torchvision import datasets
 
-    class_name, place = TORCHVISION[name]
-    kind = getattr(datasets, class_name)
-    for folder in folders:
-        last = folder == folders[-1]
-        if not last and not (folder / place).is_dir():
-            continue
-        try:
-            return [kind(folder, train=train, download=last) for train in (True, False)]
-        except Exception as error:  # torchvision's readers raise almost anything over damaged files
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise InputError(
-                f"{name}: its files could not be read from {folder / place} or downloaded to it ({reason}). "
-                f"With a network, delete {folder / place} and try again; without one, put the files there, "
-                f"or name the folder that holds {place} in the environment variable PRUNET_DATA."
-            ) from None
-    raise AssertionError("the last folder returns or raises")
+    class_name, subfolder = TORCHVISION[name]
+    torchvision_class = getattr(datasets, class_name)
+    folder = next((folder for folder in folders[:-1] if (folder / subfolder).is_dir()), folders[-1])
+    download = folder == folders[-1]
+    try:
+        return [torchvision_class(folder, train=train, download=download) for train in (True, False)]
+    except Exception as error:  # torchvision's readers raise almost anything on damaged files
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"{name} cannot be read from {folder / subfolder} or downloaded to it ({reason}). With a "
+            f"network, delete {folder / subfolder} and try again; without one, put the files there, or set "
+            f"the environment variable PRUNET_DATA to a folder that holds {subfolder}."
+        ) from None
 
 
 def _channels_first(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Make gray images (N, H, W) or colour images (N, H, W, 3) what a dataset file holds, (N, C, H, W)."""
+    """Turn gray images (N, H, W) or colour images (N, H, W, 3) into (N, C, H, W)."""
     return images[:, None] if images.ndim == 3 else np.ascontiguousarray(images.transpose(0, 3, 1, 2))

@@ -1,24 +1,35 @@
-"""Which images choose and which test: drawn so that every class keeps its share."""
+"""Division of a data set into train, val and test.
+
+The images of most sets are drawn at random, stratified by class. Lists of faces grow, so the split of a
+face depends on its place in the list and not on the other faces: permuted-block randomisation as in clinical
+trials (Zelen, "The randomization and stratification of patients to clinical trials", J. Chronic Diseases 27,
+1974), with the people as strata.
+"""
+
+from math import gcd
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prunet.base.errors import InputError
+from prunet.base.seeds import derive
 from prunet.data.dataset import SPLITS
 
+LEFT_OUT = len(SPLITS)  # side of an image that is in no split
 
-def choose(split: NDArray[np.uint8], labels: NDArray[np.int64], count: int, side: str, seed: int) -> None:
-    """Move `count` images from the training split to another one; every class keeps its share.
+
+def draw_split(split: NDArray[np.uint8], labels: NDArray[np.int64], count: int, side: str, seed: int) -> None:
+    """Move `count` random images from the training split to another split, stratified by class.
 
     Args:
         split: (N,) indices into `SPLITS`, changed in place.
-        labels: (N,) of the same images.
-        count: how many images to move.
-        side: the split that they go to.
-        seed: of the draw.
+        labels: (N,) class of each image.
+        count: number of images to move.
+        side: name of the split they move to; an error message calls it data.SIDE.
+        seed: seed of the draw.
 
     Raises:
-        InputError: so many images would leave a class without one on either side.
+        InputError: a class would be left without an image in one of the two splits.
     """
     from sklearn.model_selection import train_test_split
 
@@ -27,10 +38,69 @@ def choose(split: NDArray[np.uint8], labels: NDArray[np.int64], count: int, side
     classes = np.count_nonzero(sizes)
     if not classes <= count <= len(candidates) - classes or 1 in sizes:
         raise InputError(
-            f"images.{side} is {count}: with {len(candidates)} images of {classes} classes to draw from it "
-            f"must be from {classes} to {len(candidates) - classes}, and every class needs two images."
+            f"data.{side} is {count}: to draw from {len(candidates)} images of {classes} classes, it must be "
+            f"from {classes} to {len(candidates) - classes}, and every class needs at least two images."
         )
-    chosen, _ = train_test_split(
+    drawn, _ = train_test_split(
         candidates, train_size=count, stratify=labels[candidates], random_state=seed % 2**32
     )
-    split[chosen] = SPLITS.index(side)
+    split[drawn] = SPLITS.index(side)
+
+
+def block_of(val: float, test: float) -> NDArray[np.uint8]:
+    """Return the sides of the smallest block with these shares: (0.2, 0.1) gives seven 0, two 1 and one 2.
+
+    Args:
+        val: share of the validation images, rounded to a whole percent.
+        test: share of the test images, rounded to a whole percent.
+
+    Raises:
+        InputError: a split would have less than one percent.
+    """
+    percent = [round(100 * share) for share in (val, test)]
+    percent.insert(0, 100 - sum(percent))
+    if min(percent) < 1:
+        raise InputError(
+            f"data.val {val:g} and data.test {test:g} give train, val and test {percent[0]}, {percent[1]} "
+            f"and {percent[2]} percent of the images: each needs at least 1 percent."
+        )
+    return np.repeat(np.arange(3, dtype=np.uint8), [share // gcd(*percent) for share in percent])
+
+
+def side_of(label: str, place: int, block: NDArray[np.uint8], seed: int) -> int:
+    """Return the side, an index into `SPLITS`, of the image at `place` (from 0) among a label's images.
+
+    Places 0 to B-1 of a label get the sides of `block` (length B) in one random order, places B to 2B-1 in
+    another. Every complete block therefore has exact shares, and no image depends on any other.
+    """
+    number, position = divmod(place, len(block))
+    order = np.random.default_rng(derive(seed, "faces", "split", label, number)).permutation(len(block))
+    return int(block[order[position]])
+
+
+def keep_together(
+    hashes: NDArray[np.uint64], sides: NDArray[np.uint8], distance: int
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Move near-duplicates to one side, so that no pair of them is on two.
+
+    In list order, an image moves to the side of its near-duplicates among the earlier images that were kept.
+    If those are on different sides, it is left out. Later images never move earlier ones.
+
+    Args:
+        hashes: (N, K) K kinds of perceptual hashes of each image, in list order.
+        sides: (N,) each image's own side, an index into `SPLITS`.
+        distance: near-duplicates differ in at most this many of 64 bits, in at least one kind of hash.
+
+    Returns:
+        (N,) the sides, `LEFT_OUT` where an image is left out; (N,) True where an image has earlier
+        near-duplicates and is on their side.
+    """
+    sides = sides.copy()
+    joined = np.zeros(len(sides), dtype=bool)
+    for i in range(len(sides)):
+        near = (np.bitwise_count(hashes[:i] ^ hashes[i]) <= distance).any(axis=1)
+        found = np.unique(sides[:i][near & (sides[:i] != LEFT_OUT)])
+        if len(found) > 0:
+            joined[i] = len(found) == 1
+            sides[i] = found[0] if joined[i] else LEFT_OUT
+    return sides, joined

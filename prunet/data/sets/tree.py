@@ -1,4 +1,4 @@
-"""What an image folder holds: its classes, its files, and which of its splits they are in."""
+"""Classes, files and splits of an image folder."""
 
 import os
 from pathlib import Path
@@ -8,81 +8,78 @@ from prunet.base.errors import InputError
 from prunet.data.dataset import SPLITS
 
 
-class Image(NamedTuple):
+class ImageFile(NamedTuple):
     """One file of an image folder."""
 
-    name: str  # below the folder, with forward slashes
+    name: str  # path below the folder, with forward slashes
     label: int  # index into the sorted class names
-    part: str | None  # train, val or test; None in a folder that is not divided
+    part: str | None  # train, val or test; None in a folder without parts
 
 
-class Listing(NamedTuple):
-    """All of an image folder."""
+class ImageTree(NamedTuple):
+    """All files of an image folder."""
 
-    images: list[Image]  # sorted by part, class and name
+    files: list[ImageFile]  # sorted by part, class and name
     class_names: list[str]
     parts: list[str | None]
 
 
-def listing(folder: Path) -> Listing:
+def list_images(folder: Path) -> ImageTree:
     """List the images of a folder.
 
-    A class is a folder; its images are the files in it, at any depth, but for those whose names begin with a
-    dot. The classes are folders of `folder` itself, or of its parts: `train` and at least one of `val` and
-    `test`.
+    Each class is a folder that contains images at any depth; names that begin with a dot are skipped. The
+    class folders lie in `folder` itself or in its parts: `train` and at least one of `val` and `test`.
 
     Raises:
-        InputError: the folder cannot be read, has fewer than two classes, or its parts have other classes.
+        InputError: the folder cannot be read, has fewer than two classes, or its parts differ in them.
     """
-    inside = _folders(folder)
+    inside = _subfolders(folder)
     divided = "train" in inside and ("val" in inside or "test" in inside)
     if not divided and set(SPLITS) & set(inside):
         raise InputError(
-            f"{folder} holds the folders {', '.join(inside[:5])}: name its parts train, val and test, with "
-            "the same class folders in it, or give it class folders alone."
+            f"{folder} holds the folders {', '.join(inside[:5])}: name its parts train, val and test, each "
+            "with the same class folders, or keep only class folders in it."
         )
     parts: list[str | None] = [part for part in SPLITS if part in inside] if divided else [None]
-    names = _folders(folder / "train") if divided else inside
+    names = _subfolders(folder / "train") if divided else inside
     if len(names) < 2:
         where = folder / "train" if divided else folder
         raise InputError(
-            f"{where} holds {len(names)} folders of images and a classifier needs two classes or more: give "
-            "it a folder for each class, or the folders train and val with the same class folders in both."
+            f"{where} holds {len(names)} class folders, but a classifier needs at least two: make a folder "
+            "of images for each class, or the folders train and val with the same class folders in both."
         )
     for name in names:
-        if not name.isprintable():  # nor are half characters, what is not UTF-8 becomes
-            raise InputError(
-                f"{folder}: the class folder {name!r} has a name that cannot be shown: rename it."
-            )
-    images = []
+        if not name.isprintable():  # this includes names that are not UTF-8
+            raise InputError(f"{folder}: the name of the class folder {name!r} is not printable; rename it.")
+    files = []
     for part in parts:
-        within = folder / part if part else folder
-        _refuse_other_classes(within, _folders(within), folder / "train", names)
+        parent = folder / part if part else folder
+        _require_same_classes(parent, _subfolders(parent), folder / "train", names)
         for label, name in enumerate(names):
-            images += [Image(file, label, part) for file in _files(within / name, folder)]
-    return Listing(images, names, parts)
+            files += [ImageFile(file, label, part) for file in _files(parent / name, folder)]
+    return ImageTree(files, names, parts)
 
 
-def _refuse_other_classes(within: Path, own: list[str], train: Path, names: list[str]) -> None:
-    for place, other, missing in (
-        (within, train, sorted(set(names) - set(own))),
-        (train, within, sorted(set(own) - set(names))),
+def _require_same_classes(part: Path, own: list[str], train: Path, names: list[str]) -> None:
+    for path, other, missing in (
+        (part, train, sorted(set(names) - set(own))),
+        (train, part, sorted(set(own) - set(names))),
     ):
         if missing:
             raise InputError(
-                f"{place} has no class folder {', '.join(map(repr, missing[:5]))} ({len(missing)} in all), "
-                f"and {other} has: give both the same classes."
+                f"{path} lacks the class folders {', '.join(map(repr, missing[:5]))} ({len(missing)} in all) "
+                f"of {other}: give both the same classes."
             )
 
 
-def _folders(folder: Path) -> list[str]:
+def _subfolders(folder: Path) -> list[str]:
     try:
         return sorted(
             entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith(".")
         )
     except OSError as error:
         raise InputError(
-            f"{folder} cannot be read ({error.strerror}): name a folder of images in images.folder."
+            f"{folder} cannot be read ({error.strerror}): set data.source to a folder of images."
         ) from None
 
 
@@ -96,4 +93,4 @@ def _files(folder: Path, root: Path) -> list[str]:
 
 
 def _refuse(error: OSError) -> None:
-    raise InputError(f"{error.filename} cannot be read ({error.strerror}): mend its permissions.")
+    raise InputError(f"{error.filename} cannot be read ({error.strerror}); fix its permissions.")

@@ -1,0 +1,67 @@
+"""Forms in which a network can run, and their inference times."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from prunet.deployment import latency
+from prunet.deployment.sparse import LAYERS, UNCHANGED, sparsify
+
+WIDE = 64  # images; the fastest products for larger batches are the same
+
+Row = dict[str, Any]
+
+
+def timed_rounds(rounds: Sequence[str], count: int) -> list[str]:
+    """Choose `count` rounds, evenly spaced from the first to the last; at least these two, at most all."""
+    places = np.linspace(0, len(rounds) - 1, min(max(count, 2), len(rounds))).round().astype(int)
+    return [rounds[place] for place in places]
+
+
+def latencies(
+    dense: nn.Module, masked: nn.Module, small: nn.Module, batches: Sequence[Tensor], seconds: float
+) -> list[Row]:
+    """Measure the inference time of every form on every batch (B, C, H, W), on the batches' device.
+
+    Forms: `dense` (the unpruned network), `numpy` (the same with fully connected layers in NumPy, whose calls
+    are cheaper; this gain is not due to pruning), `masked` (zeros for pruned weights), `shrunk` (`small`,
+    without unused features) and `sparse` (that, with the fastest product for each layer).
+
+    Returns:
+        The rows of `latency.measure`, with `device`.
+    """
+    device = batches[0].device
+    forms = {"dense": dense.to(device), "masked": masked.to(device), "shrunk": small.to(device)}
+    rows: list[Row] = []
+    for images in batches:
+        made = {
+            "numpy": sparsify(forms["dense"], images, all_in_numpy(dense))[0],
+            "sparse": sparsify(forms["shrunk"], images[:WIDE])[0],
+        }
+        rows += latency.measure(forms | made, [images], seconds)
+    return [{"device": device.type} | row for row in rows]
+
+
+def all_in_numpy(model: nn.Module) -> dict[str, str]:
+    """Return choices for `sparsify`: dense NumPy products for fully connected layers, the rest unchanged."""
+    layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, LAYERS)}
+    return {name: "dense" if isinstance(layer, nn.Linear) else UNCHANGED for name, layer in layers.items()}
+
+
+def best(rows: Sequence[Row]) -> Row:
+    """Return the median milliseconds on the CPU for each batch size B.
+
+    These are `ms_dense_B`, `ms_numpy_B`, `ms_masked_B`, and `ms_best_B` of the faster one of `shrunk` and
+    `sparse`, whose name is `best_B`.
+    """
+    flat: Row = {}
+    for batch in dict.fromkeys(row["batch"] for row in rows):
+        times = {
+            row["form"]: row["ms_median"] for row in rows if row["batch"] == batch and row["device"] == "cpu"
+        }
+        flat |= {f"ms_{form}_{batch}": times.pop(form) for form in ("dense", "numpy", "masked")}
+        fastest = min(times, key=lambda form: times[form])
+        flat |= {f"ms_best_{batch}": times[fastest], f"best_{batch}": fastest}
+    return flat

@@ -1,0 +1,98 @@
+"""Metadata of a ticket file, validated, and the tensors that follow from them."""
+
+import json
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from prunet.base.errors import InputError
+from prunet.models import built_in as models
+
+MAX_WEIGHTS = 2**26  # of one network: limits the memory that a small untrusted file can make us allocate
+
+
+def _printable(name: str) -> str:
+    if not name.isprintable():
+        raise ValueError("a class name must be printable")
+    return name
+
+
+Mean = Annotated[float, Field(ge=0, le=255)]
+Std = Annotated[float, Field(ge=1e-6, le=255)]
+Pixels = Annotated[int, Field(ge=1, le=4096)]
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
+
+
+class _Block(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+
+class _Preparation(_Block):
+    stored: Pixels
+    side: Pixels
+    shape: list[Pixels] = Field(min_length=3, max_length=3)
+    mean: Mean | Annotated[list[Mean], Field(min_length=3, max_length=3)]  # or a list, one for each channel
+    std: Std | Annotated[list[Std], Field(min_length=3, max_length=3)]
+
+
+class _Metadata(_Block):
+    model: str
+    preparation: _Preparation
+    class_names: list[Name] = Field(min_length=2, max_length=4096)
+
+
+class _Text(_Block):
+    version: Literal[1]
+    bits: Annotated[int, Field(ge=1, le=8)] | None
+    about: _Metadata
+
+
+class Spec(NamedTuple):
+    """Shape and type of one tensor of a network, and whether it has a mask."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    pruned: bool
+
+
+def to_text(metadata: dict[str, Any], bits: int | None) -> str:
+    """Return the JSON text of a ticket file.
+
+    Raises:
+        ValueError: the metadata contain NaN or infinity.
+    """
+    content = {"version": 1, "bits": bits, "about": metadata}
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def parse(text: str) -> tuple[dict[str, Any], int | None, dict[str, Spec]]:
+    """Return the metadata, `bits`, and the tensors of the network in their order.
+
+    Raises:
+        ValueError: the text is not that of a ticket file, or its network does not exist or is too large.
+    """
+    content = json.loads(text)
+    _Text.model_validate(content)
+    metadata = content["about"]
+    if metadata["model"] not in models.MODELS:
+        raise ValueError(f"model {metadata['model'][:50]!r} is not one of {', '.join(models.MODELS)}")
+    preparation = metadata["preparation"]
+    channels, height, width = preparation["shape"]
+    if height != width or width > preparation["side"]:
+        raise ValueError(f"images of {preparation['side']} pixels a side have no {height}x{width} centre")
+    with torch.device("meta"):  # shapes without memory
+        try:
+            model = models.MODELS[metadata["model"]]((channels, height, width), len(metadata["class_names"]))
+        except InputError as error:
+            raise ValueError(error.message) from None
+    state, pruned = model.state_dict(), models.prunable(model)
+    total = sum(tensor.numel() for tensor in state.values())
+    if total > MAX_WEIGHTS:
+        raise ValueError(f"its network has {total} weights, more than {MAX_WEIGHTS}")
+    return metadata, content["bits"], {name: _spec(tensor, name in pruned) for name, tensor in state.items()}
+
+
+def _spec(tensor: torch.Tensor, pruned: bool) -> Spec:
+    return Spec(tuple(tensor.shape), torch.empty(0, dtype=tensor.dtype).numpy().dtype, pruned)

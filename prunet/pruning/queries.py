@@ -1,0 +1,100 @@
+"""Answers to the queries of criteria: gradients on training images, synaptic flow, groups of units.
+
+All are of one network in evaluation mode: no dropout, norms with their running statistics.
+"""
+
+from functools import cache, partial
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional
+
+from prunet.base.seeds import derive
+from prunet.cells.masks import Masks, Weights
+from prunet.graph import units
+from prunet.models.inputs import Shape
+from prunet.pruning.removal import Scores
+from prunet.pruning.rounds import ModelQueries
+from prunet.training.batches import Batch, chunks, take
+from prunet.training.pixels import centre
+from prunet.training.trainer import Trainer
+
+BATCH = 64  # images; bounds the memory that a gradient takes
+
+
+def model(trainer: Trainer, count: int) -> ModelQueries:
+    """Return the queries for a study's model, on `count` of its training images (or all, if fewer)."""
+    groups, norms = trainer.coupled
+    batch = cache(lambda: sample(trainer, count))  # images on disk are decoded only if a criterion asks
+    return ModelQueries(
+        gradients=lambda weights, masks: gradients(trainer.model, batch(), weights, masks),
+        synaptic_flow=partial(synaptic_flow, trainer.model, trainer.shape),
+        groups=groups,
+        norms=norms,
+        unread=partial(units.unread, trainer.model, trainer.shape),
+    )
+
+
+def sample(trainer: Trainer, count: int) -> Batch:
+    """Return the centre crops of the first training images of a seeded permutation."""
+    generator = torch.Generator().manual_seed(derive(trainer.seed, trainer.name, "criterion"))
+    training = trainer.splits["train"]
+    images, labels = take(training, torch.randperm(len(training[1]), generator=generator)[:count])
+    return centre(images, trainer.size), labels
+
+
+def gradients(model: nn.Module, split: Batch, weights: Weights, masks: Masks) -> dict[str, Scores]:
+    """Return the gradient of the mean cross-entropy (nats) on all images, {layer: (*shape)}.
+
+    Args:
+        model: its own weights are not used.
+        split: images (N, C, H, W) and labels (N,).
+        weights: {tensor: (*shape)} of one network.
+        masks: {layer: (*shape)}; the weights are zero where these are False. (The gradient there is not.)
+    """
+    model.eval()
+    state = _masked(weights, masks, split[1].device)
+    layers = [state[name].requires_grad_() for name in masks]
+    total = [torch.zeros_like(layer, dtype=torch.float64) for layer in layers]
+    for images, labels in chunks(split, BATCH):
+        loss = functional.cross_entropy(functional_call(model, state, (images,)), labels, reduction="sum")
+        for sum_, gradient in zip(total, torch.autograd.grad(loss, layers), strict=True):
+            sum_ += gradient
+    return {name: (sum_ / len(split[1])).cpu().numpy() for name, sum_ in zip(masks, total, strict=True)}
+
+
+def synaptic_flow(model: nn.Module, shape: Shape, weights: Weights, masks: Masks) -> dict[str, Scores]:
+    """Return the synaptic flow w * dR/dw through each weight, {layer: (*shape)}, zero where pruned.
+
+    R is the sum of the outputs for an image of ones when every tensor of the network is replaced by its
+    absolute value (Tanaka et al. 2020, algorithm 1), in float64, since a product over the layers overflows
+    float32. Batch norms too: before training, with mean 0 and variance 1, they multiply by |scale|.
+
+    Args:
+        model: its own weights are not used.
+        shape: (C, H, W) of an image.
+        weights: {tensor: (*shape)} of one network before training.
+        masks: {layer: (*shape)}.
+    """
+    model.eval()
+    device = next(model.parameters()).device
+    state = {
+        name: tensor.abs().double() if tensor.is_floating_point() else tensor
+        for name, tensor in _masked(weights, masks, device).items()
+    }
+    layers = [state[name].requires_grad_() for name in masks]
+    ones = torch.ones(1, *shape, dtype=torch.float64, device=device)
+    total = functional_call(model, state, (ones,)).sum()
+    flows = zip(masks, layers, torch.autograd.grad(total, layers), strict=True)
+    return {name: (layer * slope).detach().cpu().numpy() for name, layer, slope in flows}
+
+
+def _masked(weights: Weights, masks: Masks, device: torch.device) -> dict[str, Tensor]:
+    return {
+        name: torch.from_numpy(np.ascontiguousarray(values * masks[name] if name in masks else values)).to(
+            device
+        )
+        for name, values in weights.items()
+    }

@@ -1,0 +1,108 @@
+"""Names for the faces on photos; faces are detected, cropped and made gray as they were for training."""
+
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prunet.data.decoding import Rejection
+from prunet.data.faces import detection, gray
+from prunet.recognition.output import printable
+from prunet.recognition.pictures import Source, load_all
+
+KEEP = ("all", *detection.KEEP)  # which faces of a photo are named
+UNKNOWN = "unknown"
+COLUMNS = (
+    *("file", "status", "detail", "x", "y", "width", "height", "confidence"),
+    *("name", "probability", "likeliest"),
+)
+
+Row = dict[str, Any]
+
+
+class Extraction(NamedTuple):
+    """The faces extracted from one photo."""
+
+    status: str  # one of detection.STATUSES, or why the file could not be read
+    detail: str  # why there is no face, or empty
+    faces: list[detection.Face]  # from left to right
+    images: list[NDArray[np.uint8]]  # each face as the data set stores it, (1, S, S)
+
+
+def extract(photo: detection.Photo, find: detection.Find, settings: dict[str, Any], keep: str) -> Extraction:
+    """Find the faces on a photo (H, W, 3) RGB and convert them to the form that the data set stores.
+
+    Args:
+        photo: from `pictures.load`.
+        find: from `detection.detector`.
+        settings: from `face_settings`.
+        keep: `all` usable faces, or one by a rule of `detection.KEEP`.
+    """
+    limits = {"min_confidence": settings["min_confidence"], "min_size": settings["min_size"]}
+    faces = detection.detect(photo, find, settings["max_side"])
+    best, status, detail = detection.choose(faces, **limits, keep="largest" if keep == "all" else keep)
+    chosen = [best] if best else []
+    if best and keep == "all":  # a face is usable if it would be chosen if it were alone
+        usable = [face for face in faces if detection.choose([face], **limits, keep="only")[0]]
+        chosen = sorted(usable, key=lambda face: face.box)
+    crops = [detection.cut(photo, *detection.square(face.box, settings["margin"])) for face in chosen]
+    images = [gray.to_gray(crop, settings["size"])[None] for crop in crops]
+    return Extraction(status, "" if chosen else detail, chosen, images)
+
+
+def extract_all(
+    sources: Sequence[Source], find: detection.Find, settings: dict[str, Any], keep: str
+) -> tuple[list[tuple[Source, Extraction]], float]:
+    """Extract the faces of every photo; return them and the seconds that it took, without reading the files.
+
+    Raises:
+        InputError: none of the files could be read as a photo.
+    """
+    extracted, seconds = [], 0.0
+    for source, photo in load_all(sources):
+        if isinstance(photo, Rejection):
+            extracted.append((source, Extraction(photo.status, photo.detail, [], [])))
+            continue
+        begin = perf_counter()
+        extracted.append((source, extract(photo, find, settings, keep)))
+        seconds += perf_counter() - begin
+    return extracted, seconds
+
+
+def name_faces(
+    extracted: Sequence[tuple[Source, Extraction]],
+    probabilities: NDArray[np.float32],
+    class_names: Sequence[str],
+    threshold: float,
+) -> list[list[Row]]:
+    """Return, for each photo, a row (`COLUMNS`) for every face, or one row that says why there is none.
+
+    Args:
+        extracted: from `extract_all`.
+        probabilities: (faces, classes), all faces in their order.
+        class_names: one for each class.
+        threshold: a face whose highest probability is lower is unknown.
+    """
+    remaining = iter(probabilities)
+    photos = []
+    for source, (status, detail, faces, _) in extracted:
+        row = dict.fromkeys(COLUMNS) | {"file": printable(str(source.path)), "status": status}
+        rows = [row | _named(face, next(remaining), class_names, threshold) for face in faces]
+        photos.append(rows or [row | {"detail": printable(detail)}])
+    return photos
+
+
+def _named(
+    face: detection.Face, probabilities: NDArray[np.float32], class_names: Sequence[str], threshold: float
+) -> Row:
+    best = int(probabilities.argmax())
+    probability, likeliest = float(probabilities[best]), printable(class_names[best])
+    return {
+        **dict(zip(("x", "y", "width", "height"), map(round, face.box), strict=True)),
+        "confidence": round(face.confidence, 4),
+        "name": likeliest if probability >= threshold else UNKNOWN,
+        "probability": round(probability, 4),
+        "likeliest": likeliest,
+    }

@@ -1,0 +1,145 @@
+"""The training loop: one function for every network, any start values and any masks."""
+
+import os
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils import deterministic
+
+from prunet.base.errors import InputError
+from prunet.cells.masks import Masks, Weights
+from prunet.training import evaluation
+from prunet.training.batches import Split, training_batches
+from prunet.training.checkpoints import Checkpoint
+from prunet.training.gradients import Network
+from prunet.training.optimizers import learning_rate
+from prunet.training.plan import TrainingPlan
+from prunet.training.state import TrainingState
+from prunet.training.vectors import Stack
+
+
+def device() -> torch.device:
+    """Return the GPU where there is one, and ask PyTorch for the same bits from the same seed.
+
+    PyTorch warns about operations that cannot give them on this device.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS needs it to be deterministic
+    # use_deterministic_algorithms() would import PyTorch's compiler: two seconds a stage.
+    torch.set_deterministic_debug_mode("warn")
+    # Otherwise PyTorch fills every new tensor with NaN first: a tenth of a small network's step.
+    deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@torch.no_grad()
+def train(
+    network: Network,
+    start: Stack,
+    masks: Stack,
+    splits: Mapping[str, Split],
+    size: int,
+    settings: Mapping[str, Any],
+    runs: Sequence[Mapping[str, Any]],
+    checkpoint: Checkpoint,
+    plan: TrainingPlan = TrainingPlan(),  # noqa: B008 (a named tuple cannot change)
+) -> None:
+    """Train N networks from `start` under `masks` as one stack and measure them.
+
+    A run that was killed resumes from its last checkpoint, to the same bits; a finished run returns at once.
+    `load_finished` reads the outcome.
+
+    Args:
+        network: computes logits and gradients of the stack.
+        start: start values (N, *shape) of every tensor.
+        masks: {layer: (N, *shape) bool}. Weights where it is False are exactly zero from the start and
+            after every step. With a mask schedule they are the masks of the round, which change.
+        splits: `train`, `val` and `test`: images (B, C, H, W) and labels (B,), on the device to train on.
+        size: pixels a side that the model sees, at most H and W.
+        settings: the study's `training` block of params.yaml.
+        runs: for each network its `replicate`, for messages, and its `seeds`: of the data's `order`, of
+            `augment` and of `dropout`, separate streams; with a mask schedule, of `masks` too.
+        checkpoint: file of the state, and of the outcome.
+        plan: the steps to train, their learning rates, mask updates and penalties.
+
+    Raises:
+        InputError: a validation loss is no longer finite.
+    """
+    saved = checkpoint.load()
+    if saved and "results" in saved[1]:
+        return
+    state = TrainingState(network, start, masks, splits["train"][0].device, settings, runs, plan)
+    if saved:
+        state.restore(*saved)
+        skipped = 0
+    else:
+        state.evaluate(splits["val"], size)
+        skipped = plan.first
+    batches = training_batches(splits["train"], size, settings, runs, state.augment, state.step - skipped)
+    # Skipped batches are drawn all the same, so that augmentation continues where it was at step `first`.
+    for step, (images, labels) in islice(batches, skipped, None):
+        rate = learning_rate(settings["steps"] if plan.last_rate else step, settings)
+        state.take_step(images, labels, rate)
+        if step in state.update_steps:
+            state.update_masks()
+        if step == plan.keep:
+            state.keep()
+        if step % settings["eval_every"] == 0 or step == settings["steps"]:
+            state.evaluate(splits["val"], size)
+        if checkpoint.due():
+            checkpoint.save(*state.checkpoint())
+
+    # The test split is read here alone, and chooses nothing.
+    stacks = (state.early, state.weights)
+    measured = [evaluation.evaluate(network, stack, splits["test"], size) for stack in stacks]
+    results = [dict(run) | _result(state, measured, number) for number, run in enumerate(runs)]
+    checkpoint.save(state.outcome(), {"results": results})
+
+
+class Finished(NamedTuple):
+    """Outcome of a finished run.
+
+    Attributes:
+        weights: (N, *shape) after the last step.
+        masks: {layer: (N, *shape)} after the last step.
+        kept: weights (N, *shape) after the step that the plan keeps; else empty.
+        results: for each network its run with `curve` (`step`, `val_loss`, `val_accuracy`: a list each),
+            `early_stop_step` (the first step of the lowest validation loss; in gradual pruning, among those
+            after the last mask update), and `early` and `final` (`test_loss`, `test_accuracy` there and at
+            the end).
+    """
+
+    weights: Weights
+    masks: Masks
+    kept: Weights
+    results: list[dict[str, Any]]
+
+
+def load_finished(checkpoint: Checkpoint) -> Finished:
+    """Read the outcome of a finished run.
+
+    Raises:
+        InputError: the file was removed or damaged after it was written.
+    """
+    saved = checkpoint.load()
+    if not saved or "results" not in saved[1]:
+        raise InputError(f"{checkpoint.path} was removed or damaged during training: run the stage again.")
+    parts: dict[str, dict[str, Any]] = {"weights": {}, "masks": {}, "kept": {}}
+    for key, tensor in saved[0].items():
+        part, name = key.split("/", 1)
+        parts[part][name] = tensor.numpy()
+    return Finished(parts["weights"], parts["masks"], parts["kept"], saved[1]["results"])
+
+
+def _result(state: TrainingState, measured: list[Any], number: int) -> dict[str, Any]:
+    curve: dict[str, list[Any]] = {
+        "step": [step for step, _, _ in state.points],
+        "val_loss": [losses[number] for _, losses, _ in state.points],
+        "val_accuracy": [accuracies[number] for _, _, accuracies in state.points],
+    }
+    early, final = (
+        {"test_loss": losses[number], "test_accuracy": accuracies[number]} for losses, accuracies in measured
+    )
+    best = min(state.comparable_points(), key=lambda point: point[1][number])
+    return {"early_stop_step": best[0], "early": early, "final": final, "curve": curve}

@@ -1,0 +1,82 @@
+"""How one training run deviates from the study's settings."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+FlatValues = dict[str, NDArray[np.float32]]  # {layer: (n,)}
+FlatMasks = dict[str, NDArray[np.bool_]]  # {layer: (n,)}
+
+
+class MaskUpdate(NamedTuple):
+    """One network at the moment when its masks are updated.
+
+    Attributes:
+        progress: 0 at the first update, 1 at the last.
+        drop: share of a layer's weights that the first update replaces.
+        targets: number of weights of every layer in the round's mask.
+        weights: of every layer; zero outside the mask.
+        gradients: of the last step's loss, outside the mask too.
+        momenta: the optimizer's running mean of the gradients, outside the mask too.
+        masks: of every layer.
+        rng: for this update of this network.
+    """
+
+    progress: float
+    drop: float
+    targets: dict[str, int]
+    weights: FlatValues
+    gradients: FlatValues
+    momenta: FlatValues
+    masks: FlatMasks
+    rng: np.random.Generator
+
+    def finite(self) -> bool:
+        """Return whether all values that rank weights are finite; they are not once training diverges."""
+        values = (self.weights, self.gradients, self.momenta)
+        return all(np.isfinite(array).all() for named in values for array in named.values())
+
+
+class MaskSchedule(NamedTuple):
+    """When and how masks change during training: dynamic sparsity, gradual pruning.
+
+    Attributes:
+        update: returns a network's masks after an update.
+        begin: share of the training steps before the first update, 0 to 1.
+        end: share of the steps after which the masks stay, 0 to 1.
+        every: steps between two updates.
+        drop: share of a layer's weights that the first update replaces.
+        whole: layers of which the round has removed nothing: their masks never change.
+        dense_first: whether training starts from a dense network, whatever the round's masks.
+    """
+
+    update: Callable[[MaskUpdate], FlatMasks]
+    begin: float
+    end: float
+    every: int
+    drop: float
+    whole: tuple[str, ...]
+    dense_first: bool = False
+
+
+class TrainingPlan(NamedTuple):
+    """How one training run deviates from the study's settings; by default it does not.
+
+    Attributes:
+        first: the step that the start values belong to: steps `first + 1` to the last are trained, with the
+            learning rates and images of these steps. The optimizer starts fresh.
+        last_rate: whether every step uses the learning rate of the last one.
+        mask_schedule: changes of the masks during training, or None.
+        keep: the step after which a copy of the weights is kept, or None.
+        group_lasso: strength of the penalty on units and filters (`penalties.group_lasso`).
+        scale_l1: strength of the penalty on the scales of norms (`penalties.scale_l1`).
+    """
+
+    first: int = 0
+    last_rate: bool = False
+    mask_schedule: MaskSchedule | None = None
+    keep: int | None = None
+    group_lasso: float = 0.0
+    scale_l1: float = 0.0

@@ -1,0 +1,196 @@
+"""State of a training run: everything that changes from step to step, and so everything in a checkpoint."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from prunet.base.errors import InputError
+from prunet.training import evaluation, penalties
+from prunet.training.batches import Split
+from prunet.training.gradients import Network
+from prunet.training.mask_updates import MaskUpdater
+from prunet.training.optimizers import OPTIMIZERS
+from prunet.training.plan import TrainingPlan
+from prunet.training.vectors import Stack, packed, views
+
+Point = tuple[int, list[float], list[float]]  # step, and each network's validation loss and accuracy
+
+
+class TrainingState:
+    """N networks, their optimizer, and their evaluations so far.
+
+    Args:
+        network: computes logits and gradients of the stack.
+        start: start values (N, *shape) of every tensor.
+        masks: {layer: (N, *shape) bool}, also of biases and norms of pruned units.
+        device: to train on.
+        settings: the study's `training` block of params.yaml.
+        runs: for each network its `replicate` and its `seeds`.
+        plan: of the training.
+
+    Attributes:
+        step: the last step taken.
+        weights: (N, *shape) of every tensor; weights outside the masks are always exactly zero.
+        masks: {layer: (N, *shape) float32}, the current ones, one or zero.
+        update_steps: the steps after which `update_masks` is due.
+        early: the weights at each network's lowest validation loss so far.
+        kept: the weights after the step that the plan keeps (before it those at the start); else empty.
+        points: the evaluations on the validation split.
+        augment: each network's generator of augmentation.
+
+    Raises:
+        InputError: the model has no norms to penalise.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        start: Stack,
+        masks: Stack,
+        device: torch.device,
+        settings: Mapping[str, Any],
+        runs: Sequence[Mapping[str, Any]],
+        plan: TrainingPlan,
+    ) -> None:
+        self._network, self._runs = network, runs
+        self.step = plan.first
+        schedule, channels_last = plan.mask_schedule, settings["channels_last"]
+        self._updater = MaskUpdater(schedule, masks, settings["steps"], runs) if schedule else None
+        self.update_steps = self._updater.steps if self._updater else range(0)
+        first = self._updater.first(masks) if self._updater else masks
+        parameters = {name: start[name].to(device) for name in network.parameters}
+        everything = {name: torch.ones_like(tensor) for name, tensor in parameters.items()}
+        survive = everything | {name: mask.to(device, torch.float32) for name, mask in first.items()}
+        self._vector, self._trained = packed(parameters, channels_last)
+        self._mask, survivors = packed(survive, channels_last)
+        self._gradient, self._gradients = packed(everything, channels_last)
+        self._vector.mul_(self._mask)
+        self._optimize, self._memory = OPTIMIZERS[settings["optimizer"]]([self._vector], settings)
+        shapes = {name: tensor.shape for name, tensor in parameters.items()}
+        # Adam's step count is not a vector.
+        self._memories = [views(memory, shapes, channels_last) for memory in self._memory if memory.ndim]
+        if plan.group_lasso:
+            layers = [tensor for tensor in self._trained.values() if tensor.ndim > 2][:-1]
+            self._optimize = penalties.group_lasso(self._optimize, layers, plan.group_lasso)
+        if plan.scale_l1:
+            scales = _norm_scales(self._trained, start)
+            self._optimize = penalties.scale_l1(self._optimize, scales, plan.scale_l1)
+        self.masks = {name: survivors[name] for name in masks}
+        # Tensors that are not trained (the running statistics of norms) are kept as well.
+        self.weights = {name: tensor.to(device, copy=True) for name, tensor in start.items()} | self._trained
+        self.early = _copy(self.weights)
+        self.kept = {} if plan.keep is None else _copy(self.weights)
+        self.points: list[Point] = []
+        self._generators = _generators(runs, device)
+        self.augment = self._generators[1:]
+
+    def take_step(self, images: Tensor, labels: Tensor, rate: float) -> None:
+        """Take one step along the gradients of a batch, images (N, B, C, H, W) and labels (N, B)."""
+        self._network.gradients(self.weights, images, labels, self._gradients)
+        self._optimize([self._gradient], rate)
+        # After the step, not on the gradient: momentum and weight decay move weights whose gradient is zero.
+        self._vector.mul_(self._mask)
+        self.step += 1
+
+    def update_masks(self) -> None:
+        """Update the masks after one of `update_steps`.
+
+        Raises:
+            InputError: a weight or a gradient is no longer finite.
+        """
+        assert self._updater
+        self._updater.update(self.step, self.masks, self._trained, self._gradients, self._memories)
+        self._vector.mul_(self._mask)
+
+    def keep(self) -> None:
+        """Copy the current weights to `kept`."""
+        for name, tensor in self.kept.items():
+            tensor.copy_(self.weights[name])
+
+    def evaluate(self, split: Split, size: int) -> None:
+        """Evaluate on the validation split; keep the weights of networks that were never better.
+
+        In gradual pruning, networks that were denser than at the end do not count.
+
+        Raises:
+            InputError: a loss is no longer finite.
+        """
+        losses, accuracies = evaluation.evaluate(self._network, self.weights, split, size)
+        before = self.comparable_points()
+        for number, (run, loss) in enumerate(zip(self._runs, losses, strict=True)):
+            if not math.isfinite(loss):
+                raise InputError(
+                    f"replicate {run['replicate']}: the validation loss is {loss} at step {self.step}: "
+                    "lower the learning rate."
+                )
+            if all(loss < point[1][number] for point in before):
+                for name, tensor in self.early.items():
+                    tensor[number].copy_(self.weights[name][number])
+        self.points.append((self.step, losses, accuracies))
+
+    def comparable_points(self) -> list[Point]:
+        """Return the points at which the networks were as sparse as they are at the end."""
+        first = self._updater.dense_until if self._updater else 0
+        return [point for point in self.points if point[0] >= first]
+
+    def outcome(self) -> dict[str, Tensor]:
+        """Return the tensors of a finished run: `weights/`, `masks/` and `kept/`, by name."""
+        return (
+            {f"weights/{name}": tensor for name, tensor in self.weights.items()}
+            | {f"masks/{name}": tensor.bool() for name, tensor in self.masks.items()}
+            | {f"kept/{name}": tensor for name, tensor in self.kept.items()}
+        )
+
+    def checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return everything that `restore` needs: tensors, and values for JSON."""
+        states = {f"generator/{n}": generator.get_state() for n, generator in enumerate(self._generators)}
+        return self._tensors() | states, {"step": self.step, "points": self.points}
+
+    def restore(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+        """Return to the state of `checkpoint`: every later step has the same bits as then."""
+        for name, tensor in self._tensors().items():
+            tensor.copy_(tensors[name])
+        for number, generator in enumerate(self._generators):
+            generator.set_state(tensors[f"generator/{number}"])
+        self.step, self.points = values["step"], values["points"]
+
+    def _tensors(self) -> dict[str, Tensor]:
+        changing = self.masks if self._updater else {}
+        return (
+            {f"weights/{name}": tensor for name, tensor in self.weights.items()}
+            | {f"early/{name}": tensor for name, tensor in self.early.items()}
+            | {f"kept/{name}": tensor for name, tensor in self.kept.items()}
+            | {f"masks/{name}": tensor for name, tensor in changing.items()}
+            | {f"optimizer/{number}": tensor for number, tensor in enumerate(self._memory)}
+        )
+
+
+def _copy(stack: Stack) -> Stack:
+    return {name: tensor.clone() for name, tensor in stack.items()}
+
+
+def _norm_scales(trained: Stack, everything: Stack) -> list[Tensor]:
+    """Return the scales (N, channels) of batch norms: the weights next to a running variance."""
+    scales = [
+        tensor
+        for name, tensor in trained.items()
+        if name.endswith(".weight") and f"{name.removesuffix('weight')}running_var" in everything
+    ]
+    if not scales:
+        raise InputError(
+            "training.scale_l1 penalises the scales of norms, and this model has no norms: set it to 0, or "
+            "choose a model with norms, such as resnet-20."
+        )
+    return scales
+
+
+def _generators(runs: Sequence[Mapping[str, Any]], device: torch.device) -> list[Generator]:
+    """Return the seeded generators of dropout and of each network's augmentation."""
+    # Dropout draws from the device's global generator, and nothing else does.
+    on_gpu = device.type == "cuda"
+    dropout = torch.cuda.default_generators[device.index or 0] if on_gpu else torch.default_generator
+    dropout.manual_seed(runs[0]["seeds"]["dropout"])
+    return [dropout, *(Generator().manual_seed(run["seeds"]["augment"]) for run in runs)]

@@ -1,0 +1,271 @@
+"""A study's model and data on the device, ready to train any number of cells."""
+
+from collections.abc import Sequence
+from functools import cached_property, lru_cache, partial
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import psutil
+import torch
+
+from prunet.base.errors import InputError
+from prunet.base.processes import cores
+from prunet.cells import storage
+from prunet.cells.masks import Masks, Weights, density
+from prunet.graph import units
+from prunet.models import built_in
+from prunet.training import batches, gradients, loop, runs, workers
+from prunet.training.cells import Cell, Job, find
+from prunet.training.checkpoints import Checkpoint
+from prunet.training.loop import Finished
+from prunet.training.vectors import Stack
+
+
+class Member(NamedTuple):
+    """One network of a cell."""
+
+    cell: Cell
+    number: int
+
+
+class Trainer:
+    """A study's model and data, ready to train any number of cells.
+
+    Args:
+        study: the study's block of params.yaml, with its `name` and the pipeline's `seed`.
+        data: a dataset as `prunet.data.dataset.load` returns it.
+        checkpoints: folder for the study's checkpoints and finished cells.
+        checkpoint_seconds: between two checkpoints of a training run.
+
+    Attributes:
+        rewind: the step of the dense training that schemes go back to.
+
+    Raises:
+        InputError: the data do not fit the model, or `rewind` is not before the end of the training.
+    """
+
+    def __init__(
+        self,
+        study: dict[str, Any],
+        data: dict[str, Any],
+        checkpoints: Path = Path(".checkpoints"),
+        checkpoint_seconds: float = 20,
+    ) -> None:
+        self.study, self.name, self.seed = study, study["name"], study["seed"]
+        self.replicates, self.settings = study["replicates"], study["training"]
+        self.folder, self.checkpoint_seconds = checkpoints / self.name, checkpoint_seconds
+        torch.set_num_threads(1)  # a process that had more cannot be forked
+        self.device = loop.device()
+        augment = self.settings["augment"]
+        self.splits = batches.to_device(data, study["input_size"], augment, self.device)
+        self.shape = batches.input_shape(self.splits, augment)
+        self.size = self.shape[-1]
+        self.model = built_in.MODELS[study["model"]](self.shape, len(data["class_names"])).to(self.device)
+        self.rewind = self._rewind_step()
+
+    def initial_weights(self, *purpose: str, reinits: int = 1) -> Weights:
+        """Draw weights before training, (R x reinits, *shape) for each tensor, from seeds for this purpose.
+
+        The draws of one replicate are adjacent.
+
+        Raises:
+            InputError: there is not enough memory for so many networks.
+        """
+        count = self.replicates * reinits
+        self._check_memory(count)
+        seeds = runs.initial_seeds(self.seed, self.name, purpose, self.replicates, count)
+        states = [built_in.initial_weights(self.model, seed, self.study["init"]) for seed in seeds]
+        return {name: np.stack([state[name].numpy() for state in states]) for name in states[0]}
+
+    def dense_masks(self) -> Masks:
+        """Return the masks before the first round, (R, *shape) for each layer: everything survives."""
+        return {
+            name: np.ones((self.replicates, *self.model.get_parameter(name).shape), bool)
+            for name in built_in.prunable(self.model)
+        }
+
+    @cached_property
+    def coupled(self) -> tuple[units.Groups, dict[str, str]]:
+        """Return the groups of units that go together, and the norms behind layers (`units.coupled`)."""
+        return units.coupled(self.model, self.shape)
+
+    def dependents(self, masks: Masks) -> Masks:
+        """Return the masks (N, out) of biases and norms that go with removed units (`units.dependents`)."""
+        return units.dependents(self.model, masks, self.coupled[1])
+
+    def check_masks(self, masks: Masks) -> None:
+        """Refuse masks that do not fit the model's layers and the number of replicates.
+
+        Raises:
+            InputError: a layer is missing or unknown, or its mask has another shape.
+        """
+        expected = {name: mask.shape for name, mask in self.dense_masks().items()}
+        if {name: mask.shape for name, mask in masks.items()} != expected:
+            raise self._misfit()
+
+    def train(self, cells: Sequence[Cell], reuse: Sequence[Path] = ()) -> list[Path]:
+        """Train every cell that is not finished yet, all networks side by side; return the cells' folders.
+
+        Data order, augmentation and dropout of a replicate are the same in every round and scheme, so that
+        cells differ in masks and start values alone. A run that was killed resumes from its last checkpoint,
+        to the same bits, and a finished cell whose key has not changed is reused.
+
+        On a CPU a network's bits do not depend on those beside it: networks are trained in processes of
+        `training.threads` threads. On a GPU fully connected networks are trained as one stack.
+
+        Args:
+            cells: of one study.
+            reuse: folders that may hold a finished cell of the same key, besides the checkpoints' own.
+
+        Raises:
+            InputError: a loss is no longer finite, or start values or masks do not fit the model.
+        """
+        own = [self.folder / cell.name for cell in cells]
+        found = [
+            find(cell.key, [folder, *(other / folder.name for other in reuse)])
+            for cell, folder in zip(cells, own, strict=True)
+        ]
+        missing = [cell for cell, folder in zip(cells, found, strict=True) if folder is None]
+        groups = self._groups(missing)
+        points = [self._checkpoint(group) for group in groups]
+        tasks = [
+            partial(self._train_group, group, checkpoint)
+            for group, checkpoint in zip(groups, points, strict=True)
+        ]
+        workers.run(tasks, max(1, min(cores() // self._threads(), len(tasks))), self._threads())
+        self._save(missing, groups, [loop.load_finished(checkpoint) for checkpoint in points])
+        for checkpoint in points:
+            checkpoint.path.unlink()
+        return [before or trained for before, trained in zip(found, own, strict=True)]
+
+    def _groups(self, cells: Sequence[Cell]) -> list[list[Member]]:
+        """Return the networks that train together: on a CPU each alone, since a stack leaves the caches."""
+        members = [Member(cell, number) for cell in cells for number in range(cell.networks)]
+        stackable = gradients.network(self.model, self.settings).stackable
+        if self.device.type == "cuda" and stackable:
+            # Of one scheme all rounds have the same plan, or all but round 0.
+            return [list(group) for _, group in groupby(members, lambda member: _job(member.cell).plan)]
+        return [[member] for member in members]
+
+    def _train_group(self, group: list[Member], checkpoint: Checkpoint) -> None:
+        jobs = [_job(member.cell) for member in group]
+        try:
+            for job in jobs:
+                self._check(job)
+            zeros = [job.masks | self.dependents(job.masks) if job.whole_units else job.masks for job in jobs]
+            loop.train(
+                gradients.network(self.model, self.settings),
+                _stack([job.weights for job in jobs], group),
+                _stack(zeros, group),
+                self.splits,
+                self.size,
+                self.settings,
+                [
+                    self._runs(member.cell, job)[member.number]
+                    for member, job in zip(group, jobs, strict=True)
+                ],
+                checkpoint,
+                jobs[0].plan,
+            )
+        except InputError as error:
+            raise InputError(f"study {self.name}, {group[0].cell.name}: {error.message}") from None
+
+    def _runs(self, cell: Cell, job: Job) -> list[dict[str, Any]]:
+        changing = cell.name if job.plan.mask_schedule else None
+        return runs.runs(self.seed, self.name, job.drawn_for, self.replicates, cell.networks, changing)
+
+    def _save(self, cells: Sequence[Cell], groups: list[list[Member]], finished: list[Finished]) -> None:
+        """Write the folders of cells whose networks are all finished."""
+        trained = {
+            (member.cell.name, member.number): (part, number)
+            for group, part in zip(groups, finished, strict=True)
+            for number, member in enumerate(group)
+        }
+        for cell in cells:
+            parts = [trained[cell.name, number] for number in range(cell.networks)]
+            job = _job(cell)
+            masks = _gathered(parts, "masks", job.masks)
+            result = {
+                "key": cell.key,
+                "density": density(masks),
+                "layer_density": {name: density({name: mask}) for name, mask in masks.items()},
+                "epochs_per_step": self.settings["batch_size"] / len(self.splits["train"][1]),
+                "device": self.device.type,
+                "threads": self._threads(),
+                "networks": [part.results[number] for part, number in parts],
+            }
+            weights = _gathered(parts, "weights", job.weights)
+            kept = _gathered(parts, "kept", job.weights) if parts[0][0].kept else None
+            storage.save_cell(self.folder / cell.name, weights, masks, result, job.whole_units, kept)
+
+    def _threads(self) -> int:
+        return self.settings["threads"] or cores()
+
+    def _checkpoint(self, group: list[Member]) -> Checkpoint:
+        first, last = group[0], group[-1]
+        key = " ".join(f"{member.cell.key}/{member.number}" for member in group)
+        names = [f"{member.cell.name.replace('/', '-')}-{member.number}" for member in (first, last)]
+        path = self.folder / "unfinished" / f"{'-to-'.join(dict.fromkeys(names))}.safetensors"
+        return Checkpoint(path, key, self.checkpoint_seconds)
+
+    def _rewind_step(self) -> int:
+        """Return the step nearest to `rewind`, which may count epochs: passes over the training split."""
+        rewind: int | str = self.study["rewind"]
+        if isinstance(rewind, int):
+            return rewind
+        per_epoch: float = len(self.splits["train"][1]) / self.settings["batch_size"]
+        step = round(float(rewind.split()[0]) * per_epoch)
+        if step >= self.settings["steps"]:
+            raise InputError(
+                f"studies.{self.name}.rewind is {rewind}, step {step} with {per_epoch:.1f} steps an epoch, "
+                f"and the training has {self.settings['steps']} steps: rewind to an earlier time."
+            )
+        return step
+
+    def _check(self, job: Job) -> None:
+        count = len(next(iter(job.weights.values())))
+        expected = {name: (count, *tensor.shape) for name, tensor in self.model.state_dict().items()}
+        found = {name: values.shape for name, values in job.weights.items()}
+        masked = {name: mask.shape for name, mask in job.masks.items()}
+        prunable = {name: expected[name] for name in built_in.prunable(self.model)}
+        if found != expected or masked != prunable or count % self.replicates:
+            raise self._misfit()
+
+    def _misfit(self) -> InputError:
+        return InputError(
+            f"study {self.name}: start values or masks belong to another model, input size or number of "
+            "replicates; run the stages again, starting with `train`."
+        )
+
+    def _check_memory(self, count: int) -> None:
+        """Refuse more networks than memory holds, before the system kills hours of work."""
+        network = 4 * sum(tensor.numel() for tensor in self.model.state_dict().values())
+        # For each network: start values, trained values (twice, while gathered), kept values and masks; while
+        # it trains also weights, gradients, two moments, early-stop weights, kept values and masks.
+        at_once = min(count, max(1, cores() // self._threads()))
+        needed = network * (5 * count + 9 * at_once)
+        free = psutil.virtual_memory().available
+        if needed > free:
+            raise InputError(
+                f"study {self.name}: {count} networks need about {needed / 1e9:.1f} GB of memory and "
+                f"{free / 1e9:.1f} GB are free: lower studies.{self.name}.replicates or reinits."
+            )
+
+
+@lru_cache(maxsize=1)  # the networks of a cell follow one another
+def _job(cell: Cell) -> Job:
+    return cell.job()
+
+
+def _stack(arrays: list[dict[str, Any]], group: list[Member]) -> Stack:
+    rows = [slice(member.number, member.number + 1) for member in group]
+    return {
+        name: torch.cat([torch.from_numpy(part[name][row]) for part, row in zip(arrays, rows, strict=True)])
+        for name in arrays[0]
+    }
+
+
+def _gathered(parts: list[tuple[Finished, int]], kind: str, names: dict[str, Any]) -> dict[str, Any]:
+    return {name: np.stack([getattr(part, kind)[name][number] for part, number in parts]) for name in names}

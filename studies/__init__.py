@@ -1,0 +1,1 @@
+"""Named studies: one folder each, with what differs from params.yaml in study.yaml, and the results."""

@@ -1,0 +1,57 @@
+"""Table of the named studies: whether their committed results come from the present code and parameters."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+from omegaconf import OmegaConf
+
+ROOT = Path(__file__).resolve().parent.parent
+CODE = ("prunet/", "stages/")
+
+
+@click.command()
+def main() -> None:
+    """Print a Markdown table of the named studies and the state of their results.
+
+    current: every result was computed by the present code with the present parameters. older code, other
+    parameters: some were not; `make study STUDY=NAME` computes them anew. not run: there are no results.
+    """
+    click.echo("| study | results | data set, model |")
+    click.echo("|---|---|---|")
+    for path in sorted(ROOT.glob("studies/*/study.yaml")):
+        values = OmegaConf.load(path.parent / "params.yaml")
+        models = ", ".join(f"{study.data.set}, {study.model}" for study in values.studies.values())
+        click.echo(f"| [{path.parent.name}](studies/{path.parent.name}/study.yaml) | {state(path.parent)} | {models} |")
+
+
+def state(folder: Path) -> str:
+    """Return the state of a study's results in a word or two."""
+    if not (folder / "dvc.lock").exists():
+        return "not run"
+    done = subprocess.run(
+        [Path(sys.executable).parent / "dvc", "status", "--json"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    locked = OmegaConf.load(folder / "dvc.lock").stages
+    changes = [
+        (name, kind)
+        for stage, entries in json.loads(done.stdout).items()
+        if stage in locked
+        for entry in entries
+        if isinstance(entry, dict)
+        for name, kind in entry.get("changed deps", {}).items()
+    ]
+    # Outputs that are not on this machine count as deleted: they say nothing about the results.
+    if any(name.startswith(CODE) and kind != "deleted" for name, kind in changes):
+        return "older code"
+    return "other parameters" if any(name == "params.yaml" for name, _ in changes) else "current"
+
+
+if __name__ == "__main__":
+    main()

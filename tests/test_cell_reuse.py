@@ -1,0 +1,219 @@
+"""Cells side by side: reuse of finished ones, resumption, workers, stacks."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from prunet.base import code
+from prunet.base.errors import InputError
+from prunet.cells import storage
+from prunet.training import cells, loop, workers
+from prunet.training.plan import TrainingPlan
+from prunet.training.trainer import Member
+from tests import toys
+from tests.toy_cells import cell, equal, maker, outcome, train
+
+run, State = workers.run, loop.TrainingState
+
+
+@pytest.fixture
+def make(tmp_path):
+    return maker(tmp_path)
+
+
+def refuse_to_train(*arguments):
+    raise InputError("trained again")
+
+
+def test_finished_cells_are_reused_and_a_new_round_is_trained_alone(make, monkeypatch):
+    trainer, one, two, three = make(), *(f"original/{number}" for number in ("01", "02", "03"))
+    folders = trainer.train([cell(trainer, one), cell(trainer, two)])
+    before = [outcome(folder) for folder in folders]
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "train", refuse_to_train)
+        for seconds in (1000, 1):  # the time between checkpoints does not matter
+            again = make(seconds=seconds)
+            assert again.train([cell(again, one), cell(again, two)]) == folders
+        with pytest.raises(InputError, match=r"^study toy, original/02: trained again"):
+            again.train([cell(again, one), cell(again, two, key="another key")])
+    trained = []
+    monkeypatch.setattr(workers, "run", lambda tasks, *rest: trained.append(tasks) or run(tasks, *rest))
+    trainer.train([cell(trainer, name) for name in (one, two, three)])
+    assert [task.args[0][0].cell.name for task in trained[0]] == [three, three]
+    assert all(equal(found[0], outcome(folder)[0]) for found, folder in zip(before, folders, strict=True))
+
+
+def test_a_finished_cell_of_another_folder_is_reused(make, monkeypatch, tmp_path):
+    trainer = make()
+    (folder,) = trainer.train([cell(trainer, key="its key")])
+    chain = tmp_path / "chain"
+    chain.mkdir()
+    folder.rename(chain / "01")
+    monkeypatch.setattr(loop, "train", refuse_to_train)
+    assert trainer.train([cell(trainer, key="its key")], reuse=[chain]) == [chain / "01"]
+    with pytest.raises(InputError, match="trained again"):
+        trainer.train([cell(trainer, key="another key")], reuse=[chain])
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "kept.safetensors", "result.json"])
+def test_a_damaged_cell_is_trained_again(make, name):
+    """After a power failure, say."""
+    trainer = make(steps=1)
+    asked = [cell(trainer, plan=TrainingPlan(keep=0))]
+    (folder,) = trainer.train(asked)
+    whole = (folder / name).read_bytes()
+    (folder / name).write_bytes(whole[:40])
+    assert trainer.train(asked) == [folder]
+    assert (folder / name).read_bytes() == whole
+
+
+def test_the_key_names_everything_that_decides_the_bits(tmp_path, monkeypatch):
+    study, scheme = toys.study(), "prunet/schemes/original.py"
+
+    def key(settings=study, inputs=("data", "masks"), code_paths=(scheme,)):
+        return cells.key(settings, inputs, code_paths)
+
+    first = key()
+    assert first == key(dict(reversed(study.items())))
+    found = [
+        first,
+        key(toys.study(lr=0.02)),
+        key(study | {"seed": 1}),
+        key(inputs=("data", "other masks")),
+        key(inputs=("masks", "data")),
+        key(code_paths=(scheme, "prunet/schemes/random.py")),
+        key(toys.study(threads=2)),
+    ]
+    for module, name, value in (
+        (cells, "_code", lambda *paths: f"other code of {paths}"),
+        (code, "processor", lambda: "another processor"),
+        (cells.torch, "__version__", "0.0"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, value)
+            found.append(key())
+    assert len(set(found)) == len(found)
+    assert key() == first
+
+
+def test_the_contents_of_a_cell_are_its_weights_and_masks(make):
+    trainer = make(steps=1)
+    (folder,) = trainer.train([cell(trainer)])
+    before = cells.contents(folder)
+    (folder / "result.json").write_text("{}")
+    assert cells.contents(folder) == before
+    storage.save_masks(folder / "masks.safetensors", trainer.dense_masks(), whole_units=True)
+    assert cells.contents(folder) != before
+    with pytest.raises(InputError, match=r"weights\.safetensors does not exist"):
+        cells.contents(folder.parent)
+
+
+def test_a_copied_cell_is_linked_and_outlives_its_source(make, tmp_path):
+    trainer = make(steps=1)
+    (folder,) = trainer.train([cell(trainer)])
+    before = outcome(folder)
+    cells.copy_cell(folder, tmp_path / "copy")
+    assert (tmp_path / "copy" / "result.json").samefile(folder / "result.json")
+    trainer.train([cell(trainer, key="another key", start=trainer.initial_weights("other"))])
+    assert equal(outcome(tmp_path / "copy")[0], before[0])
+    assert not equal(outcome(folder)[0], before[0])
+
+
+def test_a_cell_that_was_killed_resumes_at_its_last_checkpoint_to_the_same_bits(make, monkeypatch):
+    """Checkpoints follow the seconds, here 0: also where there is no evaluation, as with eval_every 1000."""
+    whole = train(make(1, eval_every=1000), "whole/01")
+    trainer, rates, learning_rate = make(1, eval_every=1000, seconds=0), [], loop.learning_rate
+
+    def watch(step, settings):
+        rates.append(step)
+        if rates == list(range(1, 18)):
+            raise KeyboardInterrupt
+        return learning_rate(step, settings)
+
+    monkeypatch.setattr(loop, "learning_rate", watch)
+    with pytest.raises(KeyboardInterrupt):
+        train(trainer, "killed/01")
+    rates.clear()
+    resumed = train(trainer, "killed/01")
+    assert rates == list(range(17, 31))
+    assert equal(resumed[0], whole[0])
+    assert resumed[2] == whole[2]
+
+
+def test_a_checkpoint_with_another_key_is_never_resumed(make, monkeypatch, capfd):
+    """Other code, parameters, data, or another processor."""
+    trainer, other = make(), make(lr=0.02)
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "_save", refuse_to_train)
+        with pytest.raises(InputError):
+            trainer.train([cell(trainer)])
+    assert len(list((trainer.folder / "unfinished").iterdir())) == 2
+    found = train(other, key="another key")
+    assert capfd.readouterr().err.count("training starts from the beginning") == 2
+    assert equal(found[0], train(other, "fresh/01")[0])
+
+
+def test_a_replicate_that_diverges_is_named_and_the_others_stay_finished(make, monkeypatch):
+    monkeypatch.setattr("prunet.training.trainer.cores", lambda: 1)  # all in this process
+    trainer, trained = make(3), []
+    start = trainer.initial_weights("init")
+    start["fc1.weight"][2] = np.inf
+    with pytest.raises(
+        InputError, match=r"^study toy, random/04: replicate 2: the validation loss is nan at step 0"
+    ):
+        train(trainer, "random/04", start)
+    start["fc1.weight"][2] = 0.1
+    monkeypatch.setattr(loop, "TrainingState", lambda *given: trained.append(given[5]) or State(*given))
+    train(trainer, "random/04", start)
+    assert [run["replicate"] for ((run,),) in zip(trained, strict=True)] == [2]
+
+
+def test_networks_of_all_cells_share_one_pool_of_workers(make, monkeypatch):
+    trainer, calls = make(), []
+    monkeypatch.setattr(workers, "run", lambda *arguments: calls.append(arguments) or run(*arguments))
+    monkeypatch.setattr("prunet.training.trainer.cores", lambda: 3)
+    trainer.train([cell(trainer, name) for name in ("a/01", "a/02")])
+    ((tasks, processes, threads),) = calls
+    assert [(member.cell.name, member.number) for task in tasks for member in task.args[0]] == [
+        ("a/01", 0),
+        ("a/01", 1),
+        ("a/02", 0),
+        ("a/02", 1),
+    ]
+    assert (processes, threads) == (3, 1)
+
+
+def test_on_a_gpu_cells_of_one_plan_are_one_stack(make):
+    def groups(trainer, *plans):
+        trainer.device = SimpleNamespace(type="cuda")
+        asked = [cell(trainer, f"a/{number:02}", plan=plan) for number, plan in enumerate(plans)]
+        return [[(member.cell.name, member.number) for member in group] for group in trainer._groups(asked)]
+
+    plain, late = TrainingPlan(), TrainingPlan(first=5)
+    assert groups(make(2), late, plain, plain) == [
+        [("a/00", 0), ("a/00", 1)],
+        [("a/01", 0), ("a/01", 1), ("a/02", 0), ("a/02", 1)],
+    ]
+    assert groups(make(2, "resnet-20", side=8), plain) == [[("a/00", 0)], [("a/00", 1)]]
+
+
+def test_cells_trained_as_one_stack_have_their_own_results_in_order(make, monkeypatch):
+    trainer = make()
+    thin = {name: mask.copy() for name, mask in trainer.dense_masks().items()}
+    thin["fc1.weight"][:, ::2] = False
+    named = {"01": thin, "02": trainer.dense_masks()}
+    alone = [train(trainer, f"alone/{number}", masks=masks) for number, masks in named.items()]
+    monkeypatch.setattr(
+        trainer, "_groups", lambda cells: [[Member(each, n) for each in cells for n in range(each.networks)]]
+    )
+    stacked = [cell(trainer, f"stack/{number}", masks=masks) for number, masks in named.items()]
+    for folder, (weights, masks, result) in zip(trainer.train(stacked), alone, strict=True):
+        found, found_masks, found_result = outcome(folder)
+        assert equal(found_masks, masks)
+        assert found_result["density"] == result["density"]
+        for mine, theirs in zip(found_result["networks"], result["networks"], strict=True):
+            assert mine["seeds"] == theirs["seeds"]
+            assert mine["curve"]["val_loss"] == pytest.approx(theirs["curve"]["val_loss"], rel=1e-5)
+        for name in weights:
+            np.testing.assert_allclose(found[name], weights[name], rtol=1e-3, atol=1e-5)

@@ -1,0 +1,163 @@
+"""The training loop: masks, seeds, evaluations, and resumption to the same bits."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from prunet.base.errors import InputError
+from prunet.training import evaluation
+from prunet.training.checkpoints import Checkpoint
+from prunet.training.plan import TrainingPlan
+from tests.toy_training import NEVER, Toy, cut_off, runs
+
+
+@pytest.fixture
+def toy(tmp_path):
+    return lambda *arguments, **settings: Toy(tmp_path, *arguments, **settings)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_pruned_weights_are_exactly_zero_after_training_with_momentum_and_decay(toy, optimizer):
+    run = toy(2, optimizer=optimizer)
+    assert all(run.start[name][~mask].abs().min() > 0 for name, mask in run.masks.items())
+    trained, _ = run.train()
+    for name, mask in run.masks.items():
+        assert not trained[name][~mask].any()
+        assert (trained[name][mask] != run.start[name][mask].numpy()).all()
+
+
+def test_pruned_weights_are_zero_at_every_evaluation(toy, monkeypatch):
+    run, zero, evaluate = toy(), [], evaluation.evaluate
+
+    def watch(network, stack, *rest):
+        zero.append(all(not stack[name][~mask].any() for name, mask in run.masks.items()))
+        return evaluate(network, stack, *rest)
+
+    monkeypatch.setattr(evaluation, "evaluate", watch)
+    run.train()
+    assert zero == [True] * 6  # steps 0, 10, 20, 30, and twice on the test split
+
+
+def test_start_values_are_not_changed(toy):
+    run = toy()
+    before = {name: values.clone() for name, values in run.start.items()}
+    run.train()
+    assert all(torch.equal(before[name], values) for name, values in run.start.items())
+
+
+def test_equal_seeds_give_equal_bits_and_other_seeds_do_not(toy):
+    run = toy()
+    first, result = run.train()
+    again, same_result = run.train()
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+    assert result == same_result
+    run.runs = runs(1, order=9)
+    other, _ = run.train()
+    assert not np.array_equal(first["fc1.weight"], other["fc1.weight"])
+
+
+def test_a_network_in_a_stack_differs_from_itself_alone_by_rounding(toy):
+    """A GPU trains stacks. A CPU trains every network alone, to the same bits (test_trainer.py)."""
+    together, results = toy(3).train()
+    for number in range(3):
+        alone, result = toy(3).only(number).train()
+        assert result[0]["curve"]["val_loss"] == pytest.approx(results[number]["curve"]["val_loss"], rel=1e-5)
+        assert result[0]["early_stop_step"] == results[number]["early_stop_step"]
+        for name in alone:
+            np.testing.assert_allclose(alone[name][0], together[name][number], rtol=1e-4, atol=1e-6)
+
+
+def test_it_learns_and_the_early_stop_is_the_lowest_validation_loss(toy):
+    _, (result,) = toy(steps=200, weight_decay=0.0).train()
+    curve = result["curve"]
+    assert curve["step"] == list(range(0, 201, 10))
+    assert result["early_stop_step"] == curve["step"][int(np.argmin(curve["val_loss"]))]
+    assert curve["val_accuracy"][0] < 0.6
+    assert result["early"]["test_accuracy"] > 0.95
+
+
+def test_the_last_step_is_evaluated_even_if_the_interval_does_not_divide_it(toy):
+    _, (result,) = toy(steps=25).train()
+    assert result["curve"]["step"] == [0, 10, 20, 25]
+
+
+def test_the_test_split_chooses_nothing(toy):
+    run = toy()
+    trained, (result,) = run.train()
+    images, labels = run.splits["test"]
+    run.splits = run.splits | {"test": (images.flip(0), labels)}
+    same, (other,) = run.train()
+    assert all(np.array_equal(trained[name], same[name]) for name in trained)
+    assert result["curve"] == other["curve"]
+    assert result["early_stop_step"] == other["early_stop_step"]
+    assert result["early"] != other["early"]
+
+
+def test_each_network_is_tested_with_the_weights_of_its_own_early_stop(toy):
+    settings = {"lr": 0.03, "weight_decay": 0.0, "eval_every": 1}
+    _, results = toy(3, steps=40, **settings).train()
+    stops = [result["early_stop_step"] for result in results]
+    assert len(set(stops)) > 1
+    for number, stop in enumerate(stops):
+        assert 0 < stop < 40
+        _, shorter = toy(3, steps=stop, **settings).train()
+        assert results[number]["early"] == shorter[number]["final"]
+    assert any(result["early"] != result["final"] for result in results)
+
+
+def test_evaluation_counts_every_image_at_any_chunk_size(toy, monkeypatch):
+    run = toy(2)
+    whole = evaluation.evaluate(run.network, run.start, run.splits["val"], run.size)
+    monkeypatch.setattr(evaluation, "EVALUATION_BATCH", 7)
+    parts = evaluation.evaluate(run.network, run.start, run.splits["val"], run.size)
+    assert parts[0] == pytest.approx(whole[0])
+    assert parts[1] == whole[1]
+    images, labels = run.splits["val"]
+    logits = run.network.logits(run.start, images)
+    assert whole[1] == pytest.approx([float((row.argmax(1) == labels).double().mean()) for row in logits])
+    expected = [torch.nn.functional.cross_entropy(row, labels).item() for row in logits]
+    assert whole[0] == pytest.approx(expected)
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_replicate_and_the_step(toy):
+    run = toy(2)
+    run.start["fc1.weight"][1] *= math.inf
+    with pytest.raises(
+        InputError, match=r"^replicate 1: the validation loss is nan at step 0: lower the learning rate"
+    ):
+        run.train()
+
+
+@pytest.mark.parametrize(("eval_every", "steps"), [(1000, 1), (1000, 13), (1000, 20), (1000, 30), (10, 13)])
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_run_that_was_killed_after_any_step_ends_with_the_same_bits(toy, optimizer, eval_every, steps):
+    """Its checkpoints do not wait for an evaluation: with `eval_every` 1000 there is none before the end."""
+    run = toy(2, 9, 8, optimizer=optimizer, eval_every=eval_every, augment="crop-flip")
+    run.plan = TrainingPlan(keep=15)
+    whole, resumed = run.finish(), cut_off(run, steps)
+    assert resumed.results == whole.results
+    for part in ("weights", "kept"):
+        expected, found = getattr(whole, part), getattr(resumed, part)
+        assert list(found) == list(expected)
+        assert all(np.array_equal(expected[name], found[name]) for name in expected)
+
+
+def test_a_checkpoint_with_another_key_is_never_resumed(toy, capsys):
+    run = toy()
+    expected, _ = run.train()
+    path = run.folder / "other.safetensors"
+    late = toy(steps=29)
+    late.train(Checkpoint(path, "other settings", NEVER))
+    found, _ = run.train(Checkpoint(path, "toy", NEVER))
+    assert all(np.array_equal(expected[name], found[name]) for name in expected)
+    assert "training starts from the beginning" in capsys.readouterr().err
+
+
+def test_a_finished_run_is_not_repeated(toy, monkeypatch):
+    run = toy()
+    first = run.train(Checkpoint(run.folder / "done", "toy", NEVER))
+    monkeypatch.setattr(evaluation, "evaluate", None)
+    again = run.train(Checkpoint(run.folder / "done", "toy", NEVER))
+    assert again[1] == first[1]
