@@ -1,5 +1,5 @@
 # The two commands: `make repro` (the main job) and `make test`.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
@@ -11,7 +11,7 @@ repro: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
 	@$(BIN)/python -m stages.show
 
-# Two files at a time, each worker in alphabetical order: what forks trainings comes before what cannot be forked.
+# Two files at a time, each worker in alphabetical order: tests that fork run before those that start threads.
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m mtcnn
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder

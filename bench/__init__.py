@@ -1,1 +1,1 @@
-"""What training costs here, beside the machine's peak and beside a plain training loop: `python -m bench`."""
+"""Benchmarks of training, inference and data preparation: `python -m bench`."""

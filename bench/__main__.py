@@ -1,4 +1,4 @@
-"""The benchmark's command."""
+"""Run the benchmarks: `python -m bench`."""
 
 from pathlib import Path
 from typing import Any
@@ -32,18 +32,20 @@ AT_MOST = {"evaluation_share_of_training": 0.2}
 
 
 @click.command()
-@click.option("--only", multiple=True, type=click.Choice(list(PARTS)), help="Measure these parts alone.")
-@click.option("--quick", is_flag=True, help="Tiny sizes: does it run? The numbers mean nothing.")
-@click.option("--profile", is_flag=True, help="Only print what a LeNet training's time goes to, by operator.")
+@click.option("--only", multiple=True, type=click.Choice(list(PARTS)), help="Run only this part; repeatable.")
+@click.option(
+    "--quick", is_flag=True, help="Tiny sizes, to check that everything runs; the numbers mean nothing."
+)
+@click.option("--profile", is_flag=True, help="Only print the time of each operator in LeNet training.")
 @click.argument("output", type=click.Path(path_type=Path), default="bench/results.json")
 def main(only: tuple[str, ...], quick: bool, profile: bool, output: Path) -> None:
-    """Measure what training costs on this machine, write OUTPUT (JSON) and print it beside the targets.
+    """Measure how fast prunet is on this machine; write OUTPUT (JSON) and print the results and targets.
 
-    All of it takes about a quarter of an hour on two cores, most of it the default `dvc repro`. Nothing else
+    All parts take about a quarter of an hour on two cores, most of it the default `dvc repro`. Nothing else
     should run on the machine.
     """
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # a process that had more cannot be forked
+    torch.set_num_threads(1)  # a process that used more cannot be forked
     if profile:
         lenet.profile()
         return
@@ -62,8 +64,8 @@ def main(only: tuple[str, ...], quick: bool, profile: bool, output: Path) -> Non
 
 
 def table(results: dict[str, Any], spread: dict[str, dict[str, float]]) -> str:
-    """Lay out every number with its range over the repeats and its target."""
-    lines = [f"{'what':50}{'value':>10}  {'min to max':20}target"]
+    """Format every result with its range over the repeats and its target."""
+    lines = [f"{'result':50}{'value':>10}  {'min to max':20}target"]
     for key, value in results.items():
         if isinstance(value, dict | bool):
             continue

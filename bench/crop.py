@@ -1,4 +1,4 @@
-"""Finding and cutting out faces: the stage crop beside a plain loop over the same drawn photos."""
+"""Face detection and cropping: the stage `crop` against a plain loop over the same drawn photos."""
 
 import os
 import time
@@ -19,7 +19,7 @@ from prunet.data.faces import cropping
 from prunet.data.sample.people import invent_people
 from prunet.data.sample.photos import photo_of_one
 
-HOW: dict[str, Any] = {
+SETTINGS: dict[str, Any] = {
     "margin": 0.2,
     "max_side": 800,
     "min_confidence": 0.9,
@@ -29,10 +29,10 @@ HOW: dict[str, Any] = {
 
 
 class Sizes(NamedTuple):
-    """How much is measured."""
+    """Size of the measurement."""
 
     photos: int = 120
-    warm_up: int = 20  # photos that are not counted
+    warm_up: int = 20  # photos that do not count
     repeats: int = 3
 
 
@@ -40,10 +40,10 @@ QUICK = Sizes(photos=12, warm_up=4, repeats=2)
 
 
 def measure(quick: bool, threads: int) -> tuple[dict[str, float], Found]:
-    """Measure photos a second of the stage crop on one core and on all, and of the plain loop.
+    """Measure photos per second of the stage `crop` on one core and on all, and of the plain loop.
 
-    The plain loop is `MTCNN().detect_faces` as the package comes, with TensorFlow's own choice of threads. It
-    does not read, hash or write photos, which the stage does in the same time.
+    The plain loop is `MTCNN().detect_faces` with the package's defaults and TensorFlow's choice of threads.
+    Unlike the stage, it does not read, hash or write photos.
     """
     sizes = QUICK if quick else Sizes()
     processes = cores()
@@ -66,7 +66,7 @@ def measure(quick: bool, threads: int) -> tuple[dict[str, float], Found]:
 
 
 def draw(folder: Path, count: int) -> list[dict[str, Any]]:
-    """Draw photos of imaginary people; return them as rows of a manifest."""
+    """Draw photos of imaginary people; return the rows of their manifest."""
     people = list(invent_people(0).items())
     rows = []
     for number in range(count):
@@ -80,19 +80,19 @@ def draw(folder: Path, count: int) -> list[dict[str, Any]]:
 
 
 def ours(rows: Sequence[dict[str, Any]], photos: Path, processes: int, warm_up: int) -> float:
-    """Return photos a second of the stage's own code, without the start of its processes."""
+    """Return photos per second of the stage's code, without the start of its processes."""
     with TemporaryDirectory() as output:
-        how = HOW | {"photos": photos, "output": Path(output)}
-        return float(machine.apart(partial(_ours, rows, processes, how, warm_up), 1))
+        settings = SETTINGS | {"photos": photos, "output": Path(output)}
+        return float(machine.apart(partial(_ours, rows, processes, settings, warm_up), 1))
 
 
-def _ours(rows: Sequence[dict[str, Any]], processes: int, how: dict[str, Any], warm_up: int) -> float:
-    done = [time.perf_counter() for _ in cropping.crop_all(rows, processes, **how)]
+def _ours(rows: Sequence[dict[str, Any]], processes: int, settings: dict[str, Any], warm_up: int) -> float:
+    done = [time.perf_counter() for _ in cropping.crop_all(rows, processes, **settings)]
     return 1000 / machine.step_ms(done, warm_up)
 
 
 def plain(paths: Sequence[Path], warm_up: int) -> float:
-    """Return photos a second of the plain loop."""
+    """Return photos per second of the plain loop."""
     photos = [load_rgb(path) for path in paths]
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     from mtcnn import MTCNN

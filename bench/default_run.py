@@ -1,4 +1,4 @@
-"""A whole `dvc repro` of this working tree in a copy of it, and what its time goes to."""
+"""A whole `dvc repro` in a copy of this checkout, and how its time is spent."""
 
 import json
 import os
@@ -11,20 +11,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import yaml
-
 from bench.machine import Found
-
-ROOT = Path(__file__).parent.parent
+from faults import miniature
 
 
 def measure(quick: bool, threads: int) -> tuple[dict[str, Any], Found]:
-    """Run the pipeline with params.yaml as it is; `quick`: with few photos, rounds and steps."""
+    """Run the pipeline with params.yaml as it is; with `quick` a small version of it."""
     with TemporaryDirectory() as folder:
         clone, path, spent = Path(folder) / "prunet", Path(folder) / "path", Path(folder) / "spent.jsonl"
-        copy_checkout(clone)
-        if quick:
-            shrink(clone / "params.yaml")
+        copy = miniature.copy if quick else miniature.copy_checkout
+        copy(clone)
         path.mkdir()
         shutil.copy(Path(__file__).with_name("stopwatch.py"), path / "sitecustomize.py")
         environment = os.environ | {
@@ -46,35 +42,13 @@ def measure(quick: bool, threads: int) -> tuple[dict[str, Any], Found]:
     }, {}
 
 
-def copy_checkout(clone: Path) -> None:
-    """Copy what git tracks or would track, without the lock file of earlier runs."""
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    files = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for name in files.splitlines():
-        if name != "dvc.lock" and (ROOT / name).is_file():
-            (clone / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, clone / name)
-    subprocess.run(["git", "init", "-q"], cwd=clone, check=True)
-
-
-def shrink(path: Path) -> None:
-    """Make a params file quick to run."""
-    params = yaml.safe_load(path.read_text())
-    params["sample"]["photos"] = 20
-    params["studies"]["digits"]["replicates"] = 2
-    params["studies"]["digits"]["training"] |= {"steps": 20, "eval_every": 10}
-    params["studies"]["faces"]["training"] |= {"steps": 4, "eval_every": 2}
-    params["prune"]["rounds"] = params["prune"]["rounds"][:2]
-    params["report"]["round"] = params["prune"]["rounds"][-1]["n"]
-    path.write_text(yaml.safe_dump(params, sort_keys=False))
-
-
 def split(records: list[dict[str, Any]], seconds: float) -> dict[str, float]:
-    """Divide the `seconds` of a run among what they went to.
+    """Divide the `seconds` of a run into training, evaluation, startup, other and dvc.
 
-    Trainings run side by side, so evaluation is, of a stage's time with trainings, its share of their own
-    times. Start-up is loading Python and modules, before the command and in it; `other` are the commands
-    themselves: drawing, finding faces, tables, figures; `dvc` is all that no stage's process was running.
+    Networks are trained side by side: the time of training in a stage is divided into training and evaluation
+    in proportion to their sums over the networks. `startup` is the time to load Python and modules, `other`
+    the rest of the stages (drawing, detecting faces, tables, figures), and `dvc` the time in which no stage
+    runs.
     """
     parts = dict.fromkeys(("training", "evaluation", "startup", "other"), 0.0)
     for process in (record for record in records if "stage" in record):
@@ -90,7 +64,7 @@ def split(records: list[dict[str, Any]], seconds: float) -> dict[str, float]:
 
 
 def by_stage(records: list[dict[str, Any]]) -> dict[str, float]:
-    """Return the seconds of each stage's processes, the most first."""
+    """Return the seconds of each stage, summed over studies, rounds and schemes, in descending order."""
     seconds: Counter[str] = Counter()
     for record in records:
         if "stage" in record:

@@ -1,22 +1,22 @@
-"""What is left of every model when half of its units are gone: parameters and multiply-adds.
+"""Parameters and multiply-adds of every model without half of its units.
 
     python -m bench.half_units
 
-Prints a table in Markdown. Which half goes is drawn at random; what is left is counted, not trained.
+Prints a table in Markdown. The removed half is drawn at random, and the smaller network is not trained.
 """
 
 import numpy as np
 import torch
 from torch import nn
 
+from prunet.cells.masks import Masks
 from prunet.deployment.operations import operations
 from prunet.graph.shrinking import shrink
 from prunet.graph.units import coupled, dependents
 from prunet.models.built_in import MODELS, initial_weights
 from prunet.models.inputs import Shape
-from prunet.cells.masks import Masks
 
-USUAL: dict[str, tuple[Shape, int]] = {  # images and classes that each is known for
+PUBLISHED: dict[str, tuple[Shape, int]] = {  # usual image shape and number of classes of each model
     "lenet-300-100": ((1, 28, 28), 10),
     "mlp-1000-1000-500-200": ((1, 28, 28), 10),
     "lenet-5": ((1, 28, 28), 10),
@@ -30,7 +30,7 @@ USUAL: dict[str, tuple[Shape, int]] = {  # images and classes that each is known
 
 
 def without_half(model: nn.Module, shape: Shape) -> nn.Module:
-    """Return the model without a random half of the units of each group, physically smaller."""
+    """Return a smaller model that lacks a random half of the units of each group."""
     groups, norms = coupled(model, shape)
     rng = np.random.default_rng(0)
     masks: Masks = {}
@@ -51,7 +51,7 @@ def main() -> None:
     """Print the table."""
     print("| model | images | parameters | of half the units | MACs | of half the units |")
     print("|---|---|--:|--:|--:|--:|")
-    for name, (shape, classes) in USUAL.items():
+    for name, (shape, classes) in PUBLISHED.items():
         model = MODELS[name](shape, classes)
         model.load_state_dict(initial_weights(model, 0, "he"))
         counts = []

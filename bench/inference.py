@@ -1,6 +1,6 @@
-"""Inference without what was pruned: sparse LeNet-300-100 and LightCNN-9, and a shrunk LightCNN-9.
+"""Inference of pruned networks: sparse LeNet-300-100 and LightCNN-9, and a shrunk LightCNN-9.
 
-All on one thread. Every figure is a quotient of two medians that were measured in one run.
+All on one thread. Every speedup is the ratio of two medians from one run.
 """
 
 import copy
@@ -12,25 +12,26 @@ from torch import Tensor, nn
 
 from bench import machine
 from bench.machine import Found
+from prunet.cells.masks import Masks
 from prunet.deployment import latency
 from prunet.deployment.operations import operations
 from prunet.deployment.sparse import sparsify
 from prunet.graph.shrinking import shrink
 from prunet.models import built_in as models
-from prunet.pruning.masks import Masks, remove_lowest
+from prunet.pruning.removal import remove_lowest
 
 DIGITS = (1, 28, 28)
 FACES = 7  # classes
 
 
 class Sizes(NamedTuple):
-    """How much is measured."""
+    """Size of the measurement."""
 
-    sparsities: tuple[int, ...] = (50, 80, 90, 95, 98, 99)  # percent of LeNet's weights that are gone
+    sparsities: tuple[int, ...] = (50, 80, 90, 95, 98, 99)  # percent of LeNet's weights that are pruned
     batches: tuple[int, ...] = (1, 64, 256)  # images, LeNet
     face_size: int = 128  # pixels a side, LightCNN
     face_batches: tuple[int, ...] = (1, 16)
-    seconds: float = 0.3  # of one form on one batch
+    seconds: float = 0.3  # for one form and batch
     face_seconds: float = 2.0
     repeats: int = 3
 
@@ -39,9 +40,9 @@ QUICK = Sizes((95,), (1,), face_size=16, face_batches=(1,), seconds=0.01, face_s
 
 
 def measure(quick: bool, threads: int) -> tuple[dict[str, float], Found]:
-    """Measure how much faster pruned networks are than dense ones in eager PyTorch, on one thread.
+    """Measure the speedup of pruned networks over dense ones in eager PyTorch, on one thread.
 
-    `lenet_numpy_speedup` is what LeNet gains at batch 1 with all its weights, by cheaper calls alone.
+    `lenet_numpy_speedup` is that of LeNet at batch 1 with all its weights, from cheaper calls alone.
     """
     sizes = QUICK if quick else Sizes()
     with torch.no_grad():
@@ -55,13 +56,13 @@ def measure(quick: bool, threads: int) -> tuple[dict[str, float], Found]:
 
 
 class Job(NamedTuple):
-    """A network in its dense and in another form.
+    """A dense network and another form of it.
 
     Attributes:
         dense, other: the forms.
         images: (B, C, H, W).
-        seconds: to measure each form.
-        reduction: how many times fewer multiply-accumulates the other form takes by its shapes, or None.
+        seconds: for each form.
+        reduction: multiply-adds of the dense form divided by those of the other form, or None.
     """
 
     dense: nn.Module
@@ -71,14 +72,14 @@ class Job(NamedTuple):
     reduction: float | None = None
 
     def speedup(self) -> float:
-        """Return how many times less the other form takes."""
+        """Return the time of the dense form divided by that of the other form."""
         forms = {"dense": self.dense, "other": self.other}
         dense, other = latency.measure(forms, [self.images], self.seconds)
         return float(dense["ms_median"] / other["ms_median"])
 
 
 def lenet_jobs(sizes: Sizes) -> dict[str, Job]:
-    """Return LeNet at every sparsity and batch, sparse, and once with all weights in NumPy."""
+    """Return sparse LeNets of every sparsity and batch, and one with all weights in NumPy."""
     model = initial(models.MODELS["lenet-300-100"](DIGITS, 10))
     image = torch.rand(1, *DIGITS)
     in_numpy, _ = sparsify(model, image, dict.fromkeys(("fc1", "fc2", "output"), "dense"))
@@ -93,7 +94,7 @@ def lenet_jobs(sizes: Sizes) -> dict[str, Job]:
 
 
 def light_cnn_jobs(sizes: Sizes) -> dict[str, Job]:
-    """Return LightCNN without half of its max-feature-map pairs, shrunk, and sparse at 95%."""
+    """Return a shrunk LightCNN without half of its max-feature-map pairs, and a sparse one at 95%."""
     shape = (1, sizes.face_size, sizes.face_size)
     model = initial(models.MODELS["light-cnn-9"](shape, FACES))
     pairs = half_of_pairs(model)
@@ -114,23 +115,23 @@ def light_cnn_jobs(sizes: Sizes) -> dict[str, Job]:
 
 
 def suffix(batch: int) -> str:
-    """Name the batch, unless it is one image."""
+    """Return the end of a name: the batch size, unless it is 1."""
     return "" if batch == 1 else f"_batch_{batch}"
 
 
 def initial(model: nn.Module) -> nn.Module:
-    """Give a model its weights before training."""
+    """Give a model its initial weights."""
     model.load_state_dict(models.initial_weights(model, 0, "glorot"))
     return model.eval()
 
 
 def weights_of(model: nn.Module) -> dict[str, Any]:
-    """Return the weights that are pruned, as arrays (*shape)."""
+    """Return the prunable weights as arrays (*shape)."""
     return {name: model.get_parameter(name).detach().numpy() for name in models.prunable(model)}
 
 
 def lowest(model: nn.Module, rate: float) -> Masks:
-    """Remove the share `rate` of every layer's weights, those with the lowest magnitude."""
+    """Prune the share `rate` of every layer's weights with the lowest magnitudes."""
     return {
         name: remove_lowest(np.abs(values).ravel(), np.ones(values.size, bool), rate).reshape(values.shape)
         for name, values in weights_of(model).items()
@@ -138,9 +139,9 @@ def lowest(model: nn.Module, rate: float) -> Masks:
 
 
 def half_of_pairs(model: nn.Module) -> Masks:
-    """Remove half of the pairs of features of every max-feature-map, those with the smallest L2 norm."""
+    """Prune half of the feature pairs of every max-feature-map, those with the smallest L2 norms."""
     masks = {name: np.ones(values.shape, bool) for name, values in weights_of(model).items()}
-    for name, values in list(weights_of(model).items())[:-1]:  # behind the output layer there is none
+    for name, values in list(weights_of(model).items())[:-1]:  # none follows the output layer
         pairs = len(values) // 2
         norms = np.square(values.reshape(2, pairs, -1)).sum((0, 2))
         gone = np.argsort(norms, kind="stable")[: pairs // 2]
@@ -149,7 +150,7 @@ def half_of_pairs(model: nn.Module) -> Masks:
 
 
 def masked(model: nn.Module, masks: Masks) -> nn.Module:
-    """Return a copy of the model with its pruned weights zero."""
+    """Return a copy of the model with zeros for its pruned weights."""
     pruned = copy.deepcopy(model)
     for name, mask in masks.items():
         pruned.get_parameter(name).data.mul_(torch.from_numpy(mask))

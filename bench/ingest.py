@@ -1,4 +1,4 @@
-"""Ingest: images a second from a server with a known latency, beside what concurrency and latency allow."""
+"""Ingest: images per second from a server of known latency, as a share of what the latency allows."""
 
 import asyncio
 import io
@@ -25,11 +25,11 @@ LIMITS = Limits(timeout=30, retries=0, max_bytes=1_000_000, max_pixels=1_000_000
 
 
 class Sizes(NamedTuple):
-    """How much is measured."""
+    """Size of the measurement."""
 
     concurrencies: tuple[int, ...] = (16, 64)
     latencies_ms: tuple[int, ...] = (50, 100)  # of the server, from a request to its answer
-    rounds: int = 200  # images for each of the addresses that are fetched at once
+    rounds: int = 200  # images for each connection
     side: int = 128  # pixels of an image
     repeats: int = 3
 
@@ -40,8 +40,8 @@ QUICK = Sizes(concurrencies=(2, 4), latencies_ms=(5,), rounds=3, side=16, repeat
 def measure(quick: bool, threads: int) -> tuple[dict[str, float], Found]:
     """Measure every pair of concurrency and latency; all images come from one host, without a delay.
 
-    What concurrency and latency allow is out of reach where it needs more processor than there is: that is
-    the last number, of all of ingest's processes.
+    The bound is concurrency / latency. It cannot be reached if it needs more processor time than there is:
+    `ingest_cpu_ms_per_image` is the processor time of all processes.
     """
     del threads  # ingest uses no PyTorch
     sizes = QUICK if quick else Sizes()
@@ -63,13 +63,13 @@ def measure(quick: bool, threads: int) -> tuple[dict[str, float], Found]:
 
 
 def rate(concurrency: int, latency_ms: int, sizes: Sizes) -> float:
-    """Return how many images a second are fetched, verified, hashed and stored."""
+    """Return images per second, fetched, verified, hashed and stored."""
     count, seconds, _ = _run(concurrency, latency_ms, sizes)
     return count / seconds
 
 
 def cpu_ms(concurrency: int, latency_ms: int, sizes: Sizes) -> float:
-    """Return milliseconds of a processor core for each image."""
+    """Return milliseconds of processor time per image."""
     count, _, cpu_seconds = _run(concurrency, latency_ms, sizes)
     return 1000 * cpu_seconds / count
 
@@ -109,7 +109,7 @@ def _cpu_seconds() -> float:
 
 
 def photo(side: int) -> bytes:
-    """Draw a square JPEG of soft noise, as detailed as a photo."""
+    """Draw a square JPEG of smooth noise, as detailed as a photo."""
     coarse = np.random.default_rng(0).integers(0, 256, (max(2, side // 8),) * 2 + (3,), np.uint8)
     stream = io.BytesIO()
     Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC).save(stream, "JPEG", quality=90)
@@ -117,7 +117,7 @@ def photo(side: int) -> bytes:
 
 
 def serving(image: bytes, latency: float) -> AbstractContextManager[int]:
-    """Serve `image`, the path as a comment in it, `latency` seconds after each request; give the port."""
+    """Serve `image`, the path as a comment in it, `latency` seconds after each request; yield the port."""
     return apart(_serve, image, latency)
 
 
@@ -133,7 +133,7 @@ def _serve(image: bytes, latency: float, sender: Connection) -> None:
 
 
 class _Protocol(asyncio.Protocol):
-    """Answers one request after another on a connection; quicker than any web framework, so not the limit."""
+    """Answers one request after another; faster than web frameworks, so that the server is not the limit."""
 
     def __init__(self, image: bytes, latency: float) -> None:
         self.image, self.latency = image, latency
@@ -151,6 +151,6 @@ class _Protocol(asyncio.Protocol):
             asyncio.get_running_loop().call_later(self.latency, self.answer, path)
 
     def answer(self, path: bytes) -> None:
-        comment = b"\xff\xfe" + (len(path) + 2).to_bytes(2) + path  # makes each image another one
+        comment = b"\xff\xfe" + (len(path) + 2).to_bytes(2) + path  # makes every image different
         body = self.image[:2] + comment + self.image[2:]
         self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))

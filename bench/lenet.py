@@ -13,7 +13,7 @@ from bench.machine import Found
 from prunet.base.processes import cores
 from prunet.data.dataset import SPLITS
 from prunet.models import built_in as models
-from prunet.training import batches, training
+from prunet.training import batches, loop
 
 SHAPE = (1, 28, 28)
 CLASSES = 10
@@ -145,7 +145,7 @@ def measure_gpu(quick: bool, threads: int) -> tuple[dict[str, float], Found]:
 
 def gpu_ms(data: dict[str, Any], sizes: Sizes, stacked: int) -> float:
     """Return milliseconds a step of all replicates, in stacks of `stacked` one after another."""
-    work, _ = jobs(data, sizes, stacked, training.device().type)
+    work, _ = jobs(data, sizes, stacked, loop.device().type)
     prunet_loop.run(work, 1, 1, 1)  # what is slow for the first time
     seconds, _ = prunet_loop.run(work, REPLICATES // stacked, 1, 1)
     return 1000 * seconds / sizes.steps

@@ -1,4 +1,4 @@
-"""The machine: what it is, its peak, and how things are measured on it."""
+"""Description and peak performance of the machine, and how measurements are taken on it."""
 
 import multiprocessing
 import platform
@@ -15,14 +15,14 @@ from tqdm import tqdm
 
 from prunet.base.processes import cores
 
-SQUARES = (1024, 1536, 2048, 3072)  # sides of the matrices whose products give the roofline
+SQUARES = (1024, 1536, 2048, 3072)  # sides of the matrices that are multiplied for the roofline
 PRODUCTS = 5  # of each size
 
-Found = dict[str, list[float]]  # {what was measured: a number for each repeat}
+Found = dict[str, list[float]]  # {name of a measurement: a value for each repeat}
 
 
 def about(threads: int) -> dict[str, Any]:
-    """Describe the machine; `threads` is what PyTorch takes by default."""
+    """Describe the machine; `threads` is PyTorch's default number of threads."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -36,9 +36,9 @@ def about(threads: int) -> dict[str, Any]:
 
 
 def apart(task: Callable[[], Any], threads: int) -> Any:
-    """Run a task in a forked process of so many threads and return its result.
+    """Run a task in a forked process with this number of threads; return its result.
 
-    This process stays single-threaded: one that had several threads, or asked for a GPU, cannot be forked.
+    This process stays single-threaded: one that has used several threads or a GPU cannot be forked.
     """
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
@@ -48,7 +48,7 @@ def apart(task: Callable[[], Any], threads: int) -> Any:
     try:
         return receiver.recv()
     except EOFError:
-        raise RuntimeError("a measurement failed: its traceback is above") from None
+        raise RuntimeError("a measurement failed; see the traceback above") from None
     finally:
         process.join()
 
@@ -59,7 +59,7 @@ def _work(task: Callable[[], Any], threads: int, sender: Connection) -> None:
 
 
 def alternate(measurements: Mapping[str, Callable[[], float]], repeats: int) -> Found:
-    """Measure A B C A B C ...: what slows the machine for a while slows each of them."""
+    """Measure A B C A B C ..., so that a machine that is slow for a while slows all of them."""
     found: Found = {name: [] for name in measurements}
     rounds = [name for _ in range(repeats) for name in measurements]
     for name in tqdm(rounds, desc="bench", disable=None, leave=False):
@@ -73,31 +73,31 @@ def medians(found: Found) -> dict[str, float]:
 
 
 def step_ms(began: Sequence[float], warm_up: int) -> float:
-    """Return milliseconds a step from the times (s) at which steps began, without the first `warm_up`."""
+    """Return milliseconds per step from the start times (s) of steps, without the first `warm_up`."""
     return 1000 * (began[-1] - began[warm_up]) / (len(began) - 1 - warm_up)
 
 
 def roofline(dtype: torch.dtype) -> float:
-    """Measure the machine's peak: GFLOP/s of the quickest square matrix product on all cores."""
+    """Measure the machine's peak: GFLOP/s of the fastest square matrix product on all cores."""
     return float(apart(lambda: max(_gflops(side, dtype) for side in SQUARES), cores()))
 
 
 def _gflops(side: int, dtype: torch.dtype) -> float:
     first, second, output = (torch.rand(side, side, dtype=dtype) for _ in range(3))
     torch.mm(first, second, out=output)
-    quickest = float("inf")
+    fastest = float("inf")
     for _ in range(PRODUCTS):
         began = time.perf_counter()
         torch.mm(first, second, out=output)
-        quickest = min(quickest, time.perf_counter() - began)
-    return 2 * side**3 / quickest / 1e9
+        fastest = min(fastest, time.perf_counter() - began)
+    return 2 * side**3 / fastest / 1e9
 
 
 def training_gflop(model: nn.Module, shape: tuple[int, int, int]) -> float:
-    """Return the GFLOP (10^9 operations) that training takes for one image of this shape (C, H, W).
+    """Return the GFLOP (10^9 operations) of training on one image of this shape (C, H, W).
 
-    Those of the matrix products alone: forward, and as many again for the gradients of the weights and of
-    the inputs; the first layer's input needs no gradient.
+    Only matrix products count: the forward pass, and as many operations again for the gradients of the
+    weights and of the inputs, except the input of the first layer.
     """
     flop: list[int] = []
 

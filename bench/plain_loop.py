@@ -1,5 +1,5 @@
-"""The same training as public lottery-ticket code bases write it: a DataLoader that decodes and transforms
-every image anew, torch.optim, and masks multiplied in layer by layer."""
+"""The same training as in public lottery-ticket code: a DataLoader that decodes and transforms every image
+again, torch.optim, and masks that are multiplied in layer by layer."""
 
 import copy
 import itertools
@@ -20,7 +20,7 @@ EVALUATION_BATCH = 1000  # images
 
 
 class Digits(Dataset[tuple[Tensor, int]]):
-    """Images (N, 1, 28, 28) uint8 and labels, given out as torchvision's MNIST does."""
+    """Images (N, 1, 28, 28) uint8 and labels, in the form of torchvision's MNIST."""
 
     def __init__(self, images: Tensor, labels: Tensor) -> None:
         self.images, self.labels = images[:, 0], labels
@@ -29,16 +29,16 @@ class Digits(Dataset[tuple[Tensor, int]]):
         )
 
     def __len__(self) -> int:
-        """Count the images."""
+        """Return the number of images."""
         return len(self.labels)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        """Return an image, normalised, and its label."""
+        """Return a normalised image and its label."""
         return self.transform(Image.fromarray(self.images[index].numpy())), int(self.labels[index])
 
 
 def endless(digits: Digits, batch_size: int) -> Iterator[Any]:
-    """Yield shuffled batches, one pass over the data after the other."""
+    """Yield shuffled batches forever, pass after pass."""
     loader = DataLoader(digits, batch_size, shuffle=True)
     return itertools.chain.from_iterable(itertools.repeat(loader))
 
@@ -48,9 +48,12 @@ def train(
     masks: Mapping[str, Tensor],
     batches: Iterator[Any],
     settings: Mapping[str, Any],
-    look: Callable[[], None],
+    evaluated: Callable[[], None],
 ) -> list[float]:
-    """Train under masks {parameter: mask}, `look` every `eval_every` steps; return when steps began (s)."""
+    """Train under masks {parameter: mask}; return the start times (s) of the steps.
+
+    Calls `evaluated` every `eval_every` steps.
+    """
     optimizer = torch.optim.Adam(model.parameters(), lr=settings["lr"])
     parameters = dict(model.named_parameters())
     began = []
@@ -65,7 +68,7 @@ def train(
         for name, mask in masks.items():
             parameters[name].data.mul_(mask)
         if step % settings["eval_every"] == 0 or step == settings["steps"]:
-            look()
+            evaluated()
     return began
 
 
@@ -87,9 +90,9 @@ def step_ms(
     settings: Mapping[str, Any],
     warm_up: int,
 ) -> float:
-    """Return milliseconds a step, without looks. Run it apart: it trains `model` itself."""
+    """Return milliseconds per step without evaluations. Run it in its own process: it changes `model`."""
     batches = endless(splits["train"], settings["batch_size"])
-    return machine.step_ms(train(model, masks, batches, settings, look=lambda: None), warm_up)
+    return machine.step_ms(train(model, masks, batches, settings, lambda: None), warm_up)
 
 
 def round_ms(
@@ -98,22 +101,25 @@ def round_ms(
     splits: Mapping[str, Digits],
     settings: Mapping[str, Any],
 ) -> float:
-    """Return milliseconds a step of a whole training: a look at step 0 and every `eval_every` steps, a copy
-    of the weights at the lowest validation loss, and two tests. Run it apart."""
+    """Return milliseconds per step of a whole training run. Run it in its own process: it changes `model`.
+
+    A run evaluates at step 0 and every `eval_every` steps, copies the weights at the lowest validation loss,
+    and tests twice.
+    """
     best, early = float("inf"), model.state_dict()
 
-    def look() -> None:
+    def evaluated() -> None:
         nonlocal best, early
         loss, _ = evaluate(model, splits["val"])
         if loss < best:
             best, early = loss, copy.deepcopy(model.state_dict())
 
     batches = endless(splits["train"], settings["batch_size"])
-    # A first step imports PyTorch's compiler: two seconds that are not the loop's.
-    train(copy.deepcopy(model), masks, batches, {**settings, "steps": 1}, look=lambda: None)
+    # The first step imports PyTorch's compiler, which takes two seconds.
+    train(copy.deepcopy(model), masks, batches, {**settings, "steps": 1}, lambda: None)
     began = time.perf_counter()
-    look()
-    train(model, masks, batches, settings, look)
+    evaluated()
+    train(model, masks, batches, settings, evaluated)
     for state in (model.state_dict(), early):
         model.load_state_dict(state)
         evaluate(model, splits["test"])

@@ -1,4 +1,4 @@
-"""Trainings as prunet runs them, timed from outside."""
+"""Training runs of prunet, timed from outside."""
 
 import math
 import time
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from bench import machine
 from prunet.base import files
 from prunet.models import built_in as models
-from prunet.training import batches, gradients, training, workers
+from prunet.training import batches, gradients, loop, workers
 from prunet.training.checkpoints import Checkpoint
 from prunet.training.vectors import Stack
 
@@ -22,7 +22,7 @@ DENSITY = 0.2  # share of the weights that survive
 
 
 class Job(NamedTuple):
-    """One training, of a stack of networks: the arguments of prunet's `train`."""
+    """The arguments of prunet's `loop.train`: one training run of a stack of networks."""
 
     model: nn.Module
     start: Stack
@@ -34,7 +34,7 @@ class Job(NamedTuple):
 def job(
     model: nn.Module, splits: Mapping[str, batches.Split], settings: dict[str, Any], count: int = 1
 ) -> Job:
-    """Draw start values and random masks for a stack of `count` networks, all the same."""
+    """Draw start values and random masks for a stack of `count` equal networks."""
     start = models.initial_weights(model, 0, "glorot")
     rng = torch.Generator().manual_seed(0)
     masks = {name: torch.rand(start[name].shape, generator=rng) < DENSITY for name in models.prunable(model)}
@@ -46,7 +46,7 @@ def job(
 
 
 def run(work: Job, count: int, side_by_side: int, threads: int) -> tuple[float, list[list[float]]]:
-    """Run a training `count` times; return the seconds of all, and of each the times its steps began (s)."""
+    """Train `count` times; return the seconds of all runs, and the start times (s) of each run's steps."""
     with TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{number}.safetensors" for number in range(count)]
         tasks = [partial(train, work, path) for path in paths]
@@ -57,8 +57,8 @@ def run(work: Job, count: int, side_by_side: int, threads: int) -> tuple[float, 
 
 
 def train(work: Job, path: Path) -> None:
-    """Train, and leave the outcome in the checkpoint `path` and the times in a JSON file beside it."""
-    training.device()  # its settings of PyTorch: as in a stage
+    """Train; write the outcome to the checkpoint `path` and the start times to a JSON file next to it."""
+    loop.device()  # configures PyTorch as in a stage
     network = gradients.network(work.model, work.settings)
     began: list[float] = []
 
@@ -73,17 +73,17 @@ def train(work: Job, path: Path) -> None:
     size = batches.input_shape(dict(work.splits), work.settings["augment"])[-1]
     checkpoint = Checkpoint(path, "bench", math.inf)
     timed_network = network._replace(gradients=timed)
-    training.train(timed_network, work.start, work.masks, work.splits, size, work.settings, runs, checkpoint)
+    loop.train(timed_network, work.start, work.masks, work.splits, size, work.settings, runs, checkpoint)
     files.write_json(path.with_suffix(".json"), {"began": began})
 
 
 def step_ms(work: Job, side_by_side: int, threads: int, warm_up: int) -> float:
-    """Return milliseconds a step of trainings side by side: their step's time divided by their number."""
+    """Return milliseconds per step of runs side by side: the time of a step divided by their number."""
     _, began = machine.apart(partial(run, work, side_by_side, side_by_side, threads), 1)
     return sum(machine.step_ms(times, warm_up) for times in began) / side_by_side**2
 
 
 def round_ms(work: Job, side_by_side: int, threads: int) -> float:
-    """Return milliseconds a step of whole trainings side by side, with every look, from fork to last file."""
+    """Return milliseconds per step of whole runs side by side, evaluations, forks and files included."""
     seconds, _ = machine.apart(partial(run, work, side_by_side, side_by_side, threads), 1)
     return float(1000 * seconds / side_by_side / work.settings["steps"])

@@ -1,7 +1,7 @@
-"""Where the time of a stage's process goes; copied as `sitecustomize.py` into the path of a default run.
+"""Stopwatch of a stage's process; copied as `sitecustomize.py` to the path of a default run.
 
-Python runs it first thing in every process. A stage's process adds a line of JSON to the file $BENCH_SPENT
-when it ends, and one for each training, whichever of its processes trained.
+Python runs it first in every process. When a stage ends, it appends a line of JSON to the file $BENCH_SPENT,
+after a line for each network that it or one of its forked processes trained.
 """
 
 import atexit
@@ -18,20 +18,20 @@ spent = {"startup": 0.0, "imports": 0.0, "side_by_side": 0.0, "train": 0.0, "eva
 
 
 def age() -> float:
-    """Return the seconds since this process began (Linux), before Python itself was loaded."""
-    with open("/proc/self/stat") as stream:  # noqa: PTH123 - pathlib would be an import that is measured
+    """Return the seconds since this process started (on Linux), before it loaded Python."""
+    with open("/proc/self/stat") as stream:  # noqa: PTH123 (importing pathlib would be measured)
         started = int(stream.read().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
     return time.clock_gettime(time.CLOCK_BOOTTIME) - started
 
 
 def note(**values: Any) -> None:
-    """Add a line to the file."""
+    """Append a line to the file."""
     with open(os.environ["BENCH_SPENT"], "a") as stream:  # noqa: PTH123
         stream.write(json.dumps({"process": PROCESS, **values}) + "\n")
 
 
 def timed(inner: Callable[..., Any], key: str) -> Callable[..., Any]:
-    """Return a function that also adds its time, less that of calls within it to itself, to `spent`."""
+    """Return a function that also adds its time to `spent`, counting recursive calls once."""
     depth = 0
 
     def outer(*arguments: Any, **named: Any) -> Any:
@@ -49,7 +49,7 @@ def timed(inner: Callable[..., Any], key: str) -> Callable[..., Any]:
 
 
 def install(stage: str) -> None:
-    """Time a stage: its start, later imports, trainings, and evaluations within them."""
+    """Time a stage: its start, later imports, training, and the evaluations during training."""
     import click
 
     began = time.perf_counter() - age()
@@ -77,14 +77,14 @@ def install(stage: str) -> None:
 
 
 def watched(module: Any) -> Any:
-    """Time what trains, once it is imported."""
-    cells = sys.modules.get("prunet.training.cells")
-    if cells is None or not hasattr(cells, "Study") or hasattr(cells, "watched"):
+    """Time the training functions as soon as they are imported."""
+    trainer = sys.modules.get("prunet.training.trainer")
+    if trainer is None or not hasattr(trainer, "Trainer") or hasattr(trainer, "watched"):
         return module
-    training, workers, evaluation = cells.training, cells.workers, sys.modules["prunet.training.evaluation"]
-    cells.watched = True  # type: ignore[attr-defined]
+    loop, workers, evaluation = trainer.loop, trainer.workers, sys.modules["prunet.training.evaluation"]
+    trainer.watched = True  # type: ignore[attr-defined]
     evaluation.evaluate = timed(evaluation.evaluate, "evaluate")  # type: ignore[attr-defined]
-    train = timed(training.train, "train")
+    train = timed(loop.train, "train")
 
     def train_and_note(*arguments: Any) -> None:
         before = dict(spent)
@@ -93,12 +93,12 @@ def watched(module: Any) -> Any:
 
     run = timed(workers.run, "side_by_side")
 
-    def run_and_forget_imports(*arguments: Any) -> None:
+    def run_without_imports(*arguments: Any) -> None:
         before = spent["imports"]
         run(*arguments)
-        spent["imports"] = before  # what is imported while a network trains is counted there already
+        spent["imports"] = before  # imports during training already count as training
 
-    training.train, workers.run = train_and_note, run_and_forget_imports
+    loop.train, workers.run = train_and_note, run_without_imports
     return module
 
 

@@ -31,6 +31,15 @@ BAD_URLS = (
     *("/etc/hostname", "../outside.jpg", "link.jpg", "out/outside.jpg", "http://0x7f.1/"),
 )
 
+# Runs a command and prints its peak memory in kB. It must be a small process: a peak includes that of the
+# process that started the command.
+MEASURED = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)
+"""
+
 
 class Case(NamedTuple):
     """A row of the list and its expected outcome."""
@@ -125,7 +134,7 @@ def ingest(folder: Path, rows: int) -> dict[str, Any]:
         raise RuntimeError(f"the stage ended with code {code}: {printed[-2000:]}")
     problems = [printed] if "Traceback" in printed else []
     new = {path for path in _files(folder) - before if path.parts[0] not in ("photos", "store")}
-    problems += [f"a file outside: {path}" for path in sorted(new - {Path("params.json"), Path("printed")})]
+    problems += [f"a file outside: {path}" for path in sorted(new - {Path("params.json")})]
     problems += _strangers(listed, folder / "photos")
     return judge(listed, folder / "photos") | {
         "problems": problems,
@@ -154,14 +163,18 @@ def _run(folder: Path) -> tuple[int, str, float, float]:
         "recheck": False,
     }
     write_json(folder / "params.json", params)
-    command = [sys.executable, "-m", "stages.ingest", str(folder / "params.json"), str(folder / "photos")]
+    stage = [sys.executable, "-m", "stages.ingest", str(folder / "params.json"), str(folder / "photos")]
     began = time.monotonic()
-    with (folder / "printed").open("wb") as printed:
-        process = subprocess.Popen(command, stdout=printed, stderr=printed)
-        _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    text = (folder / "printed").read_text(encoding="utf-8", errors="replace")
-    return process.returncode, text, time.monotonic() - began, usage.ru_maxrss / 1024
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, *stage],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+    printed, _, peak_kb = done.stdout.rstrip().rpartition("\n")
+    return done.returncode, printed, time.monotonic() - began, int(peak_kb) / 1024
 
 
 def judge(listed: list[Case], photos: Path) -> dict[str, Any]:

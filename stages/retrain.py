@@ -1,4 +1,4 @@
-"""Stage `retrain`: one scheme at every round, from start values under the rounds' masks to trained weights."""
+"""Stage `retrain`: one scheme at every round, from its start values to trained networks."""
 
 from pathlib import Path
 from typing import Any
@@ -44,12 +44,11 @@ def main(params: dict[str, Any], checkpoints: Path, data: Path, models: Path, ou
         for entry in rounds
     ]
     folders = trainer.train(cells, reuse=[models / "chain"])
-    with replacing(output) as partial:
-        partial.mkdir()
-        if scheme.dense_at_round_0:
-            copy_cell(models / "dense", partial / "00")
-        for entry, folder in zip(rounds, folders, strict=True):
-            copy_cell(folder, partial / entry["n"])
+    trained = {"00": models / "dense"} if scheme.dense_at_round_0 else {}
+    trained |= {entry["n"]: folder for entry, folder in zip(rounds, folders, strict=True)}
+    for number, folder in trained.items():
+        with replacing(output / number) as partial:
+            copy_cell(folder, partial)
 
 
 if __name__ == "__main__":

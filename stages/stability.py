@@ -54,7 +54,8 @@ def main(
             whole = storage.whole_units(original / number / "masks.safetensors")
             return Job(start, masks, ("init",), TrainingPlan() if int(number) else dense, whole)
 
-        name = key(study | {"stability": number}, [*inputs, contents(original / number)])
+        made_from = [*inputs, contents(original / number)]
+        name = key(study | {"stability": number}, made_from, ["stages/stability.py"])
         return Cell(f"stability/{number}", name, trainer.replicates, job)
 
     rounds = params["rounds"]

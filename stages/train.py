@@ -39,7 +39,9 @@ def main(
         keep=trainer.rewind, group_lasso=settings["group_lasso"], scale_l1=settings["scale_l1"]
     )
     job = Job(start, trainer.dense_masks(), ("init",), plan)
-    cell = Cell("dense", key(trainer.study, [contents(data)]), trainer.replicates, lambda: job)
+    cell = Cell(
+        "dense", key(trainer.study, [contents(data)], ["stages/train.py"]), trainer.replicates, lambda: job
+    )
     (folder,) = trainer.train([cell])
     storage.save_weights(init, start)
     with replacing(rewind) as partial:

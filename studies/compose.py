@@ -1,6 +1,5 @@
-"""Compose the DVC project of a named study from its study.yaml and the checkout's params.yaml and dvc.yaml."""
+"""Compose the DVC project of a named study from its study.yaml and the checkout's own project."""
 
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -15,8 +14,12 @@ from prunet.base.files import replacing
 from prunet.config.pruning import rounds
 
 ROOT = Path(__file__).resolve().parent.parent
-HEADER = "# Composed from ../../params.yaml and study.yaml by `python -m studies.compose {name}`: edit those.\n"
-OUTPUTS = "# Outputs of DVC. Metrics, plot data and figures are in git.\n/data\n/models\n/exports\n/.checkpoints\n"
+HEADER = (
+    "# Composed from ../../params.yaml and study.yaml by `python -m studies.compose {name}`: edit those.\n"
+)
+OUTPUTS = (
+    "# Outputs of DVC. Metrics, plot data and figures are in git.\n/data\n/models\n/exports\n/.checkpoints\n"
+)
 
 
 @click.command()
@@ -24,8 +27,8 @@ OUTPUTS = "# Outputs of DVC. Metrics, plot data and figures are in git.\n/data\n
 def main(names: tuple[str, ...]) -> None:
     """Compose the named studies NAMES, or all of them, from their study.yaml.
 
-    Writes params.yaml (the checkout's values with those of study.yaml in their place), dvc.yaml (a copy, since
-    DVC does not follow links inside commits) and the other files of a DVC project.
+    Writes params.yaml (the checkout's values, replaced by those of study.yaml), dvc.yaml (a copy, since DVC
+    does not follow links inside commits) and the other files of a DVC project.
     """
     for name in names or sorted(path.parent.name for path in ROOT.glob("studies/*/study.yaml")):
         folder = ROOT / "studies" / name
@@ -40,7 +43,7 @@ def main(names: tuple[str, ...]) -> None:
         shutil.copytree(ROOT / ".dvc" / "plots", folder / ".dvc" / "plots", dirs_exist_ok=True)
         for link in ("prunet", "stages"):
             if not (folder / link).is_symlink():
-                os.symlink(Path("../..") / link, folder / link)
+                (folder / link).symlink_to(Path("../..") / link)
 
 
 def params(folder: Path) -> DictConfig:

@@ -24,7 +24,8 @@ def main() -> None:
     for path in sorted(ROOT.glob("studies/*/study.yaml")):
         values = OmegaConf.load(path.parent / "params.yaml")
         models = ", ".join(f"{study.data.set}, {study.model}" for study in values.studies.values())
-        click.echo(f"| [{path.parent.name}](studies/{path.parent.name}/study.yaml) | {state(path.parent)} | {models} |")
+        name = path.parent.name
+        click.echo(f"| [{name}](studies/{name}/study.yaml) | {state(path.parent)} | {models} |")
 
 
 def state(folder: Path) -> str:

@@ -7,7 +7,7 @@ import torch
 from prunet.training import batches, pixels
 
 
-def toy(side=4, count=10):
+def gray(side=4, count=10):
     images = np.arange(count * side * side, dtype=np.uint8).reshape(count, 1, side, side)
     split = np.array([0] * (count - 4) + [1, 1, 2, 2], np.uint8)
     return {"images": images, "labels": np.arange(count), "split": split}
@@ -17,8 +17,8 @@ torch.set_num_threads(1)
 CPU = torch.device("cpu")
 
 
-def test_images_are_normalised_by_the_training_split_alone():
-    splits = batches.to_device(toy(), None, "none", CPU)
+def test_images_are_normalised_by_the_moments_of_the_training_split():
+    splits = batches.to_device(gray(), None, "none", CPU)
     images, labels = splits["train"]
     assert images.mean().item() == pytest.approx(0, abs=1e-6)
     assert images.std().item() == pytest.approx(1, abs=1e-6)
@@ -28,7 +28,7 @@ def test_images_are_normalised_by_the_training_split_alone():
 
 
 @pytest.mark.parametrize(
-    ("input_size", "augment", "stored", "seen"),
+    ("input_size", "augment", "resized", "visible"),
     [
         (None, "none", 144, 144),
         (64, "none", 64, 64),
@@ -40,54 +40,54 @@ def test_images_are_normalised_by_the_training_split_alone():
         (None, "resized-crop-flip", 144, 126),
     ],
 )
-def test_the_model_sees_input_size_pixels(input_size, augment, stored, seen):
-    data = toy(side=4) | {"images": np.random.default_rng(0).integers(0, 255, (10, 1, 144, 144), np.uint8)}
+def test_the_model_sees_input_size_pixels(input_size, augment, resized, visible):
+    data = gray(side=4) | {"images": np.random.default_rng(0).integers(0, 255, (10, 1, 144, 144), np.uint8)}
     splits = batches.to_device(data, input_size, augment, CPU)
-    assert splits["train"][0].shape == (6, 1, stored, stored)
-    assert batches.input_shape(splits, augment) == (1, seen, seen)
-    how = batches.preparation(data, input_size, augment)
-    assert (how["stored"], how["side"], how["shape"]) == (144, stored, [1, seen, seen])
-    prepared = batches.prepare(torch.from_numpy(data["images"][:6]), how)
-    assert torch.equal(prepared, pixels.centre(splits["train"][0], seen))
+    assert splits["train"][0].shape == (6, 1, resized, resized)
+    assert batches.input_shape(splits, augment) == (1, visible, visible)
+    values = batches.preparation(data, input_size, augment)
+    assert (values["stored"], values["side"], values["shape"]) == (144, resized, [1, visible, visible])
+    prepared = batches.prepare(torch.from_numpy(data["images"][:6]), values)
+    assert torch.equal(prepared, pixels.centre(splits["train"][0], visible))
 
 
-def colours(count=10):
+def colour(count=10):
     rng = np.random.default_rng(0)
-    return toy(count=count) | {"images": rng.integers(0, 256, (count, 3, 4, 4), np.uint8)}
+    return gray(count=count) | {"images": rng.integers(0, 256, (count, 3, 4, 4), np.uint8)}
 
 
-def test_colour_is_normalised_channel_by_channel_over_the_training_split():
-    data = colours()
+def test_colour_images_are_normalised_channel_by_channel_over_the_training_split():
+    data = colour()
     data["images"][:, 1] //= 4
     splits = batches.to_device(data, None, "none", CPU)
     images = splits["train"][0]
     torch.testing.assert_close(images.mean((0, 2, 3)), torch.zeros(3), atol=1e-6, rtol=0)
     torch.testing.assert_close(images.std((0, 2, 3)), torch.ones(3))
-    how = batches.preparation(data, None, "none")
+    values = batches.preparation(data, None, "none")
     train = data["images"][:6].astype(np.float64)
-    np.testing.assert_allclose(how["mean"], train.mean((0, 2, 3)))
-    np.testing.assert_allclose(how["std"], train.std((0, 2, 3), ddof=1))
-    assert torch.equal(batches.prepare(torch.from_numpy(data["images"][:6]), how), images)
-    assert json.loads(json.dumps(how)) == how
+    np.testing.assert_allclose(values["mean"], train.mean((0, 2, 3)))
+    np.testing.assert_allclose(values["std"], train.std((0, 2, 3), ddof=1))
+    assert torch.equal(batches.prepare(torch.from_numpy(data["images"][:6]), values), images)
+    assert json.loads(json.dumps(values)) == values
 
 
-def test_a_channel_without_contrast_is_zero_and_not_infinite():
-    data = colours()
+def test_a_constant_channel_becomes_zero_and_not_infinite():
+    data = colour()
     data["images"][:, 2] = 77
     images = batches.to_device(data, None, "none", CPU)["train"][0]
     assert (images[:, 2] == 0).all()
     assert images.isfinite().all()
 
 
-def test_sums_are_exact_however_many_images_there_are():
-    data = colours(count=300)
+def test_moments_are_exact_for_any_number_of_images():
+    data = colour(count=300)
     data["images"][:, :, :, :] = np.arange(256, dtype=np.uint8).repeat(19)[:4800].reshape(300, 1, 4, 4)
-    how = batches.preparation(data, None, "none")
-    train = data["images"][:296, 0].astype(object)  # Python's whole numbers
-    assert how["mean"] == [train.sum() / train.size] * 3
+    values = batches.preparation(data, None, "none")
+    train = data["images"][:296, 0].astype(object)  # Python's integers
+    assert values["mean"] == [train.sum() / train.size] * 3
 
 
-def test_every_pass_holds_every_image_once_and_every_batch_is_full():
+def test_every_epoch_contains_every_image_once_and_every_batch_is_full():
     drawn = batches.order(count=10, batch_size=4, steps=6, generator=torch.Generator().manual_seed(0))
     assert drawn.shape == (6, 4)
     flat = drawn.flatten().tolist()
@@ -95,25 +95,25 @@ def test_every_pass_holds_every_image_once_and_every_batch_is_full():
     assert flat[:10] != flat[10:20]
 
 
-def test_a_batch_may_be_larger_than_the_data():
+def test_a_batch_may_be_larger_than_the_split():
     drawn = batches.order(count=3, batch_size=7, steps=2, generator=torch.Generator().manual_seed(0))
     assert drawn.shape == (2, 7)
     assert sorted(torch.bincount(drawn.flatten()).tolist()) == [4, 5, 5]
 
 
-def test_the_centre_is_the_middle():
+def test_centre_cuts_the_middle():
     images = torch.arange(16.0).view(1, 1, 4, 4)
     assert pixels.centre(images, 2).flatten().tolist() == [5, 6, 9, 10]
     assert torch.equal(pixels.centre(images, 4), images)
 
 
-def test_chunks_drop_nothing():
+def test_chunks_contain_every_image():
     split = (torch.arange(7.0).view(7, 1, 1, 1), torch.arange(7))
     labels = [part[1].tolist() for part in batches.chunks(split, 3)]
     assert labels == [[0, 1, 2], [3, 4, 5], [6]]
 
 
-def test_chosen_images_come_with_their_labels():
+def test_take_returns_images_with_their_labels():
     split = (torch.arange(7.0).view(7, 1, 1, 1), torch.arange(7))
     images, labels = batches.take(split, torch.tensor([5, 2]))
     assert images.flatten().tolist() == labels.tolist() == [5, 2]
@@ -123,9 +123,9 @@ RUNS = [{"seeds": {"order": 1}}, {"seeds": {"order": 2}}]
 
 
 @pytest.mark.parametrize("augment", ["none", "crop-flip", "pad-crop-flip", "resized-crop-flip"])
-def test_steps_that_are_done_are_not_repeated(augment):
+def test_a_resumed_run_gets_the_remaining_batches(augment):
     images = torch.randn(10, 2, 16, 16)
-    size = pixels.seen_side(16, augment)
+    size = pixels.visible_side(16, augment)
     settings = {"steps": 6, "batch_size": 4, "augment": augment}
     generators = [torch.Generator().manual_seed(number) for number in range(2)]
     whole, states = [], []
@@ -143,7 +143,7 @@ def test_steps_that_are_done_are_not_repeated(augment):
         assert torch.equal(labels, same)
 
 
-def test_networks_have_their_own_order():
+def test_each_network_has_its_own_order():
     split = (torch.arange(10.0).view(10, 1, 1, 1), torch.arange(10))
     settings = {"steps": 5, "batch_size": 4, "augment": "none"}
     steps = batches.training_batches(split, 1, settings, RUNS, [], 0)

@@ -1,4 +1,4 @@
-"""The benchmark of inference measures what it says; how quick anything is, is not tested."""
+"""The inference benchmark measures what it promises; speed itself is not tested."""
 
 import math
 
@@ -14,7 +14,7 @@ from tests import toys  # noqa: F401 (one thread)
 SHAPE = (1, 16, 16)
 
 
-def test_the_part_gives_every_number_it_promises():
+def test_the_part_returns_every_number_it_promises():
     values, found = inference.measure(True, 1)
     assert set(values) == {
         "lenet_numpy_speedup",
@@ -28,7 +28,7 @@ def test_the_part_gives_every_number_it_promises():
     assert all(math.isfinite(value) and value > 0 for value in values.values())
 
 
-def test_the_full_part_has_every_sparsity_and_batch_that_quick_leaves_out(monkeypatch):
+def test_the_full_part_has_every_sparsity_and_batch(monkeypatch):
     monkeypatch.setattr(inference, "sparsify", lambda model, images, choices=None: (model, {}))
     names = set(inference.lenet_jobs(inference.Sizes()))
     assert len(names) == 1 + 6 * 3
@@ -55,7 +55,7 @@ def test_a_speedup_is_dense_over_other(monkeypatch):
     assert inference.Job(nn.Identity(), nn.Identity(), torch.zeros(1), 0).speedup() == 3
 
 
-def test_half_of_the_pairs_go_those_with_the_smallest_norm():
+def test_the_half_of_the_pairs_with_the_smallest_norms_is_pruned():
     model = inference.initial(models.MODELS["light-cnn-9"](SHAPE, 3))
     masks = inference.half_of_pairs(model)
     assert list(masks) == models.prunable(model)
@@ -83,9 +83,9 @@ def test_the_lowest_weights_are_zero_in_a_copy(rate):
         assert before[after != 0].abs().min() >= before[after == 0].abs().max()
 
 
-def test_a_shrunk_light_cnn_takes_the_fewer_operations_that_it_is_compared_with():
+def test_the_reduction_is_that_of_the_shrunk_network():
     sizes = inference.QUICK
     job = inference.light_cnn_jobs(sizes)["lightcnn_shrunk_speedup"]
     weights = [layer.weight for layer in job.other.modules() if isinstance(layer, nn.Conv2d)]
     assert [tuple(weight.shape[:2]) for weight in weights[:3]] == [(48, 1), (48, 24), (96, 24)]
-    assert 3 < job.reduction < 4  # half the inputs and half the outputs, but for the first layer's inputs
+    assert 3 < job.reduction < 4  # half the inputs and outputs of all layers but the first and the last

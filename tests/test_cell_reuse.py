@@ -86,7 +86,7 @@ def test_the_key_names_everything_that_decides_the_bits(tmp_path, monkeypatch):
         key(toys.study(threads=2)),
     ]
     for module, name, value in (
-        (cells, "_code", lambda *paths: f"other code of {paths}"),
+        (cells, "_digest", lambda *paths: f"other code of {paths}"),
         (code, "processor", lambda: "another processor"),
         (cells.torch, "__version__", "0.0"),
     ):
@@ -167,6 +167,15 @@ def test_a_replicate_that_diverges_is_named_and_the_others_stay_finished(make, m
     monkeypatch.setattr(loop, "TrainingState", lambda *given: trained.append(given[5]) or State(*given))
     train(trainer, "random/04", start)
     assert [run["replicate"] for ((run,),) in zip(trained, strict=True)] == [2]
+
+
+def test_finished_networks_are_gathered_one_cell_at_a_time(make, monkeypatch):
+    """All of them together might not fit in memory."""
+    trainer, events, load, save = make(steps=1), [], loop.load_finished, storage.save_cell
+    monkeypatch.setattr(loop, "load_finished", lambda point: events.append("load") or load(point))
+    monkeypatch.setattr(storage, "save_cell", lambda *given: events.append("save") or save(*given))
+    trainer.train([cell(trainer, name) for name in ("a/01", "a/02")])
+    assert events == ["load", "load", "save"] * 2
 
 
 def test_networks_of_all_cells_share_one_pool_of_workers(make, monkeypatch):

@@ -50,3 +50,11 @@ def test_a_checkpoint_is_due_after_its_seconds(tmp_path):
     assert soon.due()
     soon.save({}, {})
     assert not soon.due()
+
+
+def test_the_time_before_a_run_starts_does_not_count(tmp_path):
+    """Runs wait for a free worker."""
+    waiting = Checkpoint(tmp_path / "a", "k", 1000)
+    waiting._saved -= 1000
+    waiting.load()
+    assert not waiting.due()

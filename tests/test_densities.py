@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from prunet.retraining.densities import DENSITIES, apportion, random_mask, survivors
-from prunet.retraining.sparse import lowest
+from prunet.retraining.sparse_training import lowest
 
 CONV_AND_LINEAR = {"conv": (8, 4, 3, 3), "fc": (4, 2)}  # 288 and 8 weights, dimensions sum to 18 and 6
 

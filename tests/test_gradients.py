@@ -7,38 +7,40 @@ from torch import nn
 from torch.nn import functional
 
 from prunet.models.built_in import MODELS, initial_weights
-from prunet.models.resnets import Block
+from prunet.models.resnets import BasicBlock
 from prunet.training import evaluation
 from prunet.training.gradients import differentiated, fully_connected, network
 from prunet.training.optimizers import OPTIMIZERS
 from prunet.training.vectors import packed
 from tests import toys
 
+SIDE, CLASSES = 6, 3
+
 
 def lenet(count):
-    model = MODELS["lenet-300-100"]((1, 6, 6), 3)
+    model = MODELS["lenet-300-100"]((1, SIDE, SIDE), CLASSES)
     drawn = [initial_weights(model, seed, "glorot") for seed in range(count)]
     stack = {name: torch.stack([weights[name] for weights in drawn]) for name in drawn[0]}
     generator = torch.Generator().manual_seed(1)
     for tensor in stack.values():
         tensor.add_(torch.rand(tensor.shape, generator=generator) * 0.1)  # biases that are not zero
-    images = torch.rand((count, 8, 1, 6, 6), generator=generator)
-    return model, stack, images, torch.arange(count * 8).view(count, 8) % 3
+    images = torch.rand((count, 8, 1, SIDE, SIDE), generator=generator)
+    return model, stack, images, torch.arange(count * 8).view(count, 8) % CLASSES
 
 
-def gradients(way, stack, images, labels):
-    """The gradients in the order of the network, from tensors that held something else before."""
-    output = {name: torch.full_like(stack[name], torch.nan) for name in way.parameters}
-    way.gradients(stack, images, labels, output)
+def gradients(functions, stack, images, labels):
+    """Return the gradients in the network's order, written over other values."""
+    output = {name: torch.full_like(stack[name], torch.nan) for name in functions.parameters}
+    functions.gradients(stack, images, labels, output)
     return list(output.values())
 
 
-def part(stack, number):
+def one(stack, number):
     return {name: tensor[number : number + 1] for name, tensor in stack.items()}
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
-def test_gradients_by_hand_are_those_of_pytorch(smoothing):
+def test_gradients_by_hand_equal_those_of_autograd(smoothing):
     model, stack, images, labels = lenet(3)
     by_hand = fully_connected(model, toys.SETTINGS | {"label_smoothing": smoothing})
     together = gradients(by_hand, stack, images, labels)
@@ -51,27 +53,28 @@ def test_gradients_by_hand_are_those_of_pytorch(smoothing):
             assert theirs.abs().max() > 1e-3
 
 
-def test_a_network_in_a_stack_has_the_bits_that_it_has_alone():
+def test_a_network_has_the_same_bits_in_a_stack_and_alone():
     model, stack, images, labels = lenet(5)
     by_hand = fully_connected(model, toys.SETTINGS)
     together = gradients(by_hand, stack, images, labels)
     logits = by_hand.logits(stack, images[0])
     for number in range(5):
         single = slice(number, number + 1)
-        alone = gradients(by_hand, part(stack, number), images[single], labels[single])
+        alone = gradients(by_hand, one(stack, number), images[single], labels[single])
         for ours, theirs in zip(together, alone, strict=True):
             assert torch.equal(ours[single], theirs)
-        assert torch.equal(logits[single], by_hand.logits(part(stack, number), images[0]))
+        assert torch.equal(logits[single], by_hand.logits(one(stack, number), images[0]))
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
-def test_both_ways_agree(smoothing):
+def test_both_kinds_of_functions_agree(smoothing):
     model, stack, images, labels = lenet(1)
     settings = toys.SETTINGS | {"label_smoothing": smoothing}
-    ways = [fully_connected(model, settings), differentiated(model, settings)]
-    assert ways[0].parameters == ways[1].parameters
-    torch.testing.assert_close(*(way.logits(stack, images[0]) for way in ways))
-    for ours, theirs in zip(*(gradients(way, stack, images, labels) for way in ways), strict=True):
+    both = [fully_connected(model, settings), differentiated(model, settings)]
+    assert both[0].parameters == both[1].parameters
+    torch.testing.assert_close(*(functions.logits(stack, images[0]) for functions in both))
+    found = (gradients(functions, stack, images, labels) for functions in both)
+    for ours, theirs in zip(*found, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-7)
 
 
@@ -85,41 +88,162 @@ def test_both_ways_agree(smoothing):
         ("light-cnn-9", "float32", False),
     ],
 )
-def test_by_hand_only_where_it_is_the_same_arithmetic(name, dtype, stackable):
-    model = MODELS[name]((1, 16, 16), 3)
+def test_built_in_fully_connected_networks_are_differentiated_by_hand_in_float32(name, dtype, stackable):
+    with torch.device("meta"):
+        model = MODELS[name]((1, 16, 16), CLASSES)
     assert network(model, toys.SETTINGS | {"dtype": dtype}).stackable == stackable
 
 
-def test_dropout_is_for_training_alone():
-    model = MODELS["light-cnn-9"]((1, 16, 16), 3)
+class Doubled(nn.Sequential):
+    def forward(self, images):
+        return 2 * super().forward(images)
+
+
+class Tanh(nn.Module):
+    """The layers of a fully connected network, with another function between them."""
+
+    def __init__(self):
+        super().__init__()
+        self.flatten, self.fc, self.output = nn.Flatten(), nn.Linear(36, 8), nn.Linear(8, CLASSES)
+
+    def forward(self, images):
+        return self.output(self.fc(self.flatten(images)).tanh())
+
+
+class Scaled(nn.Linear):
+    def forward(self, values):
+        return 2 * super().forward(values)
+
+
+class LeakyReLU(nn.ReLU):
+    def forward(self, values):
+        return functional.leaky_relu(values, 0.5)
+
+
+def tied():
+    first, second = nn.Linear(36, 36), nn.Linear(36, 36)
+    second.weight = first.weight
+    return nn.Sequential(nn.Flatten(), first, nn.ReLU(), second, nn.ReLU(), nn.Linear(36, CLASSES))
+
+
+def repeated():
+    layer = nn.Linear(36, 36)
+    return nn.Sequential(nn.Flatten(), layer, nn.ReLU(), layer, nn.ReLU(), nn.Linear(36, CLASSES))
+
+
+OTHERS = {
+    "tanh between the layers": Tanh,
+    "a subclass with its own forward": lambda: Doubled(nn.Flatten(), nn.Linear(36, CLASSES)),
+    "a layer with its own forward": lambda: nn.Sequential(nn.Flatten(), Scaled(36, CLASSES)),
+    "an activation with its own forward": lambda: nn.Sequential(
+        nn.Flatten(), nn.Linear(36, 8), LeakyReLU(), nn.Linear(8, CLASSES)
+    ),
+    "two ReLUs in a row": lambda: nn.Sequential(
+        nn.Flatten(), nn.Linear(36, 8), nn.ReLU(), nn.ReLU(), nn.Linear(8, CLASSES)
+    ),
+    "a ReLU before the first layer": lambda: nn.Sequential(nn.Flatten(), nn.ReLU(), nn.Linear(36, CLASSES)),
+    "a ReLU after the output": lambda: nn.Sequential(nn.Flatten(), nn.Linear(36, CLASSES), nn.ReLU()),
+    "a missing ReLU": lambda: nn.Sequential(nn.Flatten(), nn.Linear(36, 8), nn.Linear(8, CLASSES)),
+    "a layer without bias": lambda: nn.Sequential(
+        nn.Flatten(), nn.Linear(36, 8, bias=False), nn.ReLU(), nn.Linear(8, CLASSES)
+    ),
+    "layers before flattening": lambda: nn.Sequential(
+        nn.Linear(6, 4), nn.ReLU(), nn.Flatten(), nn.Linear(24, CLASSES)
+    ),
+    "another way to flatten": lambda: nn.Sequential(
+        nn.Flatten(2), nn.Linear(36, 8), nn.ReLU(), nn.Flatten(), nn.Linear(8, CLASSES)
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_other_networks_are_differentiated_by_autograd(kind):
+    torch.manual_seed(0)
+    model = OTHERS[kind]()
+    functions = network(model, toys.SETTINGS)
+    assert not functions.stackable
+    images, labels = torch.randn(8, 1, SIDE, SIDE), torch.arange(8) % CLASSES
+    stack = {name: tensor.detach().clone().unsqueeze(0) for name, tensor in model.state_dict().items()}
+    torch.testing.assert_close(functions.logits(stack, images)[0], model(images))
+    found = gradients(functions, stack, images.unsqueeze(0), labels.unsqueeze(0))
+    loss = functional.cross_entropy(model(images), labels)
+    expected = torch.autograd.grad(loss, list(model.parameters()))
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours[0], theirs)
+
+
+@pytest.mark.parametrize("make", [tied, repeated, nn.Sequential, lambda: nn.Sequential(nn.Flatten())])
+def test_networks_with_shared_weights_or_no_layers_are_not_differentiated_by_hand(make):
+    assert not network(make(), toys.SETTINGS).stackable
+
+
+def test_dropout_is_active_in_training_only():
+    model = MODELS["light-cnn-9"]((1, 16, 16), CLASSES)
     stack = {name: tensor.unsqueeze(0) for name, tensor in initial_weights(model, 0, "glorot").items()}
-    way = differentiated(model, toys.SETTINGS)
+    functions = differentiated(model, toys.SETTINGS)
     images, labels = torch.rand(1, 4, 1, 16, 16), torch.zeros(1, 4, dtype=torch.long)
-    assert torch.equal(way.logits(stack, images[0]), way.logits(stack, images[0]))
-    first, second = (gradients(way, stack, images, labels)[-1] for _ in "ab")
+    assert torch.equal(functions.logits(stack, images[0]), functions.logits(stack, images[0]))
+    first, second = (gradients(functions, stack, images, labels)[-1] for _ in "ab")
     assert not torch.equal(first, second)
 
 
-@pytest.mark.parametrize("way", [fully_connected, differentiated])
-def test_a_smoothed_label_goes_in_part_to_all_classes_alike(way):
+@pytest.mark.parametrize("make", [fully_connected, differentiated])
+def test_label_smoothing_spreads_a_share_over_all_classes(make):
     model = nn.Sequential(OrderedDict(flatten=nn.Flatten(), output=nn.Linear(1, 4)))
     stack = {"output.weight": torch.zeros(1, 4, 1), "output.bias": torch.zeros(1, 4)}
     images, labels = torch.full((1, 1, 1, 1, 1), 2.0), torch.tensor([[1]])
     settings = toys.SETTINGS | {"label_smoothing": 0.2}
-    weight, bias = gradients(way(model, settings), stack, images, labels)
+    weight, bias = gradients(make(model, settings), stack, images, labels)
     # Every class has probability 1/4; the label is 0.85 for class 1 and 0.05 for the others.
     torch.testing.assert_close(bias, torch.tensor([[0.2, -0.6, 0.2, 0.2]]))
     torch.testing.assert_close(weight, torch.tensor([[[0.4], [-1.2], [0.4], [0.4]]]))
 
 
-@pytest.mark.parametrize("way", [fully_connected, differentiated])
-def test_labels_are_smoothed_in_training_alone(way):
+@pytest.mark.parametrize("make", [fully_connected, differentiated])
+def test_labels_are_smoothed_in_training_only(make):
     model, stack, images, labels = lenet(1)
-    plain, smoothed = (way(model, toys.SETTINGS | {"label_smoothing": share}) for share in (0.0, 0.5))
+    plain, smoothed = (make(model, toys.SETTINGS | {"label_smoothing": share}) for share in (0.0, 0.5))
     split = (images[0], labels[0])
-    assert evaluation.evaluate(plain, stack, split, 6) == evaluation.evaluate(smoothed, stack, split, 6)
-    first, second = (gradients(network, stack, images, labels)[0] for network in (plain, smoothed))
+    assert evaluation.evaluate(plain, stack, split, SIDE) == evaluation.evaluate(smoothed, stack, split, SIDE)
+    first, second = (gradients(functions, stack, images, labels)[0] for functions in (plain, smoothed))
     assert not torch.allclose(first, second)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("limit", [2, 5, 500])
+def test_evaluation_returns_the_mean_cross_entropy_and_accuracy(count, limit, monkeypatch):
+    monkeypatch.setattr(evaluation, "MAX_IMAGES", limit)
+    model, stack, _, _ = lenet(count)
+    generator = torch.Generator().manual_seed(2)
+    images, labels = torch.randn(23, 1, SIDE, SIDE, generator=generator), torch.arange(23) % CLASSES
+    losses, accuracies = evaluation.evaluate(
+        fully_connected(model, toys.SETTINGS), stack, (images, labels), SIDE
+    )
+    for number in range(count):
+        model.load_state_dict({name: tensor[number] for name, tensor in stack.items()})
+        logits = model.double()(images.double())
+        assert losses[number] == pytest.approx(functional.cross_entropy(logits, labels).item(), rel=1e-6)
+        assert accuracies[number] == (logits.argmax(1) == labels).double().mean().item()
+        model.float()
+
+
+def test_evaluation_uses_the_centre_and_bounded_batches(monkeypatch):
+    monkeypatch.setattr(evaluation, "MAX_PIXELS", 3 * 8 * 8)
+    model, stack, _, _ = lenet(1)
+    functions, sizes = fully_connected(model, toys.SETTINGS), []
+
+    def logits(stack, images):
+        sizes.append(len(images))
+        return functions.logits(stack, images)
+
+    images, labels = torch.randn(8, 1, 8, 8), torch.arange(8) % CLASSES
+    found = evaluation.evaluate(functions._replace(logits=logits), stack, (images, labels), SIDE)
+    assert sizes == [3, 3, 2]
+    losses, accuracies = evaluation.evaluate(functions, stack, (images[..., 1:7, 1:7], labels), SIDE)
+    assert found == (pytest.approx(losses), accuracies)
+    monkeypatch.setattr(evaluation, "MAX_PIXELS", 1)
+    evaluation.evaluate(functions._replace(logits=logits), stack, (images[:1], labels[:1]), SIDE)
+    assert sizes[3:] == [1]
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
@@ -129,7 +253,7 @@ def test_a_network_with_norms_trains_as_in_pytorch_with_its_running_statistics(c
             conv1=nn.Conv2d(1, 4, 3, bias=False),
             norm1=nn.BatchNorm2d(4),
             relu1=nn.ReLU(),
-            block=Block(4, 8),
+            block=BasicBlock(4, 8),
             pool=nn.AdaptiveAvgPool2d((1, 1)),
             flatten=nn.Flatten(),
             output=nn.Linear(8, 3),
@@ -144,10 +268,10 @@ def test_a_network_with_norms_trains_as_in_pytorch_with_its_running_statistics(c
     stack = {name: tensor.unsqueeze(0) for name, tensor in initial_weights(model, 1, "he").items()}
     reference = copy.deepcopy(model)
     reference.load_state_dict({name: tensor[0] for name, tensor in stack.items()})
-    theirs = torch.optim.SGD(reference.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-3)
+    theirs, _ = OPTIMIZERS["sgd"](list(reference.parameters()), settings)
 
-    way = network(model, settings)
-    vector, trained = packed({name: stack[name] for name in way.parameters}, channels_last)
+    functions = network(model, settings)
+    vector, trained = packed({name: stack[name] for name in functions.parameters}, channels_last)
     gradient, parts = packed(trained, channels_last)
     stack |= trained
     ours, _ = OPTIMIZERS["sgd"]([vector], settings)
@@ -155,17 +279,19 @@ def test_a_network_with_norms_trains_as_in_pytorch_with_its_running_statistics(c
     for _ in range(5):
         images = 3 + torch.rand(8, 1, 7, 7, generator=generator, dtype=torch.float64)
         labels = torch.randint(3, (8,), generator=generator)
-        way.gradients(stack, images.unsqueeze(0), labels.unsqueeze(0), parts)
+        functions.gradients(stack, images.unsqueeze(0), labels.unsqueeze(0), parts)
         ours([gradient], 0.1)
-        theirs.zero_grad()
-        functional.cross_entropy(reference(images), labels, label_smoothing=0.1).backward()
-        theirs.step()
+        loss = functional.cross_entropy(reference(images), labels, label_smoothing=0.1)
+        with torch.no_grad():
+            theirs(list(torch.autograd.grad(loss, list(reference.parameters()))), 0.1)
 
     for name, tensor in reference.state_dict().items():
         torch.testing.assert_close(stack[name][0], tensor)
     assert stack["block.norm2.num_batches_tracked"].tolist() == [5]
     before = {name: tensor.clone() for name, tensor in stack.items()}
-    logits = way.logits(stack, images)[0]
+    logits = functions.logits(stack, images)[0]
     torch.testing.assert_close(logits, reference.eval()(images))
-    assert not torch.allclose(logits, reference.train()(images), atol=1e-2)  # the batch's own statistics
-    assert all(torch.equal(before[name], stack[name]) for name in stack)  # evaluation moves nothing
+    assert not torch.allclose(
+        logits, reference.train()(images), atol=1e-2
+    )  # these use the batch's statistics
+    assert all(torch.equal(before[name], stack[name]) for name in stack)  # evaluation changes nothing

@@ -1,4 +1,4 @@
-"""Ingest reports every row correctly and keeps every good image, whatever a hostile web answers."""
+"""The stage `ingest` reports every row correctly and keeps every good image on a hostile web."""
 
 import pytest
 
@@ -11,7 +11,7 @@ KINDS = 86
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):
-    return hostile_web.campaign(tmp_path_factory.mktemp("web"), 2 * KINDS)
+    return hostile_web.ingest(tmp_path_factory.mktemp("web"), 2 * KINDS)
 
 
 def test_every_case_of_a_hostile_web_is_handled(result):

@@ -110,7 +110,7 @@ def test_each_network_is_tested_with_the_weights_of_its_own_early_stop(toy):
 def test_evaluation_counts_every_image_at_any_chunk_size(toy, monkeypatch):
     run = toy(2)
     whole = evaluation.evaluate(run.network, run.start, run.splits["val"], run.size)
-    monkeypatch.setattr(evaluation, "EVALUATION_BATCH", 7)
+    monkeypatch.setattr(evaluation, "MAX_IMAGES", 7)
     parts = evaluation.evaluate(run.network, run.start, run.splits["val"], run.size)
     assert parts[0] == pytest.approx(whole[0])
     assert parts[1] == whole[1]

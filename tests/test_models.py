@@ -7,10 +7,10 @@ from torch.nn import functional
 
 from prunet.base.errors import InputError
 from prunet.models.built_in import DISTRIBUTIONS, MODELS, initial_weights, prunable
-from prunet.models.light_cnn import MaxFeatureMap, Residual
-from prunet.models.resnets import Block, Shortcut
+from prunet.models.light_cnn import MaxFeatureMap, ResidualBlock
+from prunet.models.resnets import BasicBlock, Shortcut
 
-# The smallest images that each takes.
+# The smallest images that each model takes.
 SMALLEST = {
     "lenet-300-100": (1, 1, 1),
     "mlp-1000-1000-500-200": (1, 1, 1),
@@ -26,8 +26,23 @@ SMALLEST = {
 NAMES = [pytest.param(name, marks=pytest.mark.slow) if name == "resnet-50" else name for name in MODELS]
 
 
-def count(model):
-    return sum(parameter.numel() for parameter in model.parameters())
+def build(name, shape, classes):
+    """Build a model without memory or values."""
+    with torch.device("meta"):
+        return MODELS[name](shape, classes)
+
+
+@pytest.fixture(scope="module")
+def small():
+    """Build a model for its smallest images and seven classes, once."""
+    models = {}
+
+    def find(name):
+        if name not in models:
+            models[name] = MODELS[name](SMALLEST[name], 7)
+        return models[name].train()
+
+    return find
 
 
 class Leaves(fx.Tracer):
@@ -54,11 +69,12 @@ def kind(node, model):
     ],
 )
 def test_parameter_counts(name, shape, classes, published):
-    assert count(MODELS[name](shape, classes)) == published
+    model = build(name, shape, classes)
+    assert sum(parameter.numel() for parameter in model.parameters()) == published
 
 
 def test_light_cnn_29_has_the_published_weights_of_each_row():
-    model = MODELS["light-cnn-29"]((1, 128, 128), 7)
+    model = build("light-cnn-29", (1, 128, 128), 7)
     rows = {"features.conv1": 2.4, "features.group2": 82 + 4.6 + 165, "features.group3": 662 + 18 + 331}
     rows |= {"features.group4": 3981 + 73 + 442, "features.group5": 2356 + 32 + 294, "fc1": 4194}
     assert sum(rows.values()) == pytest.approx(12_637)
@@ -70,8 +86,8 @@ def test_light_cnn_29_has_the_published_weights_of_each_row():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_models_map_the_smallest_image_to_logits_and_can_be_trained_on_it_alone(name):
-    model = MODELS[name](SMALLEST[name], 7)
+def test_models_take_their_smallest_images_and_batches_of_one(name, small):
+    model = small(name)
     logits = model(torch.rand(1, *SMALLEST[name]))
     assert logits.shape == (1, 7)
     assert logits.isfinite().all()
@@ -79,10 +95,10 @@ def test_models_map_the_smallest_image_to_logits_and_can_be_trained_on_it_alone(
 
 
 @pytest.mark.parametrize("name", ["lenet-5", "resnet-20", "vgg-16"])
-def test_images_need_not_be_square_nor_of_one_size(name):
+def test_images_may_be_rectangular_and_have_any_number_of_channels(name):
     channels, side, _ = SMALLEST[name]
     shape = (channels + 1, side + 5, 2 * side)
-    assert MODELS[name](shape, 3).eval()(torch.rand(2, *shape)).shape == (2, 3)
+    assert build(name, shape, 3).eval()(torch.rand(2, *shape, device="meta")).shape == (2, 3)
 
 
 @pytest.mark.parametrize("name", ["lenet-5", "resnet-20", "resnet-56", "vgg-16", "resnet-50"])
@@ -105,75 +121,103 @@ def test_light_cnns_refuse_other_images(name, shape):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_models_are_graphs_of_few_kinds_of_operations(name):
-    model = MODELS[name](SMALLEST[name], 7)
+def test_models_can_be_traced_and_use_few_kinds_of_operations(name, small):
+    model = small(name)
     graph = Leaves().trace(model)
     kinds = {kind(node, model) for node in graph.nodes if node.op.startswith("call")}
     layers = {nn.Conv2d, nn.Linear, nn.BatchNorm2d, nn.ReLU, MaxFeatureMap, nn.MaxPool2d}
     shapes = {nn.AdaptiveAvgPool2d, nn.Flatten, "flatten", torch.flatten}
     assert kinds <= layers | shapes | {operator.add, Shortcut, functional.dropout}
-    for node in graph.nodes:  # every norm is that of one convolution, directly behind it
+    for node in graph.nodes:  # every norm directly follows one convolution
         if kind(node, model) is nn.BatchNorm2d:
             (before,) = node.all_input_nodes
             assert kind(before, model) is nn.Conv2d
             assert list(before.users) == [node]
 
 
-def test_the_max_feature_map_pairs_feature_i_with_i_plus_n():
+def test_max_feature_map_pairs_feature_i_with_feature_i_plus_n():
     features = torch.tensor([[1.0, 5.0, 3.0, 2.0]])
     assert MaxFeatureMap()(features).tolist() == [[3.0, 5.0]]
+    assert MaxFeatureMap()(features.requires_grad_()).tolist() == [[3.0, 5.0]]
 
 
-def test_a_shortcut_takes_every_second_pixel_and_appends_zeros():
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(4, 6), (3, 10, 5, 7)])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_max_feature_map_has_the_bits_and_gradients_of_where(dtype, shape, channels_last):
+    """Also where the two features are equal, in a third of the pairs: the gradient goes to the first."""
+    torch.manual_seed(0)
+    features = torch.randint(-1, 2, shape).to(dtype)
+    if channels_last and len(shape) == 4:
+        features = features.to(memory_format=torch.channels_last)
+    first, second = features.requires_grad_().chunk(2, dim=1)
+    expected = torch.where(first >= second, first, second)
+    assert (first == second).any()
+    found = MaxFeatureMap()(features)
+    assert torch.equal(found, expected)
+    assert found.dtype == dtype
+    incoming = torch.randn_like(found)
+    ours, theirs = (torch.autograd.grad(output, features, incoming)[0] for output in (found, expected))
+    assert torch.equal(ours, theirs)
+    assert ours.dtype == dtype
+    assert ours.stride() == features.stride()
+    with torch.no_grad():
+        assert torch.equal(MaxFeatureMap()(features), expected)
+
+
+def test_max_feature_map_passes_numerical_gradient_checks():
+    features = torch.linspace(-1, 1, 24, dtype=torch.float64)[torch.randperm(24)].view(2, 4, 3)
+    assert torch.autograd.gradcheck(MaxFeatureMap(), features.requires_grad_())
+
+
+def test_shortcuts_keep_every_second_pixel_and_append_maps_of_zeros():
     features = torch.arange(9.0).view(1, 1, 3, 3)
     expected = [[[[0.0, 2.0], [6.0, 8.0]], [[0.0, 0.0], [0.0, 0.0]]]]
     assert Shortcut(1)(features).tolist() == expected
 
 
 @pytest.mark.parametrize(("channels", "maps"), [(2, 2), (2, 4)])
-def test_a_block_that_changes_nothing_passes_on_what_it_sees(channels, maps):
-    block = Block(channels, maps)
+def test_basic_blocks_with_a_zero_residual_return_their_shortcut(channels, maps):
+    block = BasicBlock(channels, maps)
     nn.init.zeros_(block.norm2.weight)
     images = torch.randn(2, channels, 6, 5)
-    seen = images if channels == maps else Shortcut(maps - channels)(images)
-    assert torch.equal(block(images), seen.relu())
-    assert (seen < 0).any()
+    shortcut = images if channels == maps else Shortcut(maps - channels)(images)
+    assert torch.equal(block(images), shortcut.relu())
+    assert (shortcut < 0).any()
 
 
-def test_a_residual_pair_is_added_to_what_it_sees():
-    pair = Residual(2)
-    for parameter in pair.second.parameters():
+def test_residual_blocks_add_their_convolutions_to_their_input():
+    block = ResidualBlock(2)
+    for parameter in block.second.parameters():
         nn.init.constant_(parameter, 0)
-    nn.init.constant_(pair.second.conv.bias, 3)
+    nn.init.constant_(block.second.conv.bias, 3)
     images = torch.randn(1, 2, 4, 4)
-    assert torch.equal(pair(images), images + 3)
+    assert torch.equal(block(images), images + 3)
 
 
-def test_light_cnn_drops_half_of_the_embedding_in_training_only():
-    model = MODELS["light-cnn-9"]((1, 16, 16), 2)
+def test_light_cnn_has_dropout_in_training_only(small):
+    model = small("light-cnn-9")
     images = torch.rand(1, 1, 16, 16)
     torch.manual_seed(0)
-    model.train()
     assert not torch.equal(model(images), model(images))
     model.eval()
     assert torch.equal(model(images), model(images))
 
 
-def test_weight_matrices_are_pruned_and_biases_and_norms_are_not():
-    model = MODELS["lenet-300-100"]((1, 2, 2), 10)
-    assert prunable(model) == ["fc1.weight", "fc2.weight", "output.weight"]
-    assert len(prunable(MODELS["light-cnn-9"]((1, 16, 16), 7))) == 11
-    assert len(prunable(MODELS["light-cnn-29"]((1, 16, 16), 7))) == 31
-    residual = prunable(MODELS["resnet-20"]((3, 32, 32), 10))
+def test_weight_matrices_and_filters_are_prunable_but_not_biases_and_norms(small):
+    assert prunable(small("lenet-300-100")) == ["fc1.weight", "fc2.weight", "output.weight"]
+    assert len(prunable(small("light-cnn-9"))) == 11
+    assert len(prunable(small("light-cnn-29"))) == 31
+    residual = prunable(small("resnet-20"))
     assert len(residual) == 20
     assert all("conv" in name for name in residual[:-1])
     assert residual[-1] == "output.weight"
 
 
 @pytest.mark.parametrize(("distribution", "variance"), [("glorot", 2 / (784 + 300)), ("he", 2 / 784)])
-def test_initial_weights_are_gaussian_and_follow_their_seed(distribution, variance):
+def test_initial_weights_are_gaussian_and_depend_on_their_seed_only(distribution, variance):
     model = MODELS["lenet-300-100"]((1, 28, 28), 10)
-    torch.manual_seed(99)  # the global generator has no say
+    torch.manual_seed(99)  # the global generator has no effect
     first = initial_weights(model, 1, distribution)
     torch.manual_seed(7)
     again, other = (initial_weights(model, seed, distribution) for seed in (1, 2))
@@ -192,13 +236,13 @@ def test_the_fan_in_of_filters_counts_their_positions():
 
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
-def test_initial_weights_are_the_same_after_a_training(distribution):
+def test_initial_weights_do_not_depend_on_the_current_weights(distribution):
     model = MODELS["resnet-20"]((3, 8, 8), 3)
     before = initial_weights(model, 1, distribution)
     assert (before["norm1.weight"] == 1).all()
     assert (before["norm1.running_var"] == 1).all()
     assert not any(before[f"norm1.{name}"].any() for name in ("bias", "running_mean", "num_batches_tracked"))
-    model(torch.rand(2, 3, 8, 8))  # moves the running statistics
+    model(torch.rand(2, 3, 8, 8))  # updates the running statistics
     for parameter in model.parameters():
         nn.init.constant_(parameter, 0.5)
     assert model.norm1.num_batches_tracked == 1

@@ -8,7 +8,7 @@ from prunet.deployment.operations import operations
 from prunet.models.built_in import MODELS
 
 
-def test_a_weight_takes_one_operation_at_each_position_of_the_output():
+def test_a_weight_counts_once_for_each_position_of_the_output():
     model = nn.Sequential(nn.Conv2d(2, 3, 3, stride=2), nn.Flatten(), nn.Linear(12, 5))
     counted = operations(model, {}, (2, 5, 6))
     assert counted == {
@@ -25,7 +25,7 @@ def test_only_surviving_weights_count_as_effective():
     model = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.Flatten(), nn.Linear(32, 5))
     masks = {"0.weight": np.zeros((2, 1, 3, 3), bool), "2.weight": np.ones((5, 32), bool)}
     masks["0.weight"][1, 0, 0, :2] = True  # two weights, at 4x4 positions
-    masks["2.weight"][:, 7:] = False  # 5x7 weights are left
+    masks["2.weight"][:, 7:] = False  # 5x7 weights survive
     counted = operations(model, masks, (1, 4, 4))
     assert (counted["macs_dense"], counted["macs_effective"]) == (2 * 9 * 16 + 160, 2 * 16 + 35)
     assert counted["layers"]["0"] == {"macs_dense": 288, "macs_effective": 32}
@@ -69,12 +69,12 @@ def test_only_surviving_weights_count_as_effective():
         ),
     ],
 )
-def test_operations_of_the_models_are_those_of_their_tables(name, shape, classes, expected):
+def test_models_have_the_operations_of_their_papers_tables(name, shape, classes, expected):
     counted = operations(MODELS[name](shape, classes), {}, shape)
     assert counted["macs_dense"] == counted["macs_effective"] == expected
 
 
-def test_a_layer_that_works_twice_counts_twice():
+def test_a_layer_that_is_used_twice_counts_twice():
     class Twice(nn.Module):
         def __init__(self):
             super().__init__()
@@ -88,8 +88,8 @@ def test_a_layer_that_works_twice_counts_twice():
     assert (counted["macs_dense"], counted["macs_effective"]) == (32, 8)
 
 
-def test_a_model_in_training_is_counted_as_in_evaluation():
-    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.BatchNorm1d(3))  # of one image it has no variance
+def test_a_model_in_training_mode_is_counted_in_evaluation_mode():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.BatchNorm1d(3))  # one image has no variance
     assert operations(model.train(), {}, (1, 2, 2))["macs_dense"] == 12
 
 
@@ -106,5 +106,5 @@ def test_counting_leaves_the_model_as_it_was():
 
 @pytest.mark.parametrize(("name", "shape"), [("fc9.weight", (300, 4)), ("fc1.weight", (300, 5))])
 def test_masks_of_another_model_are_refused(name, shape):
-    with pytest.raises(InputError, match=rf"The mask of {name} \(300, \d\) fits no layer"):
+    with pytest.raises(InputError, match=rf"mask {name} \(300, \d\) fits no layer; use"):
         operations(MODELS["lenet-300-100"]((1, 2, 2), 2), {name: np.ones(shape, bool)}, (1, 2, 2))

@@ -6,30 +6,45 @@ from prunet.training.optimizers import OPTIMIZERS, SCHEDULES, learning_rate
 SETTINGS = {"momentum": 0.8, "nesterov": False, "weight_decay": 0.01}
 
 
-@pytest.mark.parametrize(("name", "nesterov"), [("adam", False), ("sgd", False), ("sgd", True)])
-def test_steps_equal_those_of_torchs_own_classes(name, nesterov):
-    torch.manual_seed(0)
-    ours, theirs = (
-        [torch.nn.Parameter(torch.full((5,), 2.0)), torch.nn.Parameter(torch.ones(3))] for _ in "ab"
-    )
-    update, _ = OPTIMIZERS[name](ours, SETTINGS | {"nesterov": nesterov})
-    reference = {
-        "adam": lambda: torch.optim.Adam(theirs, lr=0.1, weight_decay=0.01),
-        "sgd": lambda: torch.optim.SGD(theirs, lr=0.1, momentum=0.8, nesterov=nesterov, weight_decay=0.01),
-    }[name]()
-    for _ in range(10):
-        gradients = [torch.randn(5), torch.randn(3)]
-        for parameter, gradient in zip(theirs, gradients, strict=True):
-            parameter.grad = gradient.clone()
-        reference.step()
-        with torch.no_grad():
-            update(gradients, 0.1)
-    for mine, other in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(mine, other)
-    assert (ours[0] - 2).abs().min() > 0.01  # all of it moved
+def adam(weights, gradient, number, state):
+    """Take a step of Adam (Kingma & Ba 2015, algorithm 1); `number` counts from 1."""
+    state[0] = 0.9 * state[0] + 0.1 * gradient
+    state[1] = 0.999 * state[1] + 0.001 * gradient**2
+    mean, square = state[0] / (1 - 0.9**number), state[1] / (1 - 0.999**number)
+    return weights - 0.1 * mean / (square.sqrt() + 1e-8)
 
 
-def test_nesterovs_momentum_goes_on_from_where_momentum_leads():
+def sgd(weights, gradient, number, state):
+    state[0] = 0.8 * state[0] + gradient
+    return weights - 0.1 * state[0]
+
+
+def nesterov(weights, gradient, number, state):
+    state[0] = 0.8 * state[0] + gradient
+    return weights - 0.1 * (gradient + 0.8 * state[0])
+
+
+@pytest.mark.parametrize("reference", [adam, sgd, nesterov])
+def test_steps_follow_the_published_formulas_with_weight_decay(reference):
+    generator = torch.Generator().manual_seed(0)
+    parameters = [torch.full((5,), 2.0), torch.ones(3)]
+    settings = SETTINGS | {"nesterov": reference is nesterov}
+    update, _ = OPTIMIZERS["adam" if reference is adam else "sgd"](parameters, settings)
+    expected = [parameter.double() for parameter in parameters]
+    states = [[0.0, 0.0] for _ in expected]
+    for number in range(1, 11):
+        gradients = [torch.randn(len(parameter), generator=generator) for parameter in parameters]
+        update(gradients, 0.1)
+        expected = [
+            reference(weights, gradient.double() + 0.01 * weights, number, state)
+            for weights, gradient, state in zip(expected, gradients, states, strict=True)
+        ]
+    for found, weights in zip(parameters, expected, strict=True):
+        torch.testing.assert_close(found.double(), weights, rtol=1e-5, atol=1e-6)
+    assert (parameters[0] - 2).abs().min() > 0.01  # every value changed
+
+
+def test_nesterov_momentum_looks_ahead():
     parameters = [torch.zeros(1)]
     update, _ = OPTIMIZERS["sgd"](parameters, {"momentum": 0.5, "nesterov": True, "weight_decay": 0.0})
     update([torch.ones(1)], 1.0)
@@ -38,7 +53,7 @@ def test_nesterovs_momentum_goes_on_from_where_momentum_leads():
     assert parameters[0].item() == -1.5 - 1.75  # velocity 1.5
 
 
-def test_the_learning_rate_rises_over_the_warm_up_and_falls_along_the_cosine():
+def test_the_learning_rate_rises_during_warmup_and_decays_along_a_cosine():
     settings = {"lr": 2.0, "warmup": 4, "steps": 100, "schedule": "constant"}
     assert [learning_rate(step, settings) for step in (1, 2, 4, 5, 100)] == [0.5, 1.0, 2.0, 2.0, 2.0]
     settings = {"lr": 2.0, "warmup": 0, "steps": 100, "schedule": "cosine"}
@@ -46,17 +61,17 @@ def test_the_learning_rate_rises_over_the_warm_up_and_falls_along_the_cosine():
     assert 0 < learning_rate(100, settings) < 1e-3
 
 
-def test_the_learning_rate_falls_after_each_milestone():
+def test_the_learning_rate_decays_after_each_milestone():
     settings = {"lr": 4.0, "warmup": 0, "steps": 9, "schedule": "step", "milestones": [3, 6], "decay": 0.5}
     rates = [4.0, 4.0, 4.0, 2.0, 2.0, 2.0, 1.0, 1.0, 1.0]
     assert [learning_rate(step, settings) for step in range(1, 10)] == rates
-    settings |= {"warmup": 4, "milestones": [6, 3]}  # in any order, and beside a warm-up
+    settings |= {"warmup": 4, "milestones": [6, 3]}  # in any order, and with warmup
     rates[:4] = [1.0, 2.0, 3.0, 2.0]
     assert [learning_rate(step, settings) for step in range(1, 10)] == rates
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_the_rate_is_never_above_lr_and_never_zero(schedule):
+def test_the_learning_rate_is_positive_and_at_most_lr(schedule):
     settings = {"lr": 0.1, "warmup": 5, "steps": 50, "schedule": schedule, "milestones": [20], "decay": 0.1}
     assert all(0 < learning_rate(step, settings) <= 0.1 for step in range(1, 51))
     assert learning_rate(1, settings) == pytest.approx(0.02)

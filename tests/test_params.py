@@ -1,40 +1,55 @@
-from pathlib import Path
+"""Validation of params.yaml by the stage `check`."""
+
+import copy
+import json
 from typing import get_args
 
 import pytest
-import yaml
 from click.testing import CliRunner
+from ruamel.yaml import YAML
 
 from prunet.base.errors import InputError
 from prunet.config import params
 from prunet.config.pruning import Prune
 from prunet.config.study import Study, Training
 from prunet.models import built_in as models
-from prunet.pruning import masks
+from prunet.pruning import removal
 from prunet.training import optimizers
 from stages import check
+from tests.toys import PARAMS
 
-PARAMS = Path(__file__).parent.parent / "params.yaml"
+VALUES = YAML(typ="safe", pure=True).load(PARAMS)
 
 
-def changed(tmp_path, path, value):
-    """params.yaml with one value changed, or removed if it is `...`."""
-    values = yaml.safe_load(PARAMS.read_text())
-    block = values
-    *parents, last = path.split(".")
-    for key in parents:
-        block = block[key]
-    if value is ...:
-        del block[last]
-    else:
-        block[last] = value
+def changed(tmp_path, *changes):
+    """Write params.yaml with some values changed, or removed where the value is `...`."""
+    values = copy.deepcopy(VALUES)
+    for path, value in changes:
+        *parents, last = path.split(".")
+        block = values
+        for key in parents:
+            block = block[key]
+        if value is ...:
+            del block[last]
+        else:
+            block[last] = value
     file = tmp_path / "params.yaml"
-    file.write_text(yaml.safe_dump(values))
+    file.write_text(json.dumps(values))  # which is YAML
     return file
 
 
+def refusal(tmp_path, *changes):
+    with pytest.raises(InputError) as refused:
+        params.load(changed(tmp_path, *changes))
+    return refused.value.message
+
+
 def test_the_committed_values_are_valid_and_come_back_as_written():
-    assert params.load(PARAMS) == yaml.safe_load(PARAMS.read_text())
+    assert params.load(PARAMS) == VALUES
+
+
+TRAINING = VALUES["studies"]["digits"]["training"]
+ROUNDS = VALUES["prune"]["rounds"]
 
 
 @pytest.mark.parametrize(
@@ -42,161 +57,191 @@ def test_the_committed_values_are_valid_and_come_back_as_written():
     [
         ("prune.rate", 1.2, "prune.rate is 1.2: input should be less than 1"),
         ("prune.rate", "lots", "prune.rate is 'lots': input should be a valid number"),
-        ("prune.chain", "random", "chain is 'random', which is not among the schemes (original)"),
-        ("prune.chain", "best", "prune.chain: 'best' is no scheme that can be the chain"),
-        ("prune.schemes", ["original", "original"], "schemes names one twice"),
-        ("prune.rounds", [{"n": "00", "from": "../dense"}, {"n": "02", "from": "00"}], "rounds, entry 1"),
         ("prune.ratee", 0.2, "prune.ratee is not a known name"),
         ("prune.scope", ..., "prune.scope is missing"),
         (
-            "studies.digits.model",
-            "alexnet",
-            "studies.digits.model is 'alexnet': input should be 'lenet-300-100'",
+            "prune.criterion",
+            "luck",
+            "prune.criterion: 'luck' is not a criterion: choose from magnitude, random,",
         ),
+        (
+            "prune.schemes",
+            ["luck"],
+            "prune.schemes.0: 'luck' is not a scheme: choose from fine-tune, gradual,",
+        ),
+        (
+            "prune.chain",
+            "rigl",
+            "prune.chain: 'rigl' is not a scheme that can be the chain: choose from fine-t",
+        ),
+        (
+            "prune.schemes",
+            ["original", "original"],
+            "prune: schemes lists a scheme twice: original, original",
+        ),
+        (
+            "prune.schemes",
+            ["trained"],
+            "prune: chain is 'original', which is not among the schemes (trained)",
+        ),
+        ("prune.layers.own_rate", ["fc1.weight=2"], "prune.layers.own_rate.0 is 'fc1.weight=2'"),
+        (
+            "prune.rounds",
+            [ROUNDS[0], {"n": "02", "from": "dense"}],
+            "rounds has {n: '02', from: 'dense'} where schedule iterative needs {n: '01', from: 'dense'}",
+        ),
+        (
+            "prune.schedule",
+            "one-shot",
+            "rounds has {n: '02', from: 'chain/01'} where schedule one-shot needs {n: '02', from: 'dense'}",
+        ),
+        ("studies.digits.model", "alexnet", "studies.digits.model is 'alexnet': input should be 'lenet-300-"),
         (
             "studies.digits.replicates",
             0,
-            "studies.digits.replicates is 0: input should be greater than or equal to 1",
+            "studies.digits.replicates is 0: input should be greater than or eq",
         ),
+        (
+            "studies.digits.data.set",
+            "mnist2",
+            "studies.digits.data.set is 'mnist2': input should be 'optdigits",
+        ),
+        (
+            "studies.digits.data.val",
+            0.2,
+            "val is 0.2: in the set optdigits it is a number of images, such as",
+        ),
+        (
+            "studies.faces.data.test",
+            180,
+            "test is 180: in the set faces it is a share of each person's images",
+        ),
+        ("studies.faces.data.val", 0.9, "val is 0.9 and test 0.1: they leave no images for training"),
+        (
+            "studies.digits.rewind",
+            200,
+            "studies.digits: rewind is 200, and the training has 200 steps: rewind to",
+        ),
+        (
+            "studies.digits.rewind",
+            -1,
+            "studies.digits.rewind: is -1: must be a step, such as 500, or a time such",
+        ),
+        ("studies.digits.rewind", "2 days", "studies.digits.rewind: is '2 days': must be a step"),
+        ("studies.digits.rewind", 1.5, "studies.digits.rewind: is 1.5: must be a step"),
+        ("studies.digits.rewind", True, "studies.digits.rewind: is True: must be a step"),
         ("studies.digits.training.steps", 1.5, "studies.digits.training.steps is 1.5"),
+        ("studies.digits.training.threads", 0, "studies.digits.training.threads is 0"),
+        ("studies.digits.training.nesterov", True, "nesterov: true needs optimizer sgd and a momentum"),
+        ("studies.digits.training.schedule", "step", "schedule: step needs milestones"),
+        (
+            "studies.digits.training",
+            TRAINING | {"schedule": "step", "milestones": [100, 200]},
+            "milestones has 200, and the training 200 steps",
+        ),
         ("studies", {"../up": {}}, "studies.../up is '../up': string should match pattern"),
-        ("report.scheme", "trained", "report.scheme is 'trained', which is not among prune.schemes"),
-        ("report.round", "17", "report.round is '17'"),
-        ("export.scheme", "random", "export.scheme is 'random', which is not among prune.schemes"),
-        ("export.round", "9", "export.round is '9', which is not the n of a round"),
+        ("dynamic.begin", 0.75, "dynamic: begin is 0.75 and end 0.75: begin must be smaller"),
+        ("report.scheme", "static", "report.scheme is 'static', which is not among prune.schemes"),
+        ("report.round", "17", "report.round is '17', and prune.rounds has no such n"),
+        ("export.scheme", "static", "export.scheme is 'static', which is not among prune.schemes"),
+        ("export.round", "9", "export.round is '9', and prune.rounds has no such n"),
         ("export.replicate", 1, "export.replicate is 1, and studies.faces has replicates 0 to 0"),
         ("export.bits", 9, "export.bits is 9: input should be less than or equal to 8"),
         ("footprint.batches", [1, 0], "footprint.batches.1 is 0"),
-        ("stability.studies", ["cats"], "stability.studies names 'cats', which is not among studies"),
-        ("studies.digits.training.threads", 0, "studies.digits.training.threads is 0"),
-        ("split.test", 20, "split: train, val and test are percent and must sum to 100, not 110"),
+        ("sweep.studies", ["cats"], "sweep.studies has 'cats', which is not among studies"),
+        ("stability.studies", ["cats"], "stability.studies has 'cats', which is not among studies"),
         ("crop.keep", "all", "crop.keep is 'all'"),
         ("seed", -1, "seed is -1: input should be greater than or equal to 0"),
+        ("checkpoint_seconds", -1, "checkpoint_seconds is -1"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(tmp_path, path, value, says):
-    file = changed(tmp_path, path, value)
-    if "which is not among" in says:
-        file = changed(tmp_path, "prune.schemes", ["original"])
-        values = yaml.safe_load(file.read_text())
-        block, key = path.split(".")
-        values[block][key] = value
-        file.write_text(yaml.safe_dump(values))
-    run = CliRunner().invoke(check.main, [str(file), str(tmp_path / "out.json")])
-    assert run.exit_code == 2
-    assert says in run.stderr
-    assert not (tmp_path / "out.json").exists()
+    assert says in refusal(tmp_path, (path, value))
 
 
-def test_every_wrong_value_is_named_at_once(tmp_path):
-    file = changed(tmp_path, "prune.rate", 0)
-    file.write_text(file.read_text().replace("seed: 0\n", "seed: x\n"))
-    with pytest.raises(InputError) as error:
-        params.load(file)
-    assert "seed is 'x'" in error.value.message
-    assert "prune.rate is 0" in error.value.message
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (
+            {"prune.schemes": ["original", "fine-tune"]},
+            "and that of studies.faces is zero: choose another sch",
+        ),
+        (
+            {"prune.schemes": ["original", "set"], "dynamic.every": 50},
+            "in the 60 steps of studies.faces no mask would change between begin and end: lower it",
+        ),
+        (
+            {"prune.schemes": ["original", "sparse-momentum"], "studies.digits.training.optimizer": "sgd"},
+            "sparse-momentum, and studies.digits trains without momentum",
+        ),
+        (
+            {
+                "prune.schemes": ["random", "trained"],
+                "prune.chain": "random",
+                "stability.studies": ["digits"],
+            },
+            "stability needs the scheme original among prune.schemes",
+        ),
+        (
+            {"prune.chain": "random", "prune.criterion": "snip"},
+            "criterion snip uses the weights of step 0, and chain 'random' does not start from them",
+        ),
+        (
+            {"prune.chain": "random", "studies.faces.reinits": 3},
+            "prune.chain is 'random', which needs reinits: 1, and studies.faces has more",
+        ),
+        (
+            {"stability.studies": ["digits"], "stability.rounds": ["00", "17"]},
+            "stability.rounds has '17', and prune.rounds has no such n",
+        ),
+    ],
+)
+def test_values_that_do_not_fit_each_other_are_refused(tmp_path, changes, says):
+    if "original" not in changes.get("prune.schemes", ["original"]):
+        changes = changes | {"report.scheme": "random", "export.scheme": "random"}
+    assert says in refusal(tmp_path, *changes.items())
 
 
-@pytest.mark.parametrize("content", [b"a: [", b"\xff\xfe\x00", b"just text", b""])
-def test_what_is_not_params_is_refused(tmp_path, content):
+def test_all_wrong_values_are_listed_at_once(tmp_path):
+    file = changed(tmp_path, ("prune.rate", 0), ("seed", "x"), ("crop.kep", "largest"))
+    result = CliRunner().invoke(check.main, [str(file), str(tmp_path / "models"), str(tmp_path / "out")])
+    assert result.exit_code == 2
+    for says in ("seed is 'x'", "prune.rate is 0", "crop.kep is not a known name"):
+        assert f"{file}: {says}" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("content", [b"a: [", b"\xff\xfe\x00", b"just text", b"", b"a: 2026-02-31"])
+def test_files_that_are_not_params_are_refused(tmp_path, content):
     file = tmp_path / "params.yaml"
     file.write_bytes(content)
     with pytest.raises(InputError, match=r"params\.yaml"):
         params.load(file)
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match=r"gone\.yaml cannot be read"):
         params.load(tmp_path / "gone.yaml")
 
 
-def test_an_unknown_study_is_named():
-    with pytest.raises(InputError, match=r"no study 'cats': params.yaml has digits, faces"):
-        params.study(params.load(PARAMS), "cats")
+@pytest.mark.parametrize(("text", "number"), [("1e-5", 1e-5), ("1.0e-05", 1e-5), ("0", 0), (".5", 0.5)])
+def test_numbers_are_those_of_yaml_1_2(tmp_path, text, number):
+    """As DVC reads them; in YAML 1.1, 1e-5 is a string."""
+    file = tmp_path / "params.yaml"
+    file.write_text(PARAMS.read_text().replace("weight_decay: 0.0", f"weight_decay: {text}"))
+    found = params.load(file)["studies"]["digits"]["training"]["weight_decay"]
+    assert (found, type(found)) == (number, float)
 
 
-def test_the_choices_are_what_the_library_has():
+@pytest.mark.parametrize("rewind", [0, 199, "0 epochs", "1 epoch", "2.5 epochs"])
+def test_rewind_is_a_step_or_an_epoch(tmp_path, rewind):
+    values = params.load(changed(tmp_path, ("studies.digits.rewind", rewind)))
+    assert values["studies"]["digits"]["rewind"] == rewind
+
+
+def test_the_choices_are_those_of_the_library():
     def choices(block, name):
         return set(get_args(block.model_fields[name].annotation))
 
     assert choices(Study, "model") == set(models.MODELS)
+    assert choices(Study, "init") == set(models.DISTRIBUTIONS)
     assert choices(Training, "optimizer") == set(optimizers.OPTIMIZERS)
     assert choices(Training, "schedule") == set(optimizers.SCHEDULES)
-    assert choices(Study, "init") == set(models.DISTRIBUTIONS)
-    assert choices(Prune, "empty_layers") == set(masks.LEAST)
-
-
-@pytest.mark.parametrize("rewind", [0, 199, "0 epochs", "1 epoch", "2.5 epochs"])
-def test_rewinding_is_to_a_step_or_to_an_epoch(tmp_path, rewind):
-    values = params.load(changed(tmp_path, "studies.digits.rewind", rewind))
-    assert values["studies"]["digits"]["rewind"] == rewind
-
-
-STEP = yaml.safe_load(PARAMS.read_text())["studies"]["digits"]["training"] | {
-    "schedule": "step",
-    "milestones": [100, 200],
-}
-
-
-@pytest.mark.parametrize(
-    ("path", "value", "says"),
-    [
-        ("studies.digits.rewind", 200, "rewind is 200, a step of a training of 200: it must be earlier"),
-        ("studies.digits.training.nesterov", True, "nesterov: true is a way of sgd with momentum"),
-        ("studies.digits.training.schedule", "step", "schedule: step needs milestones"),
-        ("prune.schedule", "one-shot", "must be {n: '02', from: '../dense'} with schedule one-shot"),
-        ("prune.layers.own_rate", ["fc1.weight=2"], "prune.layers.own_rate.0 is 'fc1.weight=2'"),
-        ("studies.digits.training", STEP, "milestones has 200, and the training 200 steps"),
-        ("prune.criterion", "luck", "prune.criterion: 'luck' is no criterion: there are magnitude, random,"),
-        ("studies.digits.rewind", -1, "studies.digits.rewind: is -1: must be a step, such as 500, or a time"),
-        ("studies.digits.rewind", "2 days", "is '2 days': must be a step, such as 500, or a time"),
-        ("studies.digits.rewind", 1.5, "studies.digits.rewind: is 1.5: must be a step"),
-        ("studies.digits.rewind", True, "studies.digits.rewind: is True: must be a step"),
-        ("prune.chain", "rigl", "'rigl' is no scheme that can be the chain: there are original, rewind,"),
-        ("prune.schemes", ["luck"], "prune.schemes.0: 'luck' is no scheme: there are original, rewind,"),
-        ("prune.schemes", ["original", "fine-tune"], "that of studies.faces is zero"),
-        ("dynamic.begin", 0.75, "begin is 0.75 and end 0.75: begin must come first"),
-        (
-            "image_studies",
-            [],
-            "image_studies is [], and the studies with another dataset than faces are [digits]",
-        ),
-        (
-            "image_studies",
-            ["digits", "faces"],
-            "image_studies is [digits, faces], and the studies with another",
-        ),
-        ("image_studies", ["digits", "digits"], "image_studies is [digits, digits]"),
-        ("studies.faces.dataset", "cifar-10", "dataset than faces are [digits, faces]: it must name them"),
-        ("sweep.studies", ["cats"], "sweep.studies names 'cats', which is not among studies"),
-    ],
-)
-def test_what_does_not_go_together_is_named(tmp_path, path, value, says):
-    with pytest.raises(InputError) as refused:
-        params.load(changed(tmp_path, path, value))
-    assert says in refused.value.message
-
-
-def both(tmp_path, *changes):
-    values = yaml.safe_load(PARAMS.read_text())
-    for path, value in changes:
-        *parents, last = path.split(".")
-        block = values
-        for key in parents:
-            block = block[key]
-        block[last] = value
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
-    with pytest.raises(InputError) as refused:
-        params.load(tmp_path / "params.yaml")
-    return refused.value.message
-
-
-def test_schemes_that_cannot_do_in_a_study_what_they_are_for_are_named(tmp_path):
-    schemes_ = ("prune.schemes", ["original", "set", "sparse-momentum"])
-    said = both(tmp_path, schemes_, ("dynamic.every", 50))
-    assert "in the 60 steps of studies.faces no mask would change between begin and end" in said
-    said = both(tmp_path, schemes_, ("studies.digits.training.optimizer", "sgd"))
-    assert "sparse-momentum, and studies.digits trains without momentum" in said
-    random = [("prune.schemes", ["random"]), ("prune.chain", "random"), ("report.scheme", "random")]
-    random += [("export.scheme", "random")]
-    said = both(tmp_path, *random, ("stability.studies", ["digits"]))
-    assert "stability needs the scheme original among prune.schemes" in said
-    said = both(tmp_path, *random, ("prune.criterion", "snip"))
-    assert "criterion snip looks at the weights of step 0, where chain 'random' does not begin" in said
+    assert choices(Prune, "empty_layers") == set(removal.LEAST)

@@ -1,114 +1,70 @@
-"""The stage prune, with every criterion on small studies as it stands in dvc.yaml."""
-
-import subprocess
-import sys
-from pathlib import Path
+"""Masks of a round in the stage `prune`, by every criterion, on three kinds of networks."""
 
 import numpy as np
 import pytest
-import yaml
 from click.testing import CliRunner
 
+from prunet.base.errors import InputError
 from prunet.base.seeds import derive
-from prunet.cells import storage as tickets
-from prunet.data import dataset
-from prunet.pruning.criteria import CRITERIA
+from prunet.cells import storage
 from prunet.cells.masks import density
+from prunet.config.params import stage_params
+from prunet.pruning import queries
+from prunet.pruning.criteria import CRITERIA
 from prunet.pruning.unit_criteria import UNIT_CRITERIA
-from prunet.training.cells import Study
+from prunet.training.trainer import Trainer
 from stages import prune
 from tests import toys
 from tests.toy_pruning import pruned
 
-PARAMS = yaml.safe_load((Path(__file__).parent.parent / "params.yaml").read_text())
-STUDIES = {"lenet": ("lenet-300-100", None), "light": ("light-cnn-9", 16), "residual": ("resnet-20", 8)}
+RULES = stage_params(toys.params_values(prune={"rate": 0.25, "criterion_images": 20}))["toy/prune"]["prune"]
+MODELS = {"lenet": ("lenet-300-100", None), "light": ("light-cnn-9", 16), "residual": ("resnet-20", 8)}
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Of three studies weights before training, and others in the place of trained ones."""
+def rounds(tmp_path_factory):
+    """Return a function that makes the masks of a round; other random weights stand for trained ones."""
     folder = tmp_path_factory.mktemp("prune")
-    block = toys.block() | {"dataset": "optdigits"}
-    values = PARAMS | {
-        "studies": {
-            name: block | {"model": model, "input_size": side} for name, (model, side) in STUDIES.items()
-        }
-    }
-    values["stability"] = {"studies": [], "rounds": ["00"]}
-    values["sweep"] = PARAMS["sweep"] | {"studies": []}
-    values["image_studies"] = list(STUDIES)
-    (folder / "params.yaml").write_text(yaml.safe_dump(values))
-    dataset.save(folder / "data", **toys.data(8))
-    for name in STUDIES:
-        study = Study.of(values, name, toys.data(8), folder)
-        tickets.save_weights(folder / f"{name}.init", study.initial_weights("init"))
-        weights = study.initial_weights("other")
+    data, trainers = toys.data(8), {}
+    for name, (model, side) in MODELS.items():
+        trainer = trainers[name] = Trainer(toys.study() | {"model": model, "input_size": side}, data, folder)
+        storage.save_weights(folder / f"{name}.init", trainer.initial_weights("init"))
+        weights = trainer.initial_weights("other")
         rng = np.random.default_rng(0)
         for layer, drawn in weights.items():
-            if layer.endswith("weight") and drawn.ndim == 2:  # a norm's are all ones before training
+            if layer.endswith("weight") and drawn.ndim == 2:  # those of norms are all ones before training
                 weights[layer] = rng.normal(size=drawn.shape).astype(np.float32)
-        tickets.save_cell(folder / name, weights, study.dense_masks(), {})
-    return folder
+        storage.save_cell(folder / name, weights, trainer.dense_masks(), {})
 
+    def masks(name="lenet", number="01", init=None, **rules):
+        paths = folder / (init or f"{name}.init"), folder / name
+        return prune.next_masks(trainers[name], RULES | rules, number, *paths)
 
-def run(folder, name="lenet", data="data", init=None, code=0, **options):
-    given = {
-        "schedule": "iterative",
-        "rate": 0.25,
-        "output_rate_factor": 1.0,
-        "scope": "layer",
-        "criterion": "magnitude",
-        "criterion_images": 20,
-        "empty_layers": "keep-one",
-        "seed": 0,
-        "round": "01",
-    } | options
-    arguments = ["--params", folder / "params.yaml", "--study", name]
-    for option, value in given.items():
-        for one in value if isinstance(value, list) else [value]:
-            arguments += [f"--{option}", one]
-    arguments += [folder / data, folder / (init or f"{name}.init"), folder / name, folder / "masks"]
-    done = CliRunner().invoke(prune.main, [str(argument) for argument in arguments])
-    assert done.exit_code == code, done.output
-    if code:
-        assert done.stderr.count("\n") == 1 or done.stderr.startswith("Usage")
-        return done.stderr
-    return tickets.load_masks(folder / "masks")
+    masks.folder, masks.trainers = folder, trainers
+    return masks
 
 
 def shares(masks):
     return {name: density({name: mask}) for name, mask in masks.items()}
 
 
-@pytest.mark.parametrize("criterion", CRITERIA)
-def test_every_criterion_of_weights_removes_exactly_its_share(folder, criterion):
-    masks = run(folder, criterion=criterion)
-    assert shares(masks) == dict.fromkeys(masks, 0.75)
-    assert not tickets.whole_units(folder / "masks")
-    again = run(folder, criterion=criterion)
-    assert all((again[name] == mask).all() for name, mask in masks.items())
+def test_every_criterion_of_weights_removes_exactly_its_share_in_its_own_way(rounds):
+    found = {}
+    for criterion in CRITERIA:
+        masks = rounds(criterion=criterion)
+        assert shares(masks) == dict.fromkeys(masks, 0.75)
+        found[criterion] = masks["fc2.weight"].tobytes()
+        assert rounds(criterion=criterion)["fc2.weight"].tobytes() == found[criterion]
+    assert len(set(found.values())) == len(CRITERIA)
 
 
-def test_criteria_differ(folder):
-    masks = {criterion: run(folder, criterion=criterion)["fc2.weight"].tobytes() for criterion in CRITERIA}
-    assert len(set(masks.values())) == len(CRITERIA)
-
-
-def test_the_options_are_those_of_the_library(folder):
-    weights, masks = tickets.load_network(folder / "lenet")
-    given = {"criterion": "random", "scope": "layer", "output_rate_factor": 0.5}
+def test_the_rules_are_those_of_the_library(rounds):
+    weights, masks = storage.load_network(rounds.folder / "lenet")
+    rules = {"criterion": "random", "scope": "layer", "output_rate_factor": 0.5, "schedule": "one-shot"}
     own = {"leave_out": ["fc1.weight"], "own_rate": ["fc2.weight=0.5"]}
-    expected = pruned(
-        weights,
-        masks,
-        **given,
-        **own,
-        rate=0.25,
-        schedule="one-shot",
-        number=2,
-        seed=derive(3, "prune", "02"),
-    )
-    found = run(folder, **given, **own, schedule="one-shot", round="02", seed=3)
+    seed = derive(0, "prune", "02")
+    expected = pruned(weights, masks, **rules, **own, rate=0.25, number=2, seed=seed)
+    found = rounds(number="02", layers=own, **rules)
     for name, mask in expected.items():
         np.testing.assert_array_equal(found[name], mask)
     output = 1 - 0.875**2  # of 300 weights
@@ -118,15 +74,13 @@ def test_the_options_are_those_of_the_library(folder):
 
 
 @pytest.mark.parametrize("criterion", ["unit-l2", "unit-random", "geometric-median"])
-def test_units_of_fully_connected_layers(folder, criterion):
-    masks = run(folder, criterion=criterion)
+def test_units_of_fully_connected_layers_go_with_the_weights_that_read_them(rounds, criterion):
+    masks = rounds(criterion=criterion)
     assert rows_left(masks) == {"fc1.weight": 0.75, "fc2.weight": 0.75, "output.weight": 1}
-    # What reads a removed unit goes as well.
     assert shares(masks) == {"fc1.weight": 0.75, "fc2.weight": 0.75**2, "output.weight": 0.75}
     for before, name in (("fc1.weight", "fc2.weight"), ("fc2.weight", "output.weight")):
         assert (masks[name].any(1) == masks[before].any(2)).all()
         assert (masks[name] == masks[name].any(1)[:, None] & masks[name].any(2)[:, :, None]).all()
-    assert tickets.whole_units(folder / "masks")
 
 
 def rows_left(masks):
@@ -134,8 +88,8 @@ def rows_left(masks):
 
 
 @pytest.mark.parametrize("criterion", ["filter-l1", "filter-l2"])
-def test_pairs_of_filters_go_together(folder, criterion):
-    masks = run(folder, "light", criterion=criterion)
+def test_pairs_of_filters_go_together(rounds, criterion):
+    masks = rounds("light", criterion=criterion)
     for name, mask in masks.items():
         rows = mask.reshape(*mask.shape[:2], -1).any(2)
         if mask.ndim == 5:
@@ -144,54 +98,61 @@ def test_pairs_of_filters_go_together(folder, criterion):
             assert rows.mean() == 0.75
         else:
             assert rows.all(), name
-    assert "filter-l1 finds no units in fc1.weight, fc2.weight" in run(folder, criterion="filter-l1", code=2)
+    with pytest.raises(InputError, match=r"filter-l. finds no units in fc1\.weight, fc2\.weight"):
+        rounds(criterion=criterion)
 
 
-def test_channels_of_a_residual_network_go_by_the_scales_of_its_norms(folder):
-    masks = run(folder, "residual", criterion="batchnorm-scale")
-    weights, _ = tickets.load_network(folder / "residual")
+def test_channels_of_a_residual_network_go_by_the_scales_of_its_norms(rounds):
+    masks = rounds("residual", criterion="batchnorm-scale")
+    weights, _ = storage.load_network(rounds.folder / "residual")
     inside = masks["block1_1.conv1.weight"].reshape(2, 16, -1)
     lowest = np.argsort(np.abs(weights["block1_1.norm1.weight"]))[:, :4]
     assert (np.sort(lowest) == [np.flatnonzero(~rows) for rows in inside.any(2)]).all()
     found = rows_left(masks)
     assert found["block3_3.conv2.weight"] == found["block2_1.conv1.weight"] == 0.75
-    sum_ = [masks[f"block1_{number}.conv2.weight"].any((2, 3, 4)) for number in (1, 2, 3)]
-    assert (sum_[0] == sum_[1]).all()
-    assert (sum_[0] == masks["conv1.weight"].any((2, 3, 4))).all()
+    stream = [masks[f"block1_{number}.conv2.weight"].any((2, 3, 4)) for number in (1, 2, 3)]
+    assert (stream[0] == stream[1]).all()
+    assert (stream[0] == masks["conv1.weight"].any((2, 3, 4))).all()
     assert found[list(masks)[-1]] == 1
-    assert "features.conv1.conv.weight" in run(folder, "light", criterion="batchnorm-scale", code=2)
+    with pytest.raises(InputError, match=r"features\.conv1\.conv\.weight.* have none"):
+        rounds("light", criterion="batchnorm-scale")
 
 
-def test_round_0_removes_nothing(folder):
-    assert density(run(folder, round="00", criterion="snip", data="gone", init="gone")) == 1
-
-
-def test_files_that_a_criterion_does_not_need_are_not_read(folder):
-    for criterion in ("magnitude", "random"):
-        run(folder, criterion=criterion, data="gone", init="gone")
-    run(folder, criterion="movement", data="gone")
-    assert "gone does not exist" in run(folder, criterion="movement", init="gone", code=2)
-    assert "gone does not exist" in run(folder, criterion="taylor", data="gone", code=2)
-    assert "gone does not exist" in run(folder, criterion="unit-l2", data="gone", code=2)
-
-
-def test_initial_weights_of_another_study_are_refused(folder):
-    assert "are not of the same networks" in run(folder, criterion="snip", init="light.init", code=2)
+def test_round_0_removes_nothing_and_evidence_is_only_read_when_it_is_needed(rounds, monkeypatch):
+    assert density(rounds(number="00", criterion="snip", init="gone")) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(queries, "model", None)
+        for criterion in ("magnitude", "random"):
+            rounds(criterion=criterion, init="gone")
+        rounds(criterion="movement")
+    for criterion in ("movement", "snip", "synflow"):
+        with pytest.raises(InputError, match="gone does not exist"):
+            rounds(criterion=criterion, init="gone")
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("rules", "says"),
     [
-        ({"leave_out": ["fc9.weight"]}, "the layers are fc1.weight, fc2.weight, output.weight"),
-        ({"own_rate": ["fc1.weight"]}, "write NAME=RATE"),
         (
-            {"empty_layers": "refuse", "own_rate": ["output.weight=1"]},
-            "would take all weights of output.weight",
+            {"layers": {"leave_out": ["fc9.weight"], "own_rate": []}},
+            r"the layers are fc1\.weight, fc2\.weight, output\.weight",
         ),
+        (
+            {"empty_layers": "refuse", "layers": {"leave_out": [], "own_rate": ["output.weight=1"]}},
+            r"would remove all weights of output\.weight",
+        ),
+        ({"criterion": "snip", "init": "light.init"}, "hold different networks; run the stages again"),
     ],
 )
-def test_bad_input_is_refused_in_a_sentence(folder, options, says):
-    assert says in run(folder, code=2, **options)
+def test_bad_input_is_refused_in_one_sentence(rounds, rules, says):
+    with pytest.raises(InputError, match=says):
+        rounds(**rules)
+
+
+def test_networks_of_another_model_are_refused(rounds):
+    trainer, folder = rounds.trainers["lenet"], rounds.folder
+    with pytest.raises(InputError, match="to another model, input size or number of replicates"):
+        prune.next_masks(trainer, RULES, "01", folder / "light.init", folder / "light")
 
 
 def test_every_criterion_has_its_line_in_the_help():
@@ -199,17 +160,3 @@ def test_every_criterion_has_its_line_in_the_help():
     for name in CRITERIA | UNIT_CRITERIA:
         (line,) = [line for line in lines if line.strip().startswith(f"{name} ")]
         assert line.endswith(".")
-
-
-def test_small_criteria_start_without_pytorch(folder):
-    """And without what else they do not need: a stage that runs often pays for it every time."""
-    heavy = "{'torch', 'scipy', 'pydantic'}"
-    run_it = "from stages import prune; prune.main(sys.argv[1:], standalone_mode=False)"
-    code = f"import sys; {run_it}; print(sorted({heavy} & set(sys.modules)))"
-    options = "--schedule iterative --rate 0.2 --output-rate-factor 1 --scope layer --criterion movement"
-    options += " --criterion-images 8 --empty-layers keep-one --seed 0 --round 01 --study lenet"
-    places = [folder / name for name in ("data", "lenet.init", "lenet", "masks")]
-    done = subprocess.run(
-        [sys.executable, "-c", code, *options.split(), *map(str, places)], capture_output=True, text=True
-    )
-    assert done.stdout == "[]\n", done.stderr

@@ -14,11 +14,11 @@ from prunet.data.faces import detection
 from prunet.data.sample.people import invent_people
 from prunet.data.sample.photos import photo_of_one
 from prunet.deployment import compact, inference
+from prunet.deployment.thresholds import unknown_threshold
 from prunet.models import built_in as models
 from prunet.recognition import annotation, pictures
 from prunet.recognition.output import format_table, printable
 from prunet.recognition.settings import face_settings
-from prunet.deployment.thresholds import unknown_threshold
 from prunet.training import batches
 from stages import crop, images, recognise, resize
 from tests import toy_faces

@@ -1,8 +1,6 @@
-import warnings
 from itertools import pairwise
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,19 +10,12 @@ from torch.nn import functional
 
 from prunet.base.errors import InputError
 from prunet.deployment import inference
-from prunet.graph.cutting import Select
 from prunet.graph.shrinking import shrink
 from prunet.models.built_in import MODELS, prunable
 from prunet.models.light_cnn import MaxFeatureMap
 
 SHAPES = {"lenet-300-100": (1, 8, 8), "light-cnn-9": (1, 32, 32), "resnet-20": (3, 8, 8)}
-LARGE = {
-    "lenet-5": (1, 16, 16),
-    "light-cnn-29": (1, 16, 16),
-    "resnet-56": (3, 8, 8),
-    "vgg-16": (3, 32, 32),
-    "resnet-50": (3, 64, 64),
-}
+LAWS = settings(max_examples=25, deadline=None, derandomize=True, database=None)
 BIASES = {"biases": 0.1, "no biases": 0}
 
 
@@ -37,13 +28,13 @@ def single_weights(rng, shape, density):
 
 
 def whole_outputs(rng, shape, density):
-    """Let some units or filters survive, one at least, the same in both halves for the max-feature-maps."""
+    """Keep some units or filters, at least one, the same in both halves for the max-feature-maps."""
     kept = rng.permutation(-(-shape[0] // 2)) < max(1, density * shape[0] // 2)
     return np.tile(kept, 2)[: shape[0]].reshape(-1, *[1] * (len(shape) - 1)) & np.ones(shape, bool)
 
 
 def prune(model, mask, seed=0, bias=0.1):
-    """Mask every prunable tensor by `mask(rng, shape)`, with values that carry the images to the outputs."""
+    """Mask every prunable tensor by `mask(rng, shape)` and set values with which images reach the outputs."""
     rng = np.random.default_rng(seed)
     masks = {name: mask(rng, tuple(model.get_parameter(name).shape)) for name in prunable(model)}
     for name, values in model.double().eval().state_dict().items():
@@ -63,7 +54,7 @@ def images(shape, number=3):
 
 @torch.no_grad()
 def difference(model, smaller, shape):
-    """Return the greatest difference and the greatest influence of the image, in units of the outputs."""
+    """Return the largest difference and the largest influence of the image, relative to the outputs."""
     given = images(shape)
     outputs, others = model(given), smaller(given)
     assert others.shape == outputs.shape
@@ -73,7 +64,7 @@ def difference(model, smaller, shape):
 
 @pytest.mark.parametrize("bias", BIASES.values(), ids=BIASES)
 @pytest.mark.parametrize("mask", [single_weights, whole_outputs])
-@pytest.mark.parametrize("density", [0.5, 0.1, 0.02, 0.005])
+@pytest.mark.parametrize("density", [0.5, 0.1, 0.005])
 @pytest.mark.parametrize("name", SHAPES)
 def test_a_smaller_network_has_the_outputs_of_the_masked_one(name, density, mask, bias):
     model, masks = prune(
@@ -89,19 +80,27 @@ def test_a_smaller_network_has_the_outputs_of_the_masked_one(name, density, mask
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("mask", "density"), [(single_weights, 0.03), (whole_outputs, 0.3)])
-@pytest.mark.parametrize("name", LARGE)
-def test_every_model_can_be_made_smaller(name, density, mask):
-    model, masks = prune(MODELS[name](LARGE[name], 7), lambda rng, shape: mask(rng, shape, density))
+@pytest.mark.parametrize(
+    ("name", "shape", "mask", "density"),
+    [
+        ("lenet-5", (1, 16, 16), single_weights, 0.03),
+        ("light-cnn-29", (1, 16, 16), whole_outputs, 0.3),
+        ("resnet-56", (3, 8, 8), single_weights, 0.03),
+        ("vgg-16", (3, 32, 32), whole_outputs, 0.3),
+        ("resnet-50", (3, 64, 64), whole_outputs, 0.3),
+    ],
+)
+def test_every_model_can_be_made_smaller(name, shape, mask, density):
+    model, masks = prune(MODELS[name](shape, 7), lambda rng, own: mask(rng, own, density))
     smaller = shrink(model, masks)
-    error, influence = difference(model, smaller, LARGE[name])
+    error, influence = difference(model, smaller, shape)
     assert error < 1e-12
     assert influence > 1e-6 or mask is single_weights
     assert count(smaller) < count(model)
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_a_dense_network_stays_as_it_is(name):
+def test_a_dense_network_is_not_changed(name):
     model, masks = prune(MODELS[name](SHAPES[name], 7), lambda rng, shape: np.ones(shape, bool))
     smaller = shrink(model.float(), masks)
     found, expected = smaller.state_dict(), model.state_dict()
@@ -112,10 +111,10 @@ def test_a_dense_network_stays_as_it_is(name):
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_a_network_cut_in_any_layer_has_constant_outputs_and_next_to_no_parameters(name):
+def test_a_network_without_one_layer_has_constant_outputs_and_hardly_any_parameters(name):
     layers = prunable(MODELS[name](SHAPES[name], 7))
     if name == "resnet-20":
-        layers = [layers[0], layers[-1]]  # what leads to all others, and the outputs; a block is passed by
+        layers = [layers[0], layers[-1]]  # the stem and the output layer; a shortcut bypasses each block
     for gone in layers[:: 4 if name == "light-cnn-9" else 1]:
         model, masks = prune(MODELS[name](SHAPES[name], 7), lambda rng, shape: np.ones(shape, bool), bias=0)
         masks[gone][:] = False
@@ -156,7 +155,7 @@ def chain(*layers):
 
 
 def fill(layer, weight, bias):
-    """Set a layer's values; the mask is where they are not zero."""
+    """Set a layer's values and return its mask, which is where they are not zero."""
     with torch.no_grad():
         layer.weight.copy_(torch.tensor(weight).view_as(layer.weight))
         layer.bias.copy_(torch.tensor(bias))
@@ -181,13 +180,13 @@ def test_units_and_pixels_go_and_constants_are_folded_exactly():
     assert difference(model, smaller, (1, 2, 2))[0] < 1e-15
 
 
-def test_a_unit_goes_with_all_that_it_alone_read_back_to_the_pixels():
+def test_a_unit_is_removed_with_everything_that_only_it_read():
     layers = [nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 2)]
     model = chain(nn.Flatten(), *layers)
     masks = {f"{number}.weight": np.eye(3, dtype=bool) for number in (1, 2, 3)}
     masks["4.weight"] = np.array([[True, False, False], [True, False, True]])
     smaller = shrink(model, masks)
-    # Pixels 0 and 2 are left, 2x2 weights and 2 biases in all four layers.
+    # Pixels 0 and 2 remain, with 2x2 weights and 2 biases in each of the four layers.
     assert count(smaller) == 4 * 6
     assert smaller[1].select.indices.tolist() == [0, 2]
 
@@ -195,14 +194,14 @@ def test_a_unit_goes_with_all_that_it_alone_read_back_to_the_pixels():
 @pytest.mark.parametrize(
     ("bias", "padding", "inputs"),
     [
-        (0.5, 1, 2),  # a constant that is not zero beside zeros
+        (0.5, 1, 2),  # a constant that is not zero next to padding of zeros
         (-0.5, 1, 1),  # relu makes it zero
         (0.5, 0, 1),
         (0.5, "valid", 1),
         (0.5, "same", 2),
     ],
 )
-def test_a_constant_map_stays_only_in_front_of_padding(bias, padding, inputs):
+def test_a_constant_map_is_kept_only_before_padding(bias, padding, inputs):
     first, second = nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(2, 3, 3, padding=padding)
     model = chain(first, nn.ReLU(), nn.MaxPool2d(2), second, nn.Flatten(), nn.LazyLinear(2))
     model(images((1, 8, 8)))
@@ -216,7 +215,7 @@ def test_a_constant_map_stays_only_in_front_of_padding(bias, padding, inputs):
     assert difference(model, smaller, (1, 8, 8))[0] < 1e-14
 
 
-def test_in_front_of_padding_one_map_stands_for_all_constant_ones():
+def test_before_padding_one_map_carries_all_constant_ones():
     first, second = nn.Conv2d(1, 5, 3), nn.Conv2d(5, 2, 3, padding=1)
     model = chain(first, second)
     masks = {"0.weight": np.zeros((5, 1, 3, 3), bool)}
@@ -235,13 +234,13 @@ def test_in_front_of_padding_one_map_stands_for_all_constant_ones():
     ("gone", "unread", "left"),
     [
         ([], [], 4),
-        ([1], [], 4),  # one half of a pair is a constant: the pair stays
+        ([1], [], 4),  # one half of a pair is constant: the pair is kept
         ([1, 3], [], 2),  # both halves
         ([], [0], 2),  # nothing reads the maximum
-        ([1, 3], [0], 2),  # all could go
+        ([1, 3], [0], 2),  # every pair could be removed
     ],
 )
-def test_the_units_of_a_max_feature_map_go_in_pairs(gone, unread, left):
+def test_the_units_of_a_max_feature_map_are_removed_in_pairs(gone, unread, left):
     first, output = nn.Linear(2, 4), nn.Linear(2, 2)
     model = chain(nn.Flatten(), first, MaxFeatureMap(), output)
     masks = {"1.weight": np.ones((4, 2), bool), "3.weight": np.ones((2, 2), bool)}
@@ -256,7 +255,7 @@ def test_the_units_of_a_max_feature_map_go_in_pairs(gone, unread, left):
     assert difference(model, smaller, (1, 1, 2))[0] < 1e-15
 
 
-def test_a_map_stays_if_one_of_its_positions_is_read():
+def test_a_map_is_kept_if_one_of_its_positions_is_read():
     model = chain(nn.Conv2d(1, 3, 1), nn.Flatten(), nn.Linear(12, 2))  # 2x2 positions a map
     masks = {"2.weight": np.zeros((2, 12), bool)}
     masks["2.weight"][0, 1] = masks["2.weight"][1, [9, 11]] = True  # of maps 0 and 2
@@ -269,7 +268,7 @@ def test_a_map_stays_if_one_of_its_positions_is_read():
     assert difference(model, smaller, (1, 2, 2))[0] < 1e-15
 
 
-def test_colours_that_nothing_reads_are_left_out():
+def test_unread_colours_are_removed():
     model = chain(nn.Conv2d(3, 2, 3), nn.Flatten(), nn.Linear(8, 2))
     masks = {"0.weight": np.ones((2, 3, 3, 3), bool)}
     masks["0.weight"][:, 1] = False
@@ -296,8 +295,8 @@ def test_a_layer_without_a_bias_gets_one_only_for_constants():
     density=st.floats(0, 1),
     seed=st.integers(0, 2**32),
 )
-@settings(max_examples=60, deadline=None)
-def test_what_stays_is_what_a_path_from_a_pixel_to_an_output_passes(sizes, density, seed):
+@LAWS
+def test_a_unit_is_kept_if_it_is_on_a_path_from_a_pixel_to_an_output(sizes, density, seed):
     layers = [nn.Linear(before, after) for before, after in pairwise(sizes)]
     model = chain(nn.Flatten(), *[part for layer in layers for part in (layer, nn.ReLU())])
     model, masks = prune(model, lambda rng, shape: rng.random(shape) < density, seed=seed)
@@ -314,7 +313,7 @@ def test_what_stays_is_what_a_path_from_a_pixel_to_an_output_passes(sizes, densi
 
 
 @given(density=st.floats(0, 1), seed=st.integers(0, 2**32), padding=st.sampled_from([0, 1]))
-@settings(max_examples=60, deadline=None)
+@LAWS
 def test_small_convolutional_networks_keep_their_outputs(density, seed, padding):
     model = chain(
         nn.Conv2d(2, 4, 3, padding=1),
@@ -336,48 +335,13 @@ def test_small_convolutional_networks_keep_their_outputs(density, seed, padding)
     assert nonzero <= sum(mask.sum() for mask in masks.values())
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("dynamo", [True, False])
-@pytest.mark.parametrize("name", SHAPES)
-def test_a_smaller_network_can_be_written_as_onnx_for_any_batch(name, dynamo, tmp_path):
-    shape, path = SHAPES[name], tmp_path / "network.onnx"
-    model, masks = prune(MODELS[name](shape, 7), lambda rng, shape: single_weights(rng, shape, 0.01))
-    smaller = shrink(model, masks).float()
-    assert any(isinstance(module, Select) for module in smaller.modules())
-    dynamic = (
-        {"dynamic_shapes": ({0: torch.export.Dim("N")},)}
-        if dynamo
-        else {"dynamic_axes": {"images": {0: "N"}, "logits": {0: "N"}}}
-    )
-    with warnings.catch_warnings():
-        if not dynamo:
-            warnings.simplefilter("ignore")  # the older exporter says that it is old
-        torch.onnx.export(
-            smaller,
-            (torch.zeros(2, *shape),),
-            path,
-            input_names=["images"],
-            output_names=["logits"],
-            opset_version=20,
-            dynamo=dynamo,
-            verbose=False,
-            **dynamic,
-        )
-    session = onnxruntime.InferenceSession(path)
-    for number in (1, 5):
-        given = images(shape, number)
-        (found,) = session.run(None, {"images": given.float().numpy()})
-        expected = model(given).detach().numpy()
-        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
-
-
-def test_a_smaller_network_classifies_as_a_ticket_does():
+def test_a_smaller_network_classifies_like_the_ticket():
     model, masks = prune(MODELS["lenet-300-100"]((1, 8, 8), 7), lambda rng, s: single_weights(rng, s, 0.05))
     preparation = {"stored": 8, "side": 8, "shape": [1, 8, 8], "mean": 30.0, "std": 50.0}
     raw = np.random.default_rng(0).integers(0, 256, (20, 1, 8, 8), np.uint8)
-    about = {"preparation": preparation}
-    found = inference.classify(shrink(model.float(), masks), raw, about)
-    np.testing.assert_allclose(found, inference.classify(model, raw, about), rtol=0, atol=1e-6)
+    metadata = {"preparation": preparation}
+    found = inference.classify(shrink(model.float(), masks), raw, metadata)
+    np.testing.assert_allclose(found, inference.classify(model, raw, metadata), rtol=0, atol=1e-6)
 
 
 class Residual(nn.Module):
@@ -422,7 +386,7 @@ class Several(Residual):
     ("model", "message"),
     [
         (nn.Sequential(nn.Flatten(), nn.Linear(4, 4), nn.Sigmoid()), r"Sigmoid \(at 2\)"),
-        (nn.Sequential(nn.Conv2d(2, 2, 1, groups=2)), "a convolution in groups"),
+        (nn.Sequential(nn.Conv2d(2, 2, 1, groups=2)), "a grouped convolution"),
         (nn.Sequential(nn.Conv2d(1, 2, 1), nn.Linear(2, 2)), "Linear on features of 4 dimensions"),
         (nn.Sequential(nn.Flatten(2), nn.Linear(4, 2)), "Linear on features of 3 dimensions"),
         (nn.Sequential(nn.Flatten(), nn.Unflatten(1, (1, 2, 2)), nn.Conv2d(1, 2, 1)), "Unflatten"),
@@ -434,12 +398,12 @@ class Several(Residual):
         (Branching(), "depend on its images"),
     ],
 )
-def test_models_that_it_does_not_know_are_refused(model, message):
-    with pytest.raises(InputError, match=f"^Cannot remove units of .*({message}).*: keep them all"):
+def test_unsupported_models_are_refused(model, message):
+    with pytest.raises(InputError, match=f"^cannot remove units of .*({message}).*; keep all units"):
         shrink(model, {})
 
 
 @pytest.mark.parametrize(("name", "shape"), [("fc9.weight", (300, 4)), ("fc1.weight", (300, 5))])
 def test_masks_of_another_model_are_refused(name, shape):
-    with pytest.raises(InputError, match=rf"The mask of {name} \(300, \d\) fits no layer"):
+    with pytest.raises(InputError, match=rf"mask {name} \(300, \d\) fits no layer; use"):
         shrink(MODELS["lenet-300-100"]((1, 2, 2), 2), {name: np.ones(shape, bool)})

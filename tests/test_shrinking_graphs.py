@@ -1,17 +1,17 @@
-"""Smaller networks with branches, norms and shortcuts."""
+"""Shrinking of networks with branches, norms and shortcuts."""
 
 import numpy as np
 import torch
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from prunet.graph.cutting import Place, Select
+from prunet.graph.cutting import Interleave, Select
 from prunet.graph.shrinking import shrink
 from prunet.models.light_cnn import MaxFeatureMap
 from prunet.models.resnets import Shortcut
-from tests.test_shrinking import chain, count, difference, fill, prune
+from tests.test_shrinking import LAWS, chain, count, difference, fill, prune
 from tests.test_units import Model
 
 
@@ -67,7 +67,7 @@ def adding(stem, stem_bias, branch, branch_bias, output):
     return model, masks
 
 
-def test_a_sum_of_constants_is_one_and_goes():
+def test_a_sum_of_constants_is_constant_and_removed():
     model, masks = adding(
         [1.0, 0, 2], [0.0, 2, 0], [[1.0, 0, 1], [0, 1, 0], [0, 0, 1]], [0.0, 3, 0], [[1.0, 1, 1], [0, 1, 0]]
     )
@@ -79,19 +79,19 @@ def test_a_sum_of_constants_is_one_and_goes():
     assert difference(model, smaller, (1, 1, 1))[0] < 1e-15
 
 
-def test_a_constant_beside_what_varies_has_a_row_of_zeros():
+def test_a_constant_that_is_added_to_a_varying_feature_has_a_row_of_zeros():
     model, masks = adding(
         [1.0, 2, 3], [0.0, 0, 0], [[0.0, 0, 0], [0, 1, 0], [0, 0, 1]], [4.0, 0, 0], [[1.0, 1, 0], [0, 1, 0]]
     )
     smaller = shrink(model, masks)
-    assert smaller.stem.weight.flatten().tolist() == [1, 2]  # nothing reads the sum of maps 2
+    assert smaller.stem.weight.flatten().tolist() == [1, 2]  # nothing reads map 2 of the sum
     assert smaller.branch.select.indices.tolist() == [1]
     assert smaller.branch.layer.weight.flatten(1).tolist() == [[0], [1]]
     assert smaller.branch.layer.bias.tolist() == [4, 0]
     assert difference(model, smaller, (1, 1, 1))[0] < 1e-15
 
 
-def test_a_branch_may_need_what_the_sum_does_not():
+def test_a_branch_may_need_a_feature_that_the_sum_does_not():
     model, masks = adding(
         [1.0, 2, 3], [0.0, 0, 0], [[1.0, 0, 5], [0, 1, 0], [7, 7, 7]], [0.0, 0, 6], [[1.0, 0, 0], [1, 0, 0]]
     )
@@ -131,17 +131,17 @@ def shortening(branch, read):
     return model, masks
 
 
-def test_a_shortcut_passes_on_what_is_left_and_constants_at_their_places():
+def test_a_shortcut_passes_remaining_maps_and_inserts_constants():
     model, masks = shortening([1, 1, 0, 1, 0], [1, 1, 1, 1, 1])
     smaller = shrink(model, masks)
-    place, _, select = smaller.shortcut
-    assert (place.order.tolist(), place.constants.flatten().tolist()) == ([0, 2, 1], [9])
+    interleave, _, select = smaller.shortcut
+    assert (interleave.order.tolist(), interleave.constants.flatten().tolist()) == ([0, 2, 1], [9])
     assert select.indices.tolist() == [0, 1, 2, 3]  # map 4 is zero in both branches
     assert smaller.branch.weight.shape == (4, 2, 1, 1)
     assert difference(model, smaller, (1, 4, 4))[0] < 1e-15
 
 
-def test_a_shortcut_that_keeps_all_stays_as_it_is():
+def test_a_shortcut_that_keeps_all_maps_is_not_changed():
     model, masks = shortening([1, 1, 1, 1, 1], [1, 1, 1, 1, 1])
     masks["stem.weight"][:] = True
     smaller = shrink(model, masks)
@@ -149,18 +149,18 @@ def test_a_shortcut_that_keeps_all_stays_as_it_is():
     assert count(smaller) == count(model)
 
 
-def test_a_shortcut_of_which_nothing_is_read_takes_one_map():
+def test_a_shortcut_of_which_nothing_is_read_keeps_one_map():
     model, masks = shortening([0, 0, 0, 1, 0], [0, 0, 0, 1, 0])
     masks["branch.weight"][3, 2] = False
     with torch.no_grad():
         model.branch.weight[3, 2] = 0
     smaller = shrink(model, masks)
-    assert [name for name, _ in smaller.shortcut.named_children()] == ["place", "move", "select"]
+    assert [name for name, _ in smaller.shortcut.named_children()] == ["interleave", "move", "select"]
     assert count(smaller) == 2 + 2 + (1 * 2 + 2)
     assert difference(model, smaller, (1, 4, 4))[0] < 1e-15
 
 
-def test_maps_that_code_moves_all_stay():
+def test_maps_that_code_moves_are_all_kept():
     def padded(model, images):
         seen = model.stem(images)
         return model.output((functional.pad(seen, (0, 0, 0, 0, 1, 1)) + model.branch(seen))[:, 1:].flatten(1))
@@ -176,7 +176,7 @@ def test_maps_that_code_moves_all_stay():
 
 
 class Net(nn.Module):
-    """A bit of everything that branches."""
+    """A network with several kinds of branches."""
 
     def __init__(self, norms):
         super().__init__()
@@ -202,14 +202,14 @@ class Net(nn.Module):
 
 
 def rows(rng, shape, density):
-    """Let some rows survive, in every layer by itself."""
+    """Keep some rows, drawn independently for every layer."""
     alive = rng.random(shape[:1]) < density
     return alive.reshape(-1, *[1] * (len(shape) - 1)) & np.ones(shape, bool)
 
 
 @given(density=st.floats(0, 1), seed=st.integers(0, 2**32), norms=st.booleans(), whole=st.booleans())
-@example(density=0.5, seed=89, norms=False, whole=True)  # a constant that is there for a sum, then moved
-@settings(max_examples=50, deadline=None)
+@example(density=0.5, seed=89, norms=False, whole=True)  # a constant that a sum keeps, and then moves
+@LAWS
 def test_networks_with_branches_keep_their_outputs(density, seed, norms, whole):
     def mask(rng, shape):
         return rows(rng, shape, density) if whole else rng.random(shape) < density
@@ -222,9 +222,10 @@ def test_networks_with_branches_keep_their_outputs(density, seed, norms, whole):
     assert nonzero <= sum(mask.sum() for mask in masks.values())
 
 
-def test_select_and_place_are_each_others_opposites():
+def test_interleave_is_the_inverse_of_select():
     features = torch.arange(12.0).view(1, 3, 2, 2)
     present = torch.tensor([True, False, True])
-    placed = Place(present, present, torch.tensor([0.0, 7, 0]))(Select(torch.tensor([0, 2]))(features))
-    assert torch.equal(placed[:, [0, 2]], features[:, [0, 2]])
-    assert (placed[:, 1] == 7).all()
+    interleave = Interleave(present, present, torch.tensor([0.0, 7, 0]))
+    restored = interleave(Select(torch.tensor([0, 2]))(features))
+    assert torch.equal(restored[:, [0, 2]], features[:, [0, 2]])
+    assert (restored[:, 1] == 7).all()

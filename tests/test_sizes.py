@@ -17,12 +17,12 @@ def test_the_bound_of_one_survivor_of_four_by_hand():
     assert sizes(WEIGHTS, masks)["bytes_bound"] == 13
 
 
-def test_masks_of_which_everything_or_nothing_survives_cost_nothing():
+def test_a_mask_costs_nothing_if_all_or_no_weights_survive():
     assert sizes(WEIGHTS, {"w": np.ones((2, 2), bool)})["bytes_bound"] == 24
     assert sizes(WEIGHTS, {"w": np.zeros((2, 2), bool)})["bytes_bound"] == 8
 
 
-def test_half_of_the_weights_cost_a_bit_each_and_other_types_their_bytes():
+def test_a_mask_of_density_one_half_costs_one_bit_a_weight_and_other_tensors_their_bytes():
     weights = {"w": np.zeros(16, np.float32), "count": np.array(5), "b": np.zeros(3, np.float32)}
     assert sizes(weights, {"w": np.arange(16) % 2 == 0})["bytes_bound"] == 16 // 8 + 8 * 4 + 8 + 12
 
@@ -34,7 +34,7 @@ def test_dense_is_the_whole_file_and_does_not_depend_on_the_mask():
     assert dense == {len(save(WEIGHTS))}
 
 
-def test_zipped_is_the_file_with_its_pruned_weights_zero(monkeypatch):
+def test_gzip_compresses_the_file_with_zeros_for_pruned_weights(monkeypatch):
     zipped = []
     compress = gzip.compress
     monkeypatch.setattr(
@@ -47,7 +47,7 @@ def test_zipped_is_the_file_with_its_pruned_weights_zero(monkeypatch):
     assert zipped[0][4:8] == bytes(4)  # no time of day
 
 
-def test_a_sparse_network_zips_well_and_a_dense_one_does_not():
+def test_gzip_works_for_a_sparse_network_and_not_for_a_dense_one():
     weights = {"w": np.random.default_rng(0).normal(size=(100, 100)).astype(np.float32)}
     full, sparse = (sizes(weights, {"w": np.abs(weights["w"]) >= least}) for least in (0, 2))
     assert full["bytes_gzip"] > 0.9 * full["bytes_dense"]

@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from prunet.deployment import sparse
-from prunet.deployment.sparse import PRODUCTS, sparsify
+from prunet.deployment.products import PRODUCTS, Chain, Convolution
+from prunet.deployment.sparse import sparsify
 from prunet.graph.cutting import Select
 from prunet.graph.shrinking import shrink
 from prunet.models import built_in as models
@@ -18,7 +19,7 @@ FACES = (1, 16, 16)
 
 
 def pruned(model, density=0.3, seed=0):
-    """Give a model random weights and biases, and masks that leave a share of the weights."""
+    """Give a model random weights and biases; return it with masks of this density."""
     generator = torch.Generator().manual_seed(seed)
     masks = {}
     for name, parameter in model.named_parameters():
@@ -61,16 +62,16 @@ def test_a_product_is_the_matrix_product(kind, columns, density):
 def test_a_sparse_product_skips_pruned_weights(kind, columns):
     weight = np.array([[1, 0, 2], [0, 0, 3]], np.float32)
     x = np.ones((3, *columns), np.float32)
-    x[1] = np.inf  # would give NaN if it met a zero
+    x[1] = np.inf  # would give NaN if multiplied by zero
     np.testing.assert_array_equal(PRODUCTS[kind](weight)(x), np.full((2, *columns), 3.0))
 
 
 @pytest.mark.parametrize("kind", PRODUCTS)
-def test_a_fully_connected_network_becomes_one_chain_of_the_same_outputs(kind):
+def test_a_fully_connected_network_becomes_one_chain_with_the_same_outputs(kind):
     model, _ = pruned(models.MODELS["lenet-300-100"](DIGITS, 3))
     before = {name: values.clone() for name, values in model.state_dict().items()}
     made, chosen = sparsify(model, images(2, DIGITS), kinds(model, kind))
-    assert isinstance(made, sparse.Chain)
+    assert isinstance(made, Chain)
     assert chosen == {"fc1": kind, "fc2": kind, "output": kind}
     for count in (1, 2, 17):
         assert_same(model, made, images(count, DIGITS))
@@ -78,7 +79,7 @@ def test_a_fully_connected_network_becomes_one_chain_of_the_same_outputs(kind):
     assert all(parameter.requires_grad for parameter in model.parameters())
 
 
-def test_layers_of_a_chain_may_differ():
+def test_layers_of_a_chain_can_have_different_products():
     model, _ = pruned(models.MODELS["lenet-300-100"](DIGITS, 3))
     choices = {"fc1": "csr", "fc2": "bag", "output": "dense"}
     made, chosen = sparsify(model, images(1, DIGITS), choices)
@@ -92,7 +93,7 @@ def test_layers_of_a_chain_may_differ():
     [(models.MODELS["lenet-300-100"](DIGITS, 3), DIGITS), (models.MODELS["light-cnn-9"](FACES, 3), FACES)],
     ids=["lenet", "light-cnn"],
 )
-def test_what_is_chosen_by_measurement_has_the_same_outputs_and_can_be_had_again(model, shape, batch):
+def test_measured_choices_keep_the_outputs_and_can_be_used_again(model, shape, batch):
     model, _ = pruned(model, 0.05)
     made, chosen = sparsify(model, images(batch, shape), None)
     assert list(chosen) == list(kinds(model, ""))
@@ -145,11 +146,11 @@ def test_a_convolutional_network_has_the_same_outputs(kind):
         nn.Conv2d(4, 6, 5, padding=2, bias=False),
     ],
 )
-def test_a_convolution_that_keeps_the_size_may_become_a_product(layer):
+def test_a_convolution_that_keeps_the_size_can_become_a_product(layer):
     model, _ = pruned(nn.Sequential(nn.ReLU(), layer))
     made, chosen = sparsify(model, images(2, (4, 7, 9)), {"1": "bag"})
     assert chosen == {"1": "bag"}
-    assert isinstance(made[1], sparse.Convolution)
+    assert isinstance(made[1], Convolution)
     x = images(2, (4, 7, 9))
     assert_same(model, made, x)
     assert_same(model, made, x.to(memory_format=torch.channels_last))
@@ -166,7 +167,7 @@ def test_a_convolution_that_keeps_the_size_may_become_a_product(layer):
         nn.Conv2d(4, 6, 3, padding="same"),
     ],
 )
-def test_any_other_convolution_stays_as_it_is(layer):
+def test_any_other_convolution_is_not_changed(layer):
     model, _ = pruned(nn.Sequential(layer))
     made, chosen = sparsify(model, images(1, (4, 7, 9)), {"0": "bag"})
     assert chosen == {"0": "torch"}
@@ -175,7 +176,7 @@ def test_any_other_convolution_stays_as_it_is(layer):
 
 @pytest.mark.parametrize("kind", PRODUCTS)
 @pytest.mark.parametrize("bias", [True, False])
-def test_a_selection_and_what_is_no_link_of_a_chain_keep_their_places(kind, bias):
+def test_selections_and_other_modules_keep_their_positions(kind, bias):
     model, _ = pruned(
         nn.Sequential(
             nn.Conv2d(1, 2, 3),
@@ -191,13 +192,13 @@ def test_a_selection_and_what_is_no_link_of_a_chain_keep_their_places(kind, bias
     choices = kinds(model, kind) | {"0": "torch"}
     made, chosen = sparsify(model, images(1, DIGITS), choices)
     assert chosen == choices == {"0": "torch", "3.1": kind, "5": kind, "7": kind}
-    assert [type(module) for module in made] == [nn.Conv2d, sparse.Chain, nn.Tanh, sparse.Chain]
+    assert [type(module) for module in made] == [nn.Conv2d, Chain, nn.Tanh, Chain]
     for count in (1, 4):
         assert_same(model, made, images(count, DIGITS))
 
 
 class Tanh(nn.Module):
-    """Two layers that its forward does not run one after the other."""
+    """Two layers with an activation between them that is not a module."""
 
     def __init__(self):
         super().__init__()
@@ -207,14 +208,14 @@ class Tanh(nn.Module):
         return self.first(self.second(x).tanh())
 
 
-def test_layers_side_by_side_in_a_module_are_no_chain():
+def test_layers_of_a_module_that_is_not_a_sequence_are_not_a_chain():
     model, _ = pruned(Tanh(), 0.5)
     made, chosen = sparsify(model, images(1, (4,)), {"first": "csr", "second": "bag"})
     assert chosen == {"first": "csr", "second": "bag"}
     assert_same(model, made, images(3, (4,)))
 
 
-def test_a_chain_leaves_its_input_alone():
+def test_a_chain_does_not_change_its_input():
     model, _ = pruned(nn.Sequential(nn.ReLU(), nn.Linear(3, 2)))
     made, _ = sparsify(model, -torch.ones(1, 3), {"1": "csr"})
     x = -torch.ones(1, 3)
@@ -237,10 +238,10 @@ def test_a_shrunk_network_can_be_sparse(model, shape):
 
 
 def fake_times(monkeypatch, whole):
-    """Make `csr` the quickest product, and the whole chain take `whole` seconds where `torch` takes 5."""
+    """Make `csr` the fastest product; the whole chain takes `whole` seconds and the original modules 5."""
     seconds = {"dense": 2, "csr": 1, "bag": 3, "torch": 5, "sparse": whole}
 
-    def alternate(forms, argument, _):
+    def alternate(forms, argument, duration, least):
         for form in forms.values():
             form(argument)
         return {name: [20 - seconds[name], seconds[name]] for name in forms}
@@ -249,20 +250,20 @@ def fake_times(monkeypatch, whole):
 
 
 @pytest.mark.parametrize(("whole", "chosen"), [(4, "csr"), (6, "torch")])
-def test_the_quickest_product_is_taken_unless_the_layers_as_they_were_are_quicker(monkeypatch, whole, chosen):
+def test_the_fastest_product_is_chosen_unless_the_original_layers_are_faster(monkeypatch, whole, chosen):
     fake_times(monkeypatch, whole)
     model, _ = pruned(models.MODELS["lenet-300-100"](DIGITS, 3))
     made, choices = sparsify(model, images(1, DIGITS))
     assert choices == {"fc1": chosen, "fc2": chosen, "output": chosen}
-    assert isinstance(made, sparse.Chain if chosen == "csr" else nn.Sequential)
+    assert isinstance(made, Chain if chosen == "csr" else nn.Sequential)
     assert_same(model, made, images(2, DIGITS))
 
 
-def test_a_product_is_measured_on_what_its_layer_takes(monkeypatch):
+def test_a_product_is_measured_on_the_input_of_its_layer(monkeypatch):
     model, _ = pruned(models.MODELS["lenet-300-100"](DIGITS, 3))
     taken = []
 
-    def alternate(forms, argument, _):
+    def alternate(forms, argument, duration, least):
         taken.append(argument)
         return {name: [1.0] for name in forms}
 
@@ -279,12 +280,12 @@ def test_a_product_is_measured_on_what_its_layer_takes(monkeypatch):
 
 
 class OnGPU(torch.Tensor):
-    """A tensor that says it is on a GPU."""
+    """A tensor that claims to be on a GPU."""
 
     is_cuda = True
 
 
-def test_on_a_gpu_all_layers_stay_as_they_are():
+def test_on_a_gpu_no_layer_is_changed():
     model, _ = pruned(models.MODELS["light-cnn-9"](FACES, 3))
     made, chosen = sparsify(model, images(1, FACES).as_subclass(OnGPU))
     assert chosen == kinds(model, "torch")

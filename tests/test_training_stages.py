@@ -1,160 +1,200 @@
-"""The stages train, prune, retrain and stability, by hand in the order in which DVC runs them."""
+"""The stages train, prune, retrain and stability, in the order in which DVC runs them."""
 
-from pathlib import Path
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from click.testing import CliRunner
 
 from prunet.base import files
-from prunet.cells import storage as tickets
+from prunet.base.errors import InputError
+from prunet.cells import storage
+from prunet.config.pruning import KEEP_MASK
 from prunet.data import dataset
-from prunet.pruning.schemes import SCHEMES
+from prunet.retraining import scheme
+from prunet.training import loop
 from stages import prune, retrain, stability, train
 from tests import toys
 
-PARAMS = yaml.safe_load((Path(__file__).parent.parent / "params.yaml").read_text())
+SCHEMES = {name: scheme.load(name) for name in scheme.names()}
+SPARSE = ("static", "set", "rigl", "sparse-momentum")
+SETTINGS = {
+    "schemes": ["original", *(name for name in SCHEMES if name != "original")],
+    "study": {"reinits": 3, "rewind": 4},
+    "training": {"weight_decay": 0.0, "steps": 6, "eval_every": 2},
+    "prune": {"output_rate_factor": 0.5, "criterion_images": 8},
+    "dynamic": {"every": 2},
+    "stability": {"rounds": ["00", "01"]},
+}
+
+
+class Pipeline:
+    """The stages of a toy study in a folder, with the parameters that `check` would give them."""
+
+    def __init__(self, folder, **changes):
+        self.folder, self.models = folder, folder / "models"
+        self.values = toys.params_values(**SETTINGS | changes)
+        toys.write_stage_params(folder / "params", self.values)
+        if not (folder / "data").exists():
+            dataset.save(folder / "data", **toys.data())
+
+    def run(self, stage, name, *arguments, checkpoints="checkpoints"):
+        paths = [self.folder / "params" / "toy" / f"{name}.json", *arguments]
+        options = ["--checkpoints", str(self.folder / checkpoints)]
+        done = CliRunner().invoke(stage.main, [*options, *map(str, paths)], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+
+    def train(self):
+        outputs = [self.models / name for name in ("init.safetensors", "rewind.safetensors", "dense")]
+        self.run(train, "train", self.folder / "data", *outputs)
+
+    def prune(self, number):
+        before = {entry["n"]: entry["from"] for entry in self.values["prune"]["rounds"]}[number]
+        self.run(prune, "prune", number, self.folder / "data", self.models, self.models / before)
+
+    def retrain(self, name, **options):
+        output = self.models / "cells" / name
+        self.run(retrain, f"retrain-{name}", self.folder / "data", self.models, output, **options)
+
+    def all(self):
+        self.train()
+        for number in ("00", "01"):
+            self.prune(number)
+        for name in self.values["prune"]["schemes"]:
+            self.retrain(name, checkpoints="others")
+
+    def cell(self, name):
+        folder = self.models / name
+        return *storage.load_network(folder), files.read_json(folder / "result.json")
+
+    def curve(self, name):
+        return self.cell(name)[2]["networks"][0]["curve"]
+
+    def outputs(self):
+        return {path: path.read_bytes() for path in self.models.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A dense toy, the masks of two rounds, and every scheme at both."""
-    folder = tmp_path_factory.mktemp("stages")
-    study = toys.block(weight_decay=0.0) | {"dataset": "optdigits", "reinits": 3, "rewind": 20}
-    params = PARAMS | {"studies": {"toy": study}, "image_studies": ["toy"]}
-    params["prune"] = PARAMS["prune"] | {"schemes": list(SCHEMES), "rounds": PARAMS["prune"]["rounds"][:2]}
-    params["dynamic"] = PARAMS["dynamic"] | {"every": 5}
-    params["report"] = {"scheme": "original", "round": "01"}
-    params["export"] = PARAMS["export"] | {"round": "01"}
-    params["stability"] = {"studies": ["toy"], "rounds": ["00", "01"]}
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    dataset.save(folder / "data", **toys.data())
-    run(folder, train, "data", "init", "early", "dense")
-    for number, before in (("00", "original/../dense"), ("01", "original/00")):
-        pruned(folder, before, number, number)
-        for scheme in SCHEMES:
-            retrained(folder, scheme, number, before, number, f"{scheme}/{number}")
-    return folder
+def done(tmp_path_factory):
+    """Return a pipeline of which every stage has run, for all schemes at two rounds."""
+    pipeline = Pipeline(tmp_path_factory.mktemp("done"))
+    pipeline.all()
+    return pipeline
 
 
-def pruned(folder, before, number, output, criterion="magnitude"):
-    options = {
-        "schedule": "iterative",
-        "rate": 0.2,
-        "output-rate-factor": 0.5,
-        "scope": "layer",
-        "criterion": criterion,
-        "criterion-images": 8,
-        "empty-layers": "keep-one",
-        "seed": 0,
-        "round": number,
+@pytest.fixture
+def dense(done, tmp_path):
+    """Return a function that makes another pipeline after the same dense training."""
+    shutil.copytree(done.models / "dense", tmp_path / "models" / "dense")
+    for name in ("init.safetensors", "rewind.safetensors"):
+        shutil.copy(done.models / name, tmp_path / "models")
+    return lambda **changes: Pipeline(tmp_path, **changes)
+
+
+def refuse_to_train(*arguments):
+    raise InputError("trained again")
+
+
+def test_outputs_are_those_of_dvc_yaml_and_no_checkpoint_is_left(done):
+    entries = {path.relative_to(done.models).as_posix() for path in done.models.rglob("*") if path.is_file()}
+    cell = ("masks.safetensors", "result.json", "weights.safetensors")
+    folders = ["dense", *(f"chain/{n}" for n in ("00", "01"))]
+    folders += [f"cells/{name}/{n}" for name in SCHEMES for n in ("00", "01")]
+    assert entries == {f"{folder}/{name}" for folder in folders for name in cell} | {
+        *("init.safetensors", "rewind.safetensors", "masks/00.safetensors", "masks/01.safetensors"),
     }
-    run(folder, prune, "data", "init", before, output, options=options)
+    for checkpoints in ("checkpoints", "others"):
+        assert not list((done.folder / checkpoints / "toy" / "unfinished").iterdir())
 
 
-def retrained(folder, scheme, number, *paths):
-    options = {"scheme": scheme, "round": number}
-    run(folder, retrain, "data", "init", "early", *paths, options=options)
+def test_nothing_is_trained_again_when_all_stages_run_again(done, monkeypatch):
+    before = done.outputs()
+    monkeypatch.setattr(loop, "train", refuse_to_train)
+    done.all()
+    assert done.outputs() == before
 
 
-def run(folder, stage, *paths, options=()):
-    settings = {"params": folder / "params.yaml", "study": "toy"} | dict(options)
-    if stage is not prune:
-        settings["unfinished"] = folder / "unfinished"
-    named = [str(part) for name, value in settings.items() for part in (f"--{name}", value)]
-    done = CliRunner().invoke(stage.main, [*named, *(str(folder / path) for path in paths)])
-    assert done.exit_code == 0, done.output
+def test_round_0_of_schemes_that_change_nothing_is_the_dense_training(done):
+    dense = files.read_json(done.models / "dense" / "result.json")
+    same = {
+        name
+        for name in SCHEMES
+        if files.read_json(done.models / "cells" / name / "00" / "result.json") == dense
+    }
+    assert same == {name for name, found in SCHEMES.items() if found.dense_at_round_0}
 
 
-def cell(folder, name):
-    return *tickets.load_network(folder / name), files.read_json(folder / name / "result.json")
-
-
-def curve(folder, name):
-    return cell(folder, name)[2]["networks"][0]["curve"]
-
-
-def test_round_0_of_what_starts_from_the_original_values_is_the_dense_training(folder):
-    dense = files.read_json(folder / "dense" / "result.json")
-    same = {s for s in SCHEMES if files.read_json(folder / s / "00" / "result.json") == dense}
-    assert same == set(SCHEMES) - {"rewind", "trained", "lr-rewind", "fine-tune", "random", "shuffled"}
-
-
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_every_scheme_trains_as_many_survivors_and_zeroes_the_rest(folder, scheme):
-    weights, masks, result = cell(folder, f"{scheme}/01")
+@pytest.mark.parametrize("name", SCHEMES)
+def test_every_scheme_trains_as_many_survivors_and_zeroes_the_rest(done, name):
+    weights, masks, result = done.cell(f"cells/{name}/01")
     assert result["density"] == (8640 + 24_000 + 270) / (10_800 + 30_000 + 300)
-    assert len(result["networks"]) == (6 if scheme == "random" else 2)
-    for name, mask in masks.items():
-        assert not weights[name][~mask].any()
-        if scheme not in SPARSE:  # what grew a moment ago may be zero
-            assert weights[name][mask].all()
+    assert len(result["networks"]) == (6 if name == "random" else 2)
+    for layer, mask in masks.items():
+        assert not weights[layer][~mask].any()
+        if name not in SPARSE:  # a weight that grew a moment ago may be zero
+            assert weights[layer][mask].all()
 
 
-SPARSE = ("static", "set", "rigl", "sparse-momentum")
-
-
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_layers_are_as_dense_as_the_rounds_or_by_the_erdos_renyi_kernel(folder, scheme):
+@pytest.mark.parametrize("name", SCHEMES)
+def test_layers_are_as_dense_as_the_rounds_or_by_the_erdos_renyi_kernel(done, name):
     """ERK: numbers as 336, 400 and 103, but 10800 and 300 are all, so that 21810 are left for the second."""
-    densities = cell(folder, f"{scheme}/01")[2]["layer_density"]
-    if scheme in ("static", "set", "rigl"):
+    densities = done.cell(f"cells/{name}/01")[2]["layer_density"]
+    if name in ("static", "set", "rigl"):
         expected = {"fc1.weight": 1.0, "fc2.weight": 0.727, "output.weight": 1.0}
     else:
         expected = {"fc1.weight": 0.8, "fc2.weight": 0.8, "output.weight": 0.9}
-    assert (densities == pytest.approx(expected)) == (scheme != "sparse-momentum")
+    assert (densities == pytest.approx(expected)) == (name != "sparse-momentum")
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_some_schemes_have_another_mask_than_the_round(folder, scheme):
-    masks = tickets.load_masks(folder / "01")
-    own = cell(folder, f"{scheme}/01")[1]
-    repeats = len(own["fc1.weight"]) // len(masks["fc1.weight"])
-    same = np.array_equal(own["fc1.weight"], np.repeat(masks["fc1.weight"], repeats, axis=0))
-    assert same == (scheme not in ("shuffled", "random-mask", "gradual", *SPARSE))
+@pytest.mark.parametrize("name", SCHEMES)
+def test_schemes_that_keep_the_mask_have_that_of_the_round(done, name):
+    masks = storage.load_masks(done.models / "masks" / "01.safetensors")
+    own = done.cell(f"cells/{name}/01")[1]
+    draws = len(own["fc1.weight"]) // len(masks["fc1.weight"])
+    same = np.array_equal(own["fc1.weight"], np.repeat(masks["fc1.weight"], draws, axis=0))
+    assert same == SCHEMES[name].keeps_mask
 
 
-def test_rewinding_begins_at_its_step_with_the_weights_of_then(folder):
-    early = tickets.load_weights(folder / "early")
-    assert set(early) == set(tickets.load_weights(folder / "init"))
-    assert curve(folder, "rewind/01")["step"] == curve(folder, "lr-rewind/01")["step"] == [20, 30]
-    assert curve(folder, "lr-rewind/00")["val_loss"][0] == curve(folder, "dense")["val_loss"][-1]
-    for scheme in ("original", "trained", "fine-tune", "rigl"):
-        assert curve(folder, f"{scheme}/01")["step"] == [0, 10, 20, 30]
+def test_rewinding_starts_at_its_step_with_the_weights_of_that_step(done):
+    early = storage.load_weights(done.models / "rewind.safetensors")
+    assert list(early) == list(storage.load_weights(done.models / "init.safetensors"))
+    for name in ("rewind", "lr-rewind"):
+        assert done.curve(f"cells/{name}/01")["step"] == [4, 6]
+    assert done.curve("cells/lr-rewind/00")["val_loss"][0] == done.curve("dense")["val_loss"][-1]
+    assert done.curve("cells/rewind/00")["val_loss"][0] == done.curve("dense")["val_loss"][2]
+    for name in ("original", "trained", "fine-tune", "rigl"):
+        assert done.curve(f"cells/{name}/01")["step"] == [0, 2, 4, 6]
 
 
-def test_an_epoch_to_rewind_to_is_a_step(folder):
-    """60 images and 8 a step: 2.667 epochs are 20 steps."""
-    again = rewinding(folder, "2.667 epochs")
-    run(folder, train, "data", "again/init", "again/early", "again/dense", options={"params": again})
-    assert (folder / "again" / "early").read_bytes() == (folder / "early").read_bytes()
-    options = ["--params", str(rewinding(folder, "4 epochs")), "--study", "toy"]
-    result = CliRunner().invoke(train.main, [*options, str(folder / "data"), "init", "early", "dense"])
-    assert result.exit_code == 2
-    assert "studies.toy.rewind is 4 epochs, step 30 with 7.5 steps an epoch" in result.output
+def test_with_a_constant_rate_fine_tuning_is_the_scheme_trained(done):
+    trained, fine_tuned = (done.cell(f"cells/{name}/01") for name in ("trained", "fine-tune"))
+    assert all(np.array_equal(trained[0][layer], fine_tuned[0][layer]) for layer in trained[0])
 
 
-def rewinding(folder, where):
-    values = yaml.safe_load((folder / "params.yaml").read_text())
-    values["studies"]["toy"]["rewind"] = where
-    (folder / "rewinding.yaml").write_text(yaml.safe_dump(values))
-    return folder / "rewinding.yaml"
+@pytest.mark.parametrize("chain", KEEP_MASK)
+def test_the_chains_networks_are_those_of_its_scheme(dense, monkeypatch, chain):
+    pipeline = dense(schemes=[chain], study={"rewind": 4}, prune={"chain": chain})
+    for number in ("00", "01"):
+        pipeline.prune(number)
+    monkeypatch.setattr(loop, "train", refuse_to_train)
+    pipeline.retrain(chain, checkpoints="others")
+    for number in ("00", "01"):
+        folders = [pipeline.models / name / number for name in ("chain", f"cells/{chain}")]
+        for name in ("weights.safetensors", "masks.safetensors", "result.json"):
+            assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
 
 
-def test_a_constant_rate_makes_fine_tuning_the_scheme_trained(folder):
-    """The toy's schedule is constant: its last rate is its rate."""
-    trained, fine_tuned = (cell(folder, f"{scheme}/01") for scheme in ("trained", "fine-tune"))
-    assert all(np.array_equal(trained[0][name], fine_tuned[0][name]) for name in trained[0])
-
-
-def test_whole_units_stay_whole_with_their_biases_and_the_mark_goes_on(folder):
-    pruned(folder, "dense", "01", "units", "unit-l2")
-    for scheme, whole in (("rewind", True), ("rigl", False), ("random-mask", False)):
-        retrained(folder, scheme, "01", "dense", "units", f"units-{scheme}")
-        assert tickets.whole_units(folder / f"units-{scheme}" / "masks.safetensors") == whole
-    weights, masks, result = cell(folder, "units-rewind")
+def test_whole_units_stay_whole_with_their_biases(dense):
+    names = ["original", "rewind", "rigl", "random-mask"]
+    pipeline = dense(schemes=names, prune={"criterion": "unit-l2"})
+    for number in ("00", "01"):
+        pipeline.prune(number)
+    for name in names:
+        pipeline.retrain(name)
+        found = storage.whole_units(pipeline.models / "cells" / name / "01" / "masks.safetensors")
+        assert found == SCHEMES[name].keeps_mask
+    weights, masks, result = pipeline.cell("cells/rewind/01")
     alive = masks["fc1.weight"].any(-1)
     assert (~alive).sum() == 2 * 60
     assert not weights["fc1.bias"][~alive].any()
@@ -162,45 +202,44 @@ def test_whole_units_stay_whole_with_their_biases_and_the_mark_goes_on(folder):
     assert set(result["layer_density"]) == set(masks)
 
 
-def test_the_help_of_retrain_has_a_line_for_every_scheme():
-    shown = CliRunner().invoke(retrain.main, ["--help"]).output.splitlines()
-    lines = {line.split()[0]: line for line in shown[shown.index("") :] if line.split()}
-    for scheme in SCHEMES:
-        assert lines[scheme].startswith(f"    {scheme}  ")
-        assert lines[scheme].endswith(".")
-        assert len(lines[scheme]) <= 90
-
-
-def test_group_lasso_is_of_the_dense_training_alone(folder):
-    """Strong enough that all rows of the dense network's hidden layers end at zero."""
-    values = yaml.safe_load((folder / "params.yaml").read_text())
-    values["studies"]["toy"]["training"]["group_lasso"] = 1.0
-    (folder / "lasso.yaml").write_text(yaml.safe_dump(values))
-    options = {"params": folder / "lasso.yaml"}
-    run(folder, train, "data", "lasso/init", "lasso/early", "lasso/dense", options=options)
-    weights = cell(folder, "lasso/dense")[0]
+def test_group_lasso_acts_on_the_dense_training_alone(done, tmp_path):
+    """It is strong enough here to remove all rows of the dense network's hidden layers."""
+    settings = SETTINGS["training"] | {"group_lasso": 10.0}
+    pipeline = Pipeline(tmp_path, schemes=["original", "random"], training=settings)
+    pipeline.train()
+    weights = pipeline.cell("dense")[0]
     assert not weights["fc1.weight"].any()
     assert not weights["fc2.weight"].any()
     assert weights["output.weight"].any()
-    assert (folder / "lasso" / "init").read_bytes() == (folder / "init").read_bytes()
-    options |= {"scheme": "random", "round": "01"}
-    run(folder, retrain, "data", "init", "early", "dense", "01", "lasso/random", options=options)
-    plain, again = (cell(folder, name)[0] for name in ("random/01", "lasso/random"))
-    assert all(np.array_equal(plain[name], again[name]) for name in plain)
+    init = "init.safetensors"
+    assert (pipeline.models / init).read_bytes() == (done.models / init).read_bytes()
+    shutil.copytree(done.models / "masks", pipeline.models / "masks")
+    shutil.copytree(done.models / "chain", pipeline.models / "chain")
+    pipeline.retrain("random")
+    plain, again = (found.cell("cells/random/01")[0] for found in (done, pipeline))
+    assert all(np.array_equal(plain[layer], again[layer]) for layer in plain)
 
 
-def test_no_checkpoint_is_left(folder):
-    assert not list((folder / "unfinished").rglob("*.safetensors"))
-
-
-def test_stability_walks_between_two_orders_of_every_round(folder):
-    run(folder, stability, "data", "init", "original", "stability.csv", "plots")
-    table = pd.read_csv(folder / "stability.csv", dtype={"round": str})
+def test_stability_interpolates_between_two_data_orders_of_every_round(done):
+    arguments = [done.folder / "data", done.models / "init.safetensors", done.models / "cells" / "original"]
+    outputs = [done.folder / name for name in ("barriers.csv", "paths.csv")]
+    done.run(stability, "stability", *arguments, *outputs)
+    table = pd.read_csv(outputs[0], dtype={"round": str})
     assert table["round"].tolist() == ["00", "01"]
+    assert table["density"].tolist() == pytest.approx([1, 32_910 / 41_100])
     assert (table["loss_mean"] >= 0).all()
-    paths = pd.read_csv(folder / "plots" / "paths.csv")
+    paths = pd.read_csv(outputs[1])
     assert len(paths) == 2 * 2 * 11
     end = paths[(paths["network"] == 0) & (paths["round"] == 0)].iloc[0]
-    last = curve(folder, "original/00")["val_loss"][-1]
+    last = done.curve("cells/original/00")["val_loss"][-1]
     assert end["loss"] == pytest.approx(last, rel=1e-4)  # the first end is the ticket as trained
-    assert (folder / "plots" / "barriers.png").read_bytes().startswith(b"\x89PNG")
+    assert (done.folder / "checkpoints" / "toy" / "stability" / "01" / "result.json").exists()
+
+
+def test_the_help_of_retrain_has_a_line_for_every_scheme():
+    shown = CliRunner().invoke(retrain.main, ["--help"]).output.splitlines()
+    lines = {line.split()[0]: line for line in shown[shown.index("") :] if line.split()}
+    for name in SCHEMES:
+        assert lines[name].startswith(f"  {name}  ")
+        assert lines[name].endswith(".")
+        assert len(lines[name]) <= 100

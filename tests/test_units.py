@@ -6,12 +6,13 @@ from torch.nn import functional
 
 from bench.half_units import without_half
 from prunet.base.errors import InputError
+from prunet.cells.masks import density
+from prunet.graph.features import components
 from prunet.graph.shrinking import shrink
 from prunet.graph.units import coupled, dependents, unread
 from prunet.models.built_in import MODELS, prunable
 from prunet.models.light_cnn import MaxFeatureMap
 from prunet.models.resnets import Shortcut
-from prunet.cells.masks import density
 from tests import toys  # noqa: F401 (one thread)
 
 slow = pytest.mark.slow
@@ -29,7 +30,7 @@ SHAPES = [
 
 
 class Model(nn.Module):
-    """Layers by name, and how they follow one another: a function of these and the images."""
+    """Layers by name, and a function of the model and the images that connects them."""
 
     def __init__(self, follow, **layers):
         super().__init__()
@@ -41,6 +42,13 @@ class Model(nn.Module):
         return self.follow(self, images)
 
 
+def test_components_are_labelled_with_their_lowest_node():
+    first, second = np.array([4, 6, 2, 3, 3]), np.array([6, 2, 5, 1, 3])
+    assert components(8, first, second).tolist() == [0, 1, 2, 1, 2, 2, 2, 7]
+    path = np.random.default_rng(0).permutation(1000)
+    assert not components(1000, path[1:], path[:-1]).any()
+
+
 def plain(found):
     groups, norms = found
     return {
@@ -48,7 +56,7 @@ def plain(found):
     }, norms
 
 
-def test_every_row_of_a_chain_is_a_unit_but_those_of_the_outputs():
+def test_every_row_of_a_chain_is_a_unit_except_the_outputs():
     model = nn.Sequential(
         nn.Conv2d(1, 3, 3),
         nn.BatchNorm2d(3),
@@ -67,7 +75,7 @@ def test_every_row_of_a_chain_is_a_unit_but_those_of_the_outputs():
     )
 
 
-def test_pairs_of_a_max_feature_map_are_one_unit():
+def test_a_pair_of_a_max_feature_map_is_one_unit():
     model = nn.Sequential(
         nn.Conv2d(1, 6, 1), MaxFeatureMap(), nn.Flatten(), nn.Linear(12, 4), MaxFeatureMap(), nn.Linear(2, 2)
     )
@@ -81,7 +89,7 @@ def residual(model, images):
     return model.output((seen + model.after(model.mfm(model.middle(seen)))).mean((2, 3)))
 
 
-def test_what_is_added_is_one_unit():
+def test_features_that_are_added_are_one_unit():
     model = Model(
         residual,
         stem=nn.Conv2d(1, 3, 1),
@@ -95,7 +103,7 @@ def test_what_is_added_is_one_unit():
         "stem.weight": {"stem.weight": [0, 1, 2], "after.0.weight": [0, 1, 2, 0, 1, 2]},
         "middle.weight": {"middle.weight": [0, 1, 0, 1]},
     }
-    assert norms == {}  # the norm is behind the pairs, not behind the layer
+    assert norms == {}  # the norm is after the pairs, not after the layer
 
 
 def shortened(model, images):
@@ -103,7 +111,7 @@ def shortened(model, images):
     return model.output((model.shortcut(seen) + model.middle(seen)).flatten(1))
 
 
-def test_maps_that_a_shortcut_adds_are_units_of_one_branch_alone():
+def test_padding_maps_of_a_shortcut_are_not_coupled():
     model = Model(
         shortened,
         stem=nn.Conv2d(1, 2, 1),
@@ -120,7 +128,7 @@ def padded(model, images):
     return model.output((functional.pad(seen, (0, 0, 0, 0, 1, 1)) + model.middle(seen))[:, :3].flatten(1))
 
 
-def test_units_are_numbered_as_they_are_met_and_follow_their_places():
+def test_units_keep_their_numbers_when_their_maps_are_moved():
     model = Model(padded, stem=nn.Conv2d(1, 2, 1), middle=nn.Conv2d(2, 4, 1), output=nn.Linear(48, 2))
     groups, _ = plain(coupled(model, (1, 4, 4)))
     assert groups == {"stem.weight": {"stem.weight": [0, 1], "middle.weight": [2, 0, 1, 3]}}
@@ -133,7 +141,7 @@ def test_rows_that_are_outputs_cannot_be_removed():
     assert plain(coupled(model, (2, 4, 4))) == ({}, {})
 
 
-def test_resnet_20_has_one_stream_and_a_group_for_the_inside_of_every_block():
+def test_resnet_20_has_one_residual_stream_and_a_group_inside_every_block():
     groups, norms = plain(coupled(MODELS["resnet-20"]((3, 8, 8), 10), (3, 8, 8)))
     stream = groups.pop("conv1.weight")
     assert {name: len(rows) for name, rows in stream.items()} == {"conv1.weight": 16} | {
@@ -148,7 +156,7 @@ def test_resnet_20_has_one_stream_and_a_group_for_the_inside_of_every_block():
     assert len(norms) == 19
 
 
-def test_light_cnn_29_adds_pairs_to_pairs():
+def test_light_cnn_29_couples_pairs_across_residual_sums():
     groups, _ = plain(coupled(MODELS["light-cnn-29"]((1, 16, 16), 3), (1, 16, 16)))
     assert groups["features.group2.conv.conv.weight"] == {
         name: [*range(96), *range(96)]
@@ -160,7 +168,7 @@ def test_light_cnn_29_adds_pairs_to_pairs():
     }
 
 
-def test_bias_and_norm_go_with_a_removed_row():
+def test_bias_and_norm_are_removed_with_their_row():
     model = nn.Sequential(
         nn.Conv2d(1, 3, 1), nn.BatchNorm2d(3), nn.Conv2d(3, 2, 1, bias=False), nn.Flatten(), nn.Linear(2, 2)
     )
@@ -174,12 +182,12 @@ def test_bias_and_norm_go_with_a_removed_row():
         name: [[True, False, True], [True, True, False]] for name in ("0.bias", "1.weight", "1.bias")
     }
     masks["4.weight"] = np.zeros((2, 2, 2), bool)
-    masks["4.weight"][:, :, 1] = True  # in every row some weight is left
+    masks["4.weight"][:, :, 1] = True  # every row keeps a weight
     assert dependents(model, masks, norms)["4.bias"].all()
 
 
 def half_removed(name, shape):
-    """A model with random values and a random half of the units of every group gone, and its masks."""
+    """Return a random model without half of the units of every group, its masks, and the units kept."""
     model = MODELS[name](shape, 4).eval()
     generator = torch.Generator().manual_seed(0)
     for tensor, values in model.state_dict().items():
@@ -211,7 +219,7 @@ def prunable_weights(model):
 
 
 @pytest.mark.parametrize(("name", "shape"), SHAPES)
-def test_without_what_reads_removed_units_the_density_is_that_of_the_smaller_network(name, shape):
+def test_without_unread_weights_the_density_is_that_of_the_smaller_network(name, shape):
     model, masks, _ = half_removed(name, shape)
     left = unread(model, shape, {layer: mask[None] for layer, mask in masks.items()})
     for layer, mask in left.items():
@@ -221,7 +229,7 @@ def test_without_what_reads_removed_units_the_density_is_that_of_the_smaller_net
     assert density(left) == pytest.approx(prunable_weights(smaller) / prunable_weights(model))
 
 
-def test_columns_of_removed_units_go_and_others_stay():
+def test_only_the_columns_of_removed_units_are_removed():
     model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.Flatten(), nn.Linear(8, 3), nn.ReLU(), nn.Linear(3, 2))
     masks = {name: np.ones((2, *model.get_parameter(name).shape), bool) for name in prunable(model)}
     masks["0.weight"][0, 1] = masks["2.weight"][1, [0, 2]] = False
@@ -234,7 +242,7 @@ def test_columns_of_removed_units_go_and_others_stay():
 
 @torch.no_grad()
 @pytest.mark.parametrize(("name", "shape"), SHAPES)
-def test_a_network_without_half_of_its_units_is_the_masked_one(name, shape):
+def test_a_network_without_half_of_its_units_has_the_outputs_of_the_masked_one(name, shape):
     model, masks, _ = half_removed(name, shape)
     smaller = shrink(model, masks)
     images = torch.randn(3, *shape, generator=torch.Generator().manual_seed(1))
@@ -271,12 +279,12 @@ def test_the_smaller_residual_network_has_the_parameters_that_its_units_imply():
     assert parameters(shrink(model, masks)) == expected
 
 
-def test_the_table_of_what_half_of_the_units_cost_counts_them():
+def test_the_bench_of_half_the_units_counts_their_parameters():
     smaller = without_half(MODELS["lenet-300-100"]((1, 28, 28), 10), (1, 28, 28))
     assert parameters(smaller) == 785 * 150 + 151 * 50 + 51 * 10
 
 
-def test_a_removed_unit_gives_exactly_zero_in_training_too():
+def test_the_output_of_a_removed_unit_is_exactly_zero_in_training_mode():
     model, _, kept = half_removed("resnet-20", (3, 8, 8))
     stem = nn.Sequential(model.conv1, model.norm1).train()
     features = stem(torch.randn(4, 3, 8, 8))
@@ -285,7 +293,7 @@ def test_a_removed_unit_gives_exactly_zero_in_training_too():
     assert features[:, ~gone].count_nonzero() == features[:, ~gone].numel()
 
 
-def test_the_walk_leaves_the_model_as_it_was():
+def test_the_model_is_not_changed():
     model = MODELS["resnet-20"]((3, 8, 8), 4).train()
     before = {name: values.clone() for name, values in model.state_dict().items()}
     coupled(model, (3, 8, 8))
@@ -297,21 +305,21 @@ def test_the_walk_leaves_the_model_as_it_was():
     ("follow", "message"),
     [
         (lambda model, images: model.output(images.sigmoid()), r"sigmoid \(at sigmoid\)"),
-        (lambda model, images: model.output(images + 1), "add of something that is not features"),
+        (lambda model, images: model.output(images + 1), "add of an input that is not features"),
         (lambda model, images: model.output(images) + images[:, :1], "branches with different features"),
         (
             lambda model, images: model.output(functional.pad(images, (1, 1))),
-            "moves something else than maps",
+            "moves something other than maps",
         ),
-        (lambda model, images: model.output(images[:, :, 1:]), "moves something else than maps"),
-        (lambda model, images: model.output(images).flatten(1)[:, :1], "moves something else than maps"),
-        (lambda model, images: model.output(images).mean(1), "an operation over several features"),
-        (lambda model, images: model.norm(model.output(images).flatten(1)), "a norm of something else"),
+        (lambda model, images: model.output(images[:, :, 1:]), "moves something other than maps"),
+        (lambda model, images: model.output(images).flatten(1)[:, :1], "moves something other than maps"),
+        (lambda model, images: model.output(images).mean(1), "an operation that mixes features"),
+        (lambda model, images: model.norm(model.output(images).flatten(1)), "a norm of something other"),
     ],
 )
-def test_what_cannot_be_followed_is_refused(follow, message):
+def test_unsupported_operations_are_refused(follow, message):
     model = Model(follow, output=nn.Conv2d(2, 3, 1), norm=nn.BatchNorm1d(12))
     with pytest.raises(
-        InputError, match=f"^Cannot remove units of [^:]*{message}[^:]*: keep them all, or extend"
+        InputError, match=f"^cannot remove units of [^;]*{message}[^;]*; keep all units, or extend"
     ):
         coupled(model, (2, 2, 2))

@@ -9,7 +9,7 @@ def stack():
     return {name: torch.rand(shape, generator=generator) for name, shape in shapes.items()}
 
 
-def test_what_is_packed_is_equal_and_shares_one_vector():
+def test_packed_tensors_are_copies_that_share_one_vector():
     for channels_last in (False, True):
         tensors = stack()
         vector, parts = packed(tensors, channels_last)
@@ -18,17 +18,17 @@ def test_what_is_packed_is_equal_and_shares_one_vector():
         assert all(torch.equal(parts[name], tensors[name]) for name in tensors)
         vector.zero_()
         assert not any(part.any() for part in parts.values())
-        assert tensors["fc"].any()  # a copy was packed
+        assert tensors["fc"].any()  # they are copies
 
 
-def test_filters_lie_channels_last_in_memory_only_if_asked():
+def test_filters_are_channels_last_in_memory_on_request():
     filters = packed(stack(), channels_last=True)[1]["conv"].squeeze(0)
     assert filters.is_contiguous(memory_format=torch.channels_last)
     assert packed(stack(), channels_last=False)[1]["conv"].is_contiguous()
 
 
-def test_two_vectors_of_one_layout_match_element_by_element():
-    """A mask's vector multiplies the weights' vector."""
+def test_vectors_of_equal_layout_match_element_by_element():
+    """So the masks' vector can multiply the weights' vector."""
     tensors = stack()
     weights, _ = packed(tensors, channels_last=True)
     masks = {name: (tensor > 0.5).float() for name, tensor in tensors.items()}

@@ -1,10 +1,8 @@
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 import time
 from functools import partial
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,22 +10,37 @@ import torch
 from prunet.base.errors import InputError
 from prunet.training import workers
 
-ROOT = Path(__file__).parent.parent
-
 
 def leave(path, threads):
+    """Leave the process and its thread count in a file."""
     path.write_text(f"{os.getpid()} {torch.get_num_threads()}")
     assert torch.get_num_threads() == threads
 
 
-def test_every_task_runs_once_in_processes_of_the_asked_threads(tmp_path):
+def test_every_task_runs_once_in_processes_of_so_many_threads(tmp_path):
     tasks = [partial(leave, tmp_path / str(number), 1) for number in range(5)]
     workers.run(tasks, workers=2, threads=1)
     ran = {path.name: path.read_text().split() for path in tmp_path.iterdir()}
     assert sorted(ran) == list("01234")
-    assert len({process for process, _ in ran.values()}) == 2
     assert str(os.getpid()) not in {process for process, _ in ran.values()}
-    assert ran["0"][0] == ran["2"][0] == ran["4"][0]
+
+
+def wait_for(path, others):
+    """Run until the other tasks have run: another worker must do them."""
+    while len(list(path.parent.iterdir())) < others:
+        time.sleep(0.005)
+    leave(path, 1)
+
+
+def test_a_free_worker_takes_the_next_task(tmp_path):
+    """While one worker has a long task, the other does all others."""
+    tasks = [partial(leave, tmp_path / str(number), 1) for number in range(6)]
+    workers.run([partial(wait_for, tmp_path / "long", 6), *tasks], workers=2, threads=1)
+    ran = {path.name: path.read_text().split()[0] for path in tmp_path.iterdir()}
+    alone = ran.pop("long")
+    assert len(ran) == 6
+    assert len(set(ran.values())) == 1
+    assert alone not in ran.values()
 
 
 def test_one_worker_is_this_process(tmp_path):
@@ -39,39 +52,33 @@ def fail(sentence):
     raise InputError(sentence)
 
 
-def test_an_error_of_a_task_comes_back_as_it_was_and_stops_the_others():
-    begun = time.monotonic()
+def test_an_error_of_a_task_comes_back_unchanged_and_stops_the_others():
+    start = time.monotonic()
     with pytest.raises(InputError, match=r"^the loss is nan$"):
         workers.run([partial(fail, "the loss is nan"), partial(time.sleep, 8)], workers=2, threads=1)
-    assert time.monotonic() - begun < 6
+    assert time.monotonic() - start < 6
 
 
-def test_a_process_that_is_killed_is_named():
+def test_a_killed_process_is_an_error_that_says_how_to_resume():
     with pytest.raises(InputError, match=r"a training process ended with signal 9 .*run `dvc repro` again"):
         workers.run([partial(signal.raise_signal, signal.SIGKILL), partial(time.sleep, 60)], 2, 1)
 
-
-BEATING = """
-import sys, time
-from pathlib import Path
-from prunet.training import workers
 
 def beat(path):
     while True:
         path.write_text(str(time.monotonic()))
         time.sleep(0.01)
 
-workers.run([lambda n=n: beat(Path(sys.argv[1]) / str(n)) for n in range(3)], workers=3, threads=1)
-"""
-
 
 def test_no_worker_outlives_its_parent(tmp_path):
-    parent = subprocess.Popen([sys.executable, "-c", BEATING, tmp_path], cwd=ROOT)
+    tasks = [partial(beat, tmp_path / str(number)) for number in range(3)]
+    parent = multiprocessing.get_context("fork").Process(target=workers.run, args=(tasks, 3, 1))
+    parent.start()
     while len(list(tmp_path.iterdir())) < 3:
         time.sleep(0.05)
-        assert parent.poll() is None
+        assert parent.is_alive()
     parent.kill()
-    parent.wait()
+    parent.join()
     time.sleep(0.5)
     before = {path: path.read_text() for path in tmp_path.iterdir()}
     time.sleep(0.3)

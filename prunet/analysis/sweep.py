@@ -37,7 +37,7 @@ def sweep(
 
     Returns:
         A row for each pair: `criterion`, `sparsity`, `density` (of all weights, 0 to 1), `replicates`,
-        `accuracy_mean`, `accuracy_std` and `accuracy_ci95` over replicates, `bytes_ticket` of the first network.
+        `accuracy_mean`, `accuracy_std` and `accuracy_ci95` over replicates, `bytes_ticket` of the first.
     """
     rows = []
     for criterion in tqdm(criteria, desc="sweep", unit="criterion", disable=None):

@@ -14,7 +14,7 @@ def read(path: Path, columns: Sequence[str] = (), rounds: Sequence[str] = ()) ->
 
     Args:
         path: the CSV file.
-        columns: required columns, numeric except `scheme`, `round` and `criterion`; other columns are allowed.
+        columns: required; numeric except `scheme`, `round` and `criterion`. Other columns are allowed.
         rounds: rounds that must have a row.
 
     Raises:
@@ -26,7 +26,9 @@ def read(path: Path, columns: Sequence[str] = (), rounds: Sequence[str] = ()) ->
         raise InputError(f"{path} is truncated; run the stage that writes it again.")
     table = pd.read_csv(path, dtype={"round": str})
     for column in columns:
-        if column not in ("scheme", "round", "criterion") and not pd.api.types.is_numeric_dtype(table[column]):
+        if column not in ("scheme", "round", "criterion") and not pd.api.types.is_numeric_dtype(
+            table[column]
+        ):
             raise InputError(f"{path}: column {column} is not numeric; run the stage that writes it again.")
     for number in rounds:
         if number not in set(table["round"]):

@@ -29,9 +29,11 @@ class Data(Block):
                     f"{name} is {size}: in the set faces it is a share of each person's images, such as 0.2"
                 )
             if self.set != "faces" and not isinstance(size, int):
-                raise ValueError(f"{name} is {size}: in the set {self.set} it is a number of images, such as 360")
+                raise ValueError(
+                    f"{name} is {size}: in the set {self.set} it is a number of images, such as 360"
+                )
         if self.set == "faces" and self.val + self.test >= 1:
-            raise ValueError(f"val and test are {self.val} and {self.test}: they leave no images for training")
+            raise ValueError(f"val is {self.val} and test {self.test}: they leave no images for training")
         return self
 
 

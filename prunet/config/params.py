@@ -14,6 +14,7 @@ from prunet.config.pruning import Dynamic, Prune
 from prunet.config.results import Export, Footprint, Report, Stability, Sweep
 from prunet.config.study import Study
 from prunet.retraining import scheme
+from prunet.training.plan import update_steps
 
 
 class Params(Block):
@@ -43,7 +44,10 @@ class Params(Block):
 
     @model_validator(mode="after")
     def _schemes_fit_the_studies(self) -> "Params":
-        updating = {"gradual", "set", "rigl", "sparse-momentum"} & set(self.prune.schemes)
+        schemes = {name: scheme.load(name) for name in self.prune.schemes}
+        updating = any(found.updates_masks for found in schemes.values())
+        needing = [name for name, found in schemes.items() if found.needs_momentum]
+        times = self.dynamic
         for name, study in self.studies.items():
             training = study.training
             if "fine-tune" in self.prune.schemes and training.schedule == "cosine":
@@ -51,11 +55,11 @@ class Params(Block):
                     f"prune.schemes has fine-tune, which trains at the last learning rate, and that of "
                     f"studies.{name} is zero: choose another schedule than cosine"
                 )
-            if "sparse-momentum" in updating and training.optimizer == "sgd" and not training.momentum:
+            if needing and training.optimizer == "sgd" and not training.momentum:
                 raise ValueError(
-                    f"prune.schemes has sparse-momentum, and studies.{name} trains without momentum"
+                    f"prune.schemes has {needing[0]}, and studies.{name} trains without momentum"
                 )
-            if updating and (self.dynamic.end - self.dynamic.begin) * training.steps < self.dynamic.every:
+            if updating and len(update_steps(times.begin, times.end, times.every, training.steps)) < 2:
                 raise ValueError(
                     f"dynamic.every is {self.dynamic.every} steps, and in the {training.steps} steps of "
                     f"studies.{name} no mask would change between begin and end: lower it"

@@ -44,7 +44,7 @@ class Training(Block):
     @model_validator(mode="after")
     def _consistent(self) -> "Training":
         if self.nesterov and not (self.optimizer == "sgd" and self.momentum):
-            raise ValueError("nesterov: true needs optimizer sgd and a momentum; set both, or nesterov: false")
+            raise ValueError("nesterov: true needs optimizer sgd and a momentum: set both")
         if self.schedule == "step" and not self.milestones:
             raise ValueError("schedule: step needs milestones, the steps after which the rate falls")
         if self.schedule == "step" and max(self.milestones) >= self.steps:

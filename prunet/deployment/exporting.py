@@ -10,8 +10,8 @@ from prunet.cells.masks import Weights
 from prunet.data.dataset import SPLITS
 from prunet.deployment import compact, inference, onnx_file
 from prunet.deployment.selection import Ticket
-from prunet.graph.shrinking import shrink
 from prunet.deployment.thresholds import unknown_threshold
+from prunet.graph.shrinking import shrink
 from prunet.training import batches, streams
 
 

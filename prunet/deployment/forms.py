@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from prunet.deployment import latency
@@ -16,14 +17,14 @@ Row = dict[str, Any]
 
 def timed_rounds(rounds: Sequence[str], count: int) -> list[str]:
     """Choose `count` rounds, evenly spaced from the first to the last; at least these two, at most all."""
-    places = np.linspace(0, len(rounds) - 1, min(max(count, 2), len(rounds))).round().astype(int)
-    return [rounds[place] for place in places]
+    chosen = np.linspace(0, len(rounds) - 1, min(max(count, 2), len(rounds))).round().astype(int)
+    return [rounds[number] for number in chosen]
 
 
 def latencies(
     dense: nn.Module, masked: nn.Module, small: nn.Module, batches: Sequence[Tensor], seconds: float
 ) -> list[Row]:
-    """Measure the inference time of every form on every batch (B, C, H, W), on the batches' device.
+    """Measure the time of every form on every batch (B, C, H, W), on the CPU and, if there is one, a GPU.
 
     Forms: `dense` (the unpruned network), `numpy` (the same with fully connected layers in NumPy, whose calls
     are cheaper; this gain is not due to pruning), `masked` (zeros for pruned weights), `shrunk` (`small`,
@@ -32,16 +33,16 @@ def latencies(
     Returns:
         The rows of `latency.measure`, with `device`.
     """
-    device = batches[0].device
-    forms = {"dense": dense.to(device), "masked": masked.to(device), "shrunk": small.to(device)}
     rows: list[Row] = []
-    for images in batches:
-        made = {
-            "numpy": sparsify(forms["dense"], images, all_in_numpy(dense))[0],
-            "sparse": sparsify(forms["shrunk"], images[:WIDE])[0],
-        }
-        rows += latency.measure(forms | made, [images], seconds)
-    return [{"device": device.type} | row for row in rows]
+    for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
+        forms = {"dense": dense.to(device), "masked": masked.to(device), "shrunk": small.to(device)}
+        for images in (batch.to(device) for batch in batches):
+            made = {
+                "numpy": sparsify(dense, images, all_in_numpy(dense))[0],
+                "sparse": sparsify(small, images[:WIDE])[0],
+            }
+            rows += [{"device": device} | row for row in latency.measure(forms | made, [images], seconds)]
+    return rows
 
 
 def all_in_numpy(model: nn.Module) -> dict[str, str]:

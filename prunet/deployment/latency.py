@@ -11,7 +11,6 @@ import torch
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 
-
 BLOCK_SECONDS = 0.002  # how long a form runs before it is the next one's turn
 LEAST = 5  # measurements of a form, at least; quartiles of fewer mean nothing
 SLOW_SECONDS = 0.05  # calls that take longer fill the caches in a small part of their time

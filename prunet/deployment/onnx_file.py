@@ -60,7 +60,7 @@ def save(path: Path, model: nn.Module, preparation: dict[str, Any], class_names:
         part.ClearField("doc_string")
     file.doc_string = NOTE
     for key, value in (("preparation", preparation), ("class_names", list(class_names))):
-        file.metadata_props.add(key=key, value=json.dumps(value))
+        file.metadata_props.add(key=key, value=json.dumps(value, sort_keys=True))
     with replacing(path) as partial:
         partial.write_bytes(file.SerializeToString(deterministic=True))
 

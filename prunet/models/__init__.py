@@ -1,1 +1,1 @@
-"""TODO."""
+"""Built-in networks, their initial weights, and their prunable tensors."""

@@ -1,4 +1,4 @@
-"""The networks by name, what of them is pruned, and their initial weights."""
+"""Built-in networks by name, their prunable tensors, and their initial weights."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from prunet.models import lenets, light_cnn, resnets, vgg
 
-# Each makes a network from the shape of its input images (channels, height, width) and its classes.
+# Each function builds a network for images of a shape (channels, height, width) and a number of classes.
 MODELS = {
     "lenet-300-100": lenets.lenet_300_100,
     "mlp-1000-1000-500-200": lenets.mlp_1000_1000_500_200,
@@ -21,30 +21,39 @@ MODELS = {
     "resnet-50": resnets.resnet_50,
 }
 
-# Gaussian, of variance 2 / (fan-in + fan-out) (Glorot & Bengio 2010), or of 2 / fan-in, which keeps the size
-# of features through layers with ReLU (He et al. 2015, equation 10). Fans of a filter count its positions.
+# Gaussian with variance 2 / (fan-in + fan-out) (Glorot & Bengio 2010), or 2 / fan-in, which preserves the
+# variance of features through layers with ReLU (He et al. 2015, equation 10). The fans of a filter count its
+# positions.
 DISTRIBUTIONS: dict[str, Callable[..., Tensor]] = {
     "glorot": nn.init.xavier_normal_,
     "he": partial(nn.init.kaiming_normal_, mode="fan_in", nonlinearity="relu"),
 }
 
-# What is not drawn: biases, and a BatchNorm's scales and running statistics.
+# Initial values of biases, and of the scales and running statistics of BatchNorm.
 CONSTANTS = {"bias": 0, "weight": 1, "running_mean": 0, "running_var": 1, "num_batches_tracked": 0}
 
 
 def prunable(model: nn.Module) -> list[str]:
-    """Name the tensors that are pruned, in the network's order: weight matrices and filters.
+    """List the names of the prunable tensors, in the network's order: weight matrices and filters.
 
-    Biases and the parameters of norms (one dimension) are not.
+    Biases and the parameters of norms have one dimension and are never pruned.
     """
     return [name for name, parameter in model.named_parameters() if parameter.ndim > 1]
 
 
 def initial_weights(model: nn.Module, seed: int, distribution: str) -> dict[str, Tensor]:
-    """Draw the weights before training, from one of `DISTRIBUTIONS`; biases are zero, scales of norms one.
+    """Draw a network's weights before training; biases are zero, scales of norms one.
 
-    Returns every tensor of the model's state, whatever its values are now. The draws come from the CPU's
-    generator on every device, so a seed means the same weights everywhere.
+    The result does not depend on the model's current values. Weights are drawn on the CPU for every device,
+    so a seed always gives the same weights.
+
+    Args:
+        model: the network.
+        seed: of the weights.
+        distribution: a key of `DISTRIBUTIONS`.
+
+    Returns:
+        Every tensor of the model's state, on the CPU.
     """
     generator = torch.Generator().manual_seed(seed)
     weights = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}

@@ -1,4 +1,4 @@
-"""The networks of handwritten digits: fully connected ones, and LeNet-5."""
+"""Networks for handwritten digits: fully connected ones, and LeNet-5."""
 
 from collections import OrderedDict
 
@@ -9,18 +9,18 @@ from prunet.models.inputs import Shape
 
 
 def lenet_300_100(shape: Shape, classes: int) -> nn.Module:
-    """LeNet-300-100 (LeCun et al. 1998): fully connected, 300 and 100 hidden units, ReLU.
+    """Build LeNet-300-100 (LeCun et al. 1998): fully connected, 300 and 100 hidden units, ReLU.
 
-    Takes (N, C, H, W) images of any size; 266,610 parameters for 28x28 digits.
+    Takes (N, C, H, W) images of any size; has 266,610 parameters for 28x28 digits.
     """
     return _fully_connected(shape, (300, 100), classes)
 
 
 def mlp_1000_1000_500_200(shape: Shape, classes: int) -> nn.Module:
-    """A wide and deep fully connected network: 1000, 1000, 500 and 200 hidden units, ReLU.
+    """Build a wide, deep fully connected network: 1000, 1000, 500 and 200 hidden units, ReLU.
 
-    It has so many units for digits that whole units can be pruned as well as single weights, to compare the
-    two. Takes (N, C, H, W) images of any size; 2,388,710 parameters for 28x28 digits.
+    It has units to spare on digits, for comparisons of weight pruning and unit pruning. Takes (N, C, H, W)
+    images of any size; has 2,388,710 parameters for 28x28 digits.
     """
     return _fully_connected(shape, (1000, 1000, 500, 200), classes)
 
@@ -38,13 +38,14 @@ def _fully_connected(shape: Shape, hidden: tuple[int, ...], classes: int) -> nn.
 
 
 def lenet_5(shape: Shape, classes: int) -> nn.Module:
-    """LeNet-5 as Caffe has it and Han et al. (2015, table 4) prune it: 20 and 50 filters, 500 hidden units.
+    """Build LeNet-5 as in Caffe, pruned by Han et al. (2015, table 4): 20 and 50 filters, 500 hidden units.
 
-    The network of LeCun et al. (1998) has other numbers, subsampling with weights and sigmoids; this one has
-    max pooling, and ReLU behind the hidden units alone. 431,080 parameters for 28x28 digits.
+    The original network (LeCun et al. 1998) has other sizes, subsampling with trained weights, and sigmoids;
+    this one has max pooling, and ReLU after the hidden units only. It has 431,080 parameters for 28x28
+    digits.
 
     Raises:
-        InputError: the images have less than 16 pixels a side.
+        InputError: the images have fewer than 16 pixels a side.
     """
     channels, height, width = shape
     inputs.check(min(height, width) >= 16, "lenet-5", "images of at least 16 pixels a side", shape)
@@ -64,4 +65,4 @@ def lenet_5(shape: Shape, classes: int) -> nn.Module:
 
 
 def _side_after_pooling(side: int) -> int:
-    return ((side - 4) // 2 - 4) // 2  # each convolution takes four pixels, each pooling halves
+    return ((side - 4) // 2 - 4) // 2  # a convolution removes four pixels, a pooling half of them

@@ -1,9 +1,11 @@
-"""LightCNN-9 and LightCNN-29: convolutions with max-feature-map for gray faces."""
+"""LightCNN-9 and LightCNN-29 for gray faces: convolutions with max-feature-map activations."""
 
 from collections import OrderedDict
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from prunet.models import inputs
@@ -11,17 +13,53 @@ from prunet.models.inputs import Shape
 
 
 class MaxFeatureMap(nn.Module):
-    """Halve the features: the greater of feature i and feature i + n (Wu et al. 2018, section 3.1)."""
+    """Keep the greater of feature i and feature i + n (Wu et al. 2018, section 3.1).
+
+    Where the two are equal, the gradient goes to feature i.
+    """
 
     def forward(self, features: Tensor) -> Tensor:
         """Map (N, 2n, ...) to (N, n, ...)."""
-        first, second = features.chunk(2, dim=1)
-        # As torch.maximum, with a gradient of two operations instead of six: 8% less time a training step.
-        return torch.where(first >= second, first, second)
+        if torch.is_grad_enabled() and features.requires_grad:
+            return _Maximum.apply(features)  # type: ignore[no-any-return]
+        return torch.maximum(*features.chunk(2, dim=1))
 
 
-class Residual(nn.Module):
-    """Add two convolutions with max-feature-map to what they see (Wu et al. 2018, section 3.2)."""
+class _Maximum(torch.autograd.Function):
+    """Maximum of the two halves of the features, with a faster backward pass than `torch.maximum`.
+
+    On CPUs, comparisons to bool tensors and `torch.where` are not vectorised: they take 3 to 13 times as long
+    as the operations here.
+    """
+
+    @staticmethod
+    def forward(features: Tensor) -> Tensor:
+        return torch.maximum(*features.chunk(2, dim=1))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        wins = torch.empty_like(output)  # ones and zeros, not bool
+        ctx.save_for_backward(torch.ge(*inputs[0].chunk(2, dim=1), out=wins))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (wins,) = ctx.saved_tensors
+        channels_last = wins.ndim == 4 and wins.is_contiguous(memory_format=torch.channels_last)
+        both = torch.empty(
+            (len(wins), 2 * wins.shape[1], *wins.shape[2:]),
+            dtype=wins.dtype,
+            device=wins.device,
+            memory_format=torch.channels_last if channels_last else torch.contiguous_format,
+        )
+        first, second = both.chunk(2, dim=1)
+        torch.mul(gradient, wins, out=first)
+        torch.sub(gradient, first, out=second)
+        return both
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions with max-feature-map, added to their input (Wu et al. 2018, section 3.2)."""
 
     def __init__(self, maps: int) -> None:
         super().__init__()
@@ -34,12 +72,12 @@ class Residual(nn.Module):
 
 
 class LightCNN(nn.Module):
-    """What the two have in common: an embedding of 256 numbers, half of them dropped in training.
+    """Convolutions, an embedding of 256 features with dropout, and a linear classifier.
 
     Args:
-        features: map (N, 1, S, S) images to (N, 128, S / 16, S / 16) features.
+        features: maps (N, 1, S, S) images to (N, 128, S / 16, S / 16) features.
         size: S, pixels.
-        classes: how many people.
+        classes: number of people.
     """
 
     def __init__(self, features: nn.Module, size: int, classes: int) -> None:
@@ -56,7 +94,7 @@ class LightCNN(nn.Module):
 
 
 def light_cnn_9(shape: Shape, classes: int) -> nn.Module:
-    """LightCNN-9 (Wu et al. 2018, table 1): nine convolutions with max-feature-map.
+    """Build LightCNN-9 (Wu et al. 2018, table 1): nine convolutions with max-feature-map.
 
     Takes (N, 1, S, S) images, S a multiple of 16; published with S = 128, where it has 5,482,663
     parameters for seven classes.
@@ -84,12 +122,12 @@ def light_cnn_9(shape: Shape, classes: int) -> nn.Module:
 
 
 def light_cnn_29(shape: Shape, classes: int) -> nn.Module:
-    """LightCNN-29 (Wu et al. 2018, table 2): ten residual blocks between the convolutions, no normalisation.
+    """Build LightCNN-29 (Wu et al. 2018, table 2): ten residual blocks between convolutions, no norms.
 
-    Takes images as LightCNN-9 does. With S = 128 it has 12,573,280 parameters without the classifier:
-    12,565,344 weights and 7,936 biases. The published 12,637K are weights alone, and count conv2 for 96 input
-    maps, the 48 pairs before their max-feature-map: so counted these are 12,648K, and the table rounds every
-    row down.
+    Takes the same images as LightCNN-9. With S = 128 it has 12,573,280 parameters without the classifier:
+    12,565,344 weights and 7,936 biases. The published 12,637K count weights only, and count 96 input maps for
+    conv2, before their max-feature-map, instead of 48. Counted that way, this network has 12,648K; the table
+    rounds every row down.
 
     Raises:
         InputError: the images are not square, gray, and a multiple of 16 pixels a side.
@@ -124,7 +162,7 @@ def _convolution(channels: int, maps: int, kernel: int) -> nn.Module:
 def _group(channels: int, maps: int, blocks: int) -> nn.Module:
     layers = OrderedDict[str, nn.Module]()
     for number in range(1, blocks + 1):
-        layers[f"block{number}"] = Residual(channels)
+        layers[f"block{number}"] = ResidualBlock(channels)
     layers["conv_a"] = _convolution(channels, channels, kernel=1)
     layers["conv"] = _convolution(channels, maps, kernel=3)
     return nn.Sequential(layers)

@@ -95,7 +95,7 @@ def best_units(layers: Rows, scores: Scores, alive: NDArray[np.bool_]) -> list[i
     """Return the best surviving unit of every layer of a group; a unit may be the best of several layers.
 
     A layer may have few of the group's units: early layers of a residual network, to which later ones add
-    channels. Without its best unit it would be empty. Of equal units the last counts, as the earlier go first.
+    channels. Without its best unit it would be empty. Of equal units the last counts: the earlier go first.
     """
     best = set()
     for ids in layers.values():

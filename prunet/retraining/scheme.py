@@ -21,7 +21,7 @@ class Sources(NamedTuple):
         initial: returns the weights before training, (R, *shape).
         early: returns the weights of the dense training after step `rewind`, (R, *shape).
         trained: returns the trained weights that the masks were made from, (R, *shape).
-        fresh: returns new random weights (N, *shape), N a multiple of R; the draws of a replicate are adjacent.
+        fresh: returns new random weights (N, *shape), N a multiple of R; draws of a replicate are adjacent.
         masks: masks of the round, (R, *shape).
         rng: returns the random generator of a replicate.
         rewind: the step of `early`.
@@ -61,6 +61,8 @@ class Scheme:
             networks (`prune.chain`).
         redraws: whether it draws new start values, `reinits` times for each mask.
         dynamic: whether it reads the block `dynamic` of params.yaml.
+        updates_masks: whether masks change during its training.
+        needs_momentum: whether it reads the optimizer's momentum.
         seed: name of its random draws; schemes with the same one draw the same mask.
     """
 
@@ -73,6 +75,8 @@ class Scheme:
     keeps_mask: bool = True
     redraws: bool = False
     dynamic: bool = False
+    updates_masks: bool = False
+    needs_momentum: bool = False
     seed: str = ""
 
 

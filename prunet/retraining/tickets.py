@@ -11,9 +11,6 @@ from prunet.retraining.scheme import Scheme, Sources
 from prunet.training.cells import Cell, Job, contents, key
 from prunet.training.trainer import Trainer
 
-# Files that every scheme's training may depend on, besides the scheme's own.
-CODE = ("prunet/retraining/controls.py", "prunet/retraining/densities.py", "prunet/retraining/sparse.py")
-
 
 def cell(
     trainer: Trainer,
@@ -66,7 +63,7 @@ def cell(
         key(
             trainer.study | {"scheme": name, "round": number, **extra, "reinits": reinits},
             [data, *(contents(path) for path in (init, rewind, before, masks_file))],
-            [*CODE, f"prunet/schemes/{name}.py"],
+            ["prunet/retraining", f"prunet/schemes/{name}.py"],
         ),
         trainer.replicates * reinits,
         job,

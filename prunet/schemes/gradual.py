@@ -5,8 +5,8 @@ has in the round's mask.
 """
 
 from prunet.retraining.scheme import Scheme, Sources, Ticket
-from prunet.retraining.sparse import nearest, schedule, without_smallest
-from prunet.training.plan import FlatMasks, MaskUpdate, TrainingPlan
+from prunet.retraining.sparse_training import schedule, without_smallest
+from prunet.training.plan import FlatMasks, MaskUpdate, TrainingPlan, round_half_up
 
 
 def ticket(sources: Sources) -> Ticket:
@@ -23,7 +23,7 @@ def update(update: MaskUpdate) -> FlatMasks:
     after = {}
     for name, mask in update.masks.items():
         target = update.targets[name]
-        count = nearest(target + (mask.size - target) * (1 - update.progress) ** 3)
+        count = round_half_up(target + (mask.size - target) * (1 - update.progress) ** 3)
         after[name] = without_smallest(update.weights[name], mask, int(mask.sum()) - count)
     return after
 
@@ -37,4 +37,5 @@ SCHEME = Scheme(
     dense_at_round_0=True,
     keeps_mask=False,
     dynamic=True,
+    updates_masks=True,
 )

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from prunet.retraining.scheme import Scheme
-from prunet.retraining.sparse import drop, grow, sparse_ticket
+from prunet.retraining.sparse_training import drop, grow, sparse_ticket
 from prunet.training.plan import FlatMasks, MaskUpdate
 
 
@@ -28,5 +28,6 @@ SCHEME = Scheme(
     dense_at_round_0=True,
     keeps_mask=False,
     dynamic=True,
+    updates_masks=True,
     seed="sparse",
 )

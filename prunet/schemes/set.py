@@ -7,7 +7,7 @@ Sparse evolutionary training (Mocanu et al. 2018). The share falls along a cosin
 from functools import partial
 
 from prunet.retraining.scheme import Scheme
-from prunet.retraining.sparse import drop, grow, sparse_ticket
+from prunet.retraining.sparse_training import drop, grow, sparse_ticket
 from prunet.training.plan import FlatMasks, MaskUpdate
 
 
@@ -26,5 +26,6 @@ SCHEME = Scheme(
     dense_at_round_0=True,
     keeps_mask=False,
     dynamic=True,
+    updates_masks=True,
     seed="sparse",
 )

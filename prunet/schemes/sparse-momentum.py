@@ -9,7 +9,7 @@ import numpy as np
 
 from prunet.retraining.densities import apportion
 from prunet.retraining.scheme import Scheme
-from prunet.retraining.sparse import drop, grow, sparse_ticket
+from prunet.retraining.sparse_training import drop, grow, sparse_ticket
 from prunet.training.plan import FlatMasks, MaskUpdate
 
 
@@ -35,5 +35,7 @@ SCHEME = Scheme(
     dense_at_round_0=True,
     keeps_mask=False,
     dynamic=True,
+    updates_masks=True,
+    needs_momentum=True,
     seed="sparse",
 )

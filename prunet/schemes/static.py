@@ -5,7 +5,7 @@ The baseline of sparse training (Evci et al. 2020, section 4), with the layers' 
 """
 
 from prunet.retraining.scheme import Scheme
-from prunet.retraining.sparse import sparse_ticket
+from prunet.retraining.sparse_training import sparse_ticket
 
 SCHEME = Scheme(
     sparse_ticket,

@@ -24,7 +24,9 @@ DECIDING = (
     "prunet/data/decoding.py",
     "prunet/data/moments.py",
     "prunet/data/squares.py",
-    "prunet/graph",
+    "prunet/graph/features.py",
+    "prunet/graph/trace.py",
+    "prunet/graph/units.py",
     "prunet/models",
     "prunet/training",
 )
@@ -79,7 +81,7 @@ def key(settings: Mapping[str, Any], inputs: Iterable[str], code_paths: Iterable
     on_gpu = torch.cuda.is_available()
     known = {
         "settings": settings,
-        "code": _code(*DECIDING, *code_paths),
+        "code": [_digest(*DECIDING), _digest(*code_paths)],
         "torch": torch.__version__,
         "processor": torch.cuda.get_device_name() if on_gpu else code.processor(),
         "threads": settings["training"]["threads"] or cores(),
@@ -87,8 +89,8 @@ def key(settings: Mapping[str, Any], inputs: Iterable[str], code_paths: Iterable
     return hashlib.sha256(json.dumps([known, *inputs], sort_keys=True).encode()).hexdigest()
 
 
-@cache  # a quarter of a second, for every cell of a stage
-def _code(*paths: str) -> str:
+@cache  # it takes a quarter of a second, and a stage has many cells
+def _digest(*paths: str) -> str:
     return code.digest(*paths)
 
 

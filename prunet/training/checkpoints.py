@@ -28,6 +28,7 @@ class Checkpoint:
 
     def load(self) -> tuple[dict[str, Tensor], Any] | None:
         """Return the last saved tensors and values; None, with a warning, if they cannot be used."""
+        self._saved = time.monotonic()  # the run starts now: until then it may have waited for a worker
         if not self.path.exists():
             return None
         try:

@@ -1,25 +1,39 @@
 """Loss and accuracy of a stack of networks on a split."""
 
+import math
+
 import torch
-from torch.nn import functional
 
 from prunet.training.batches import Split, chunks
 from prunet.training.gradients import Network
 from prunet.training.pixels import centre
 from prunet.training.vectors import Stack
 
-EVALUATION_BATCH = 500  # images; bounds the memory that evaluation takes
+# Limits of a batch. They bound the memory, and activations of small batches stay in a processor's cache.
+MAX_IMAGES = 500
+MAX_PIXELS = 2**20  # height x width of all its images
 
 
 @torch.no_grad()
 def evaluate(network: Network, stack: Stack, split: Split, size: int) -> tuple[list[float], list[float]]:
-    """Return each network's mean cross-entropy (nats) and accuracy (0 to 1) over a split's centre crops."""
-    loss = right = torch.zeros(len(next(iter(stack.values()))), dtype=torch.float64, device=split[1].device)
-    for images, labels in chunks(split, EVALUATION_BATCH):
-        logits = network.logits(stack, centre(images, size)).float()  # (N, B, classes)
-        expected = labels.expand(logits.shape[:2])
-        losses = functional.cross_entropy(logits.flatten(0, 1), expected.flatten(), reduction="none")
-        loss = loss + losses.view(expected.shape).double().sum(1)
+    """Return each network's mean cross-entropy (nats) and accuracy (0 to 1) on the images' centres.
+
+    Losses of single images are float32; their mean is taken in float64.
+
+    Args:
+        network: computes the logits.
+        stack: weights (N, *shape) of every tensor.
+        split: images (M, C, H, W) and labels (M,).
+        size: pixels a side of the centre.
+    """
+    images, labels = split
+    batch = max(1, min(MAX_IMAGES, MAX_PIXELS // math.prod(images.shape[2:])))
+    loss = right = torch.zeros((), dtype=torch.float64, device=labels.device)
+    for pixels, expected in chunks(split, batch):
+        logits = network.logits(stack, centre(pixels, size)).float()  # (N, B, classes)
+        # With the classes in the last dimension, log_softmax would take ten times as long.
+        log_probabilities = logits.transpose(1, 2).contiguous().log_softmax(1)
+        of_labels = log_probabilities.gather(1, expected.expand(len(logits), 1, -1))
+        loss = loss - of_labels.sum((1, 2), dtype=torch.float64)
         right = right + (logits.argmax(-1) == expected).sum(1)
-    count = len(split[1])
-    return (loss / count).tolist(), (right / count).tolist()
+    return (loss / len(labels)).tolist(), (right / len(labels)).tolist()

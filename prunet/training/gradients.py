@@ -1,7 +1,8 @@
-"""Logits and gradients of a stack of networks: N networks of one shape, every tensor `(N, *shape)`.
+"""Logits and gradients of a stack: N networks of one architecture, every tensor `(N, *shape)`.
 
-Two ways to the same numbers: PyTorch differentiates any single network; fully connected ones are
-differentiated by hand, several beside one another, which on small layers takes two thirds of the time.
+Autograd differentiates a single network of any kind. Plain fully connected networks are differentiated by
+hand: training steps of LeNet-300-100 on a CPU are 1.4 to 1.9 times as fast, and a GPU trains a whole stack at
+once.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,16 +17,16 @@ from prunet.training.vectors import Stack
 
 
 class Network(NamedTuple):
-    """What training needs to know of a network.
+    """Functions that compute the logits and gradients of a stack.
 
     Attributes:
         logits: maps a stack and images (B, C, H, W) to (N, B, classes), in evaluation mode.
-        gradients: from a stack, images (N, B, C, H, W) and labels (N, B) computes the gradients of each
-            network's mean cross-entropy, in training mode, and writes them into the tensors of another
-            stack: fresh memory for every step would cost more than the arithmetic that fills it. Running
-            statistics of norms, which are in the first stack, move. Labels are smoothed by the settings'
-            `label_smoothing` (Szegedy et al. 2016, section 7): so much of each goes to all classes alike.
-        parameters: names of the tensors that are trained, in the network's order.
+        gradients: computes the gradients of each network's mean cross-entropy in training mode, from a stack,
+            images (N, B, C, H, W) and labels (N, B), and writes them into the tensors of another stack (new
+            tensors at every step would take longer than the arithmetic). It updates the running statistics of
+            norms in the first stack. Labels are smoothed by the setting `label_smoothing`, the share of each
+            label that is spread over all classes (Szegedy et al. 2016, section 7).
+        parameters: names of the trained tensors, in the network's order.
         stackable: whether N may be greater than one.
     """
 
@@ -36,44 +37,68 @@ class Network(NamedTuple):
 
 
 def network(model: nn.Module, settings: Mapping[str, Any]) -> Network:
-    """Choose the way for this model; `settings` is the study's `training` block."""
-    by_hand = settings["dtype"] == "float32" and all(
-        isinstance(layer, nn.Flatten | nn.Linear | nn.ReLU) for layer in model.children()
-    )
+    """Choose the fastest functions for a model; `settings` is the study's `training` block."""
+    by_hand = settings["dtype"] == "float32" and is_fully_connected(model)
     return fully_connected(model, settings) if by_hand else differentiated(model, settings)
 
 
+def is_fully_connected(model: nn.Module) -> bool:
+    """Return whether a model is exactly `Sequential(Flatten, Linear, ReLU, Linear, ..., ReLU, Linear)`.
+
+    Each linear layer has its own weight and bias. Subclasses do not count, as they may compute anything.
+    """
+    if type(model) is not nn.Sequential or not len(model):
+        return False
+    flatten, *layers = model
+    linear = layers[::2]
+    return (
+        type(flatten) is nn.Flatten
+        and (flatten.start_dim, flatten.end_dim) == (1, -1)
+        and len(layers) % 2 == 1
+        and all(type(layer) is nn.Linear for layer in linear)
+        and all(type(layer) is nn.ReLU for layer in layers[1::2])
+        and len(list(model.parameters())) == 2 * len(linear)  # counts shared parameters once
+    )
+
+
 def differentiated(model: nn.Module, settings: Mapping[str, Any]) -> Network:
-    """One network of any kind, differentiated by PyTorch."""
+    """Return functions for a single network of any kind, differentiated by autograd."""
     parameters = [name for name, _ in model.named_parameters()]
 
-    def logits(stack: Stack, images: Tensor) -> Tensor:
+    def forward(state: Mapping[str, Tensor], images: Tensor) -> Tensor:
         with torch.autocast(images.device.type, torch.bfloat16, enabled=settings["dtype"] == "bfloat16"):
-            # A view, not an index: the gradient of an index is a copy in another memory layout.
-            single = {name: tensor.squeeze(0) for name, tensor in stack.items()}
-            return functional_call(model, single, (images,)).unsqueeze(0)  # type: ignore[no-any-return]
+            return functional_call(model, dict(state), (images,))  # type: ignore[no-any-return]
 
-    def evaluated(stack: Stack, images: Tensor) -> Tensor:
+    @torch.no_grad()
+    def logits(stack: Stack, images: Tensor) -> Tensor:
         model.eval()
-        with torch.no_grad():
-            return logits(stack, images)
+        return forward(_single(stack), images).unsqueeze(0)
 
     def gradients(stack: Stack, images: Tensor, labels: Tensor, output: Stack) -> None:
         model.train()
-        leaves = {name: stack[name].detach().requires_grad_() for name in parameters}
+        state = _single(stack)
+        leaves = [state[name].detach().requires_grad_() for name in parameters]
         with torch.enable_grad():
-            outputs = logits(stack | leaves, images[0])[0].float()  # as autocast has it
-            smoothing = settings["label_smoothing"]
-            loss = functional.cross_entropy(outputs, labels[0], label_smoothing=smoothing)
-        for name, gradient in zip(parameters, torch.autograd.grad(loss, list(leaves.values())), strict=True):
+            outputs = forward(state | dict(zip(parameters, leaves, strict=True)), images[0])
+            loss = functional.cross_entropy(
+                outputs.float(),  # as under autocast
+                labels[0],
+                label_smoothing=settings["label_smoothing"],
+            )
+        for name, gradient in zip(parameters, torch.autograd.grad(loss, leaves), strict=True):
             output[name].copy_(gradient)
 
-    return Network(evaluated, gradients, parameters, stackable=False)
+    return Network(logits, gradients, parameters, stackable=False)
+
+
+def _single(stack: Stack) -> Stack:
+    """Return views of the only network's tensors."""
+    return {name: tensor.squeeze(0) for name, tensor in stack.items()}
 
 
 def fully_connected(model: nn.Module, settings: Mapping[str, Any]) -> Network:
-    """Linear layers with ReLU between them, differentiated by hand; dropout and norms are not."""
-    layers = [name for name, layer in model.named_children() if isinstance(layer, nn.Linear)]
+    """Return functions for a stack of networks for which `is_fully_connected` is true."""
+    layers = [name for name, layer in model.named_children() if type(layer) is nn.Linear]
     relu_gradient = torch.ops.aten.threshold_backward
 
     def activations(stack: Stack, inputs: Tensor) -> list[Tensor]:
@@ -93,7 +118,7 @@ def fully_connected(model: nn.Module, settings: Mapping[str, Any]) -> Network:
     @torch.no_grad()
     def gradients(stack: Stack, images: Tensor, labels: Tensor, output: Stack) -> None:
         *inputs, outputs = activations(stack, images.flatten(2))
-        # d loss / d logits = (softmax - label) / B; the label is one-hot, or smoothed
+        # d loss / d logits = (softmax - label) / B, where the label is one-hot or smoothed
         error, smoothing = outputs.softmax(-1), settings["label_smoothing"]
         error.scatter_add_(-1, labels.unsqueeze(-1), error.new_full((*labels.shape, 1), smoothing - 1))
         if smoothing:

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from prunet.base.errors import InputError
-from prunet.training.plan import MaskSchedule, MaskUpdate
+from prunet.training.plan import MaskSchedule, MaskUpdate, update_steps
 from prunet.training.vectors import Stack
 
 
@@ -85,17 +85,3 @@ class MaskUpdater:
                 for memory in memories:
                     memory[name][number].masked_fill_(grown, 0)
                 mask.copy_(survive)
-
-
-def update_steps(begin: float, end: float, every: int, steps: int) -> range:
-    """Return the steps after which masks change: every `every` steps between two shares of the training.
-
-    With `begin` 0 the first of them is step 0, before which nothing is trained: it counts and never comes.
-    """
-    first, last = round_half_up(begin * steps), round_half_up(end * steps)
-    return range(first, last + 1, every)
-
-
-def round_half_up(number: float) -> int:
-    """Round to the nearest whole number, halves up."""
-    return int(np.floor(number + 0.5))

@@ -1,7 +1,7 @@
-"""One optimisation step on lists of tensors, and the learning rate's course.
+"""Optimizers as functions, and learning rate schedules.
 
-These are torch.optim's own functional forms: same arithmetic, but the optimizer classes import PyTorch's
-compiler at their first step, two seconds that each of a pipeline's many short stages would pay.
+The optimizers call torch.optim's functional forms, which do the same arithmetic as its classes. The classes
+import PyTorch's compiler, which takes two to four seconds, and a pipeline has many short stages.
 """
 
 import math
@@ -13,12 +13,12 @@ from torch import Tensor
 from torch.optim.adam import adam as adam_step
 from torch.optim.sgd import sgd as sgd_step
 
-Step = Callable[[list[Tensor], float], None]  # takes the gradients, one for each parameter, and the rate
-Optimizer = tuple[Step, list[Tensor]]  # and the tensors that it remembers from step to step
+Step = Callable[[list[Tensor], float], None]  # takes the gradient of each parameter and the learning rate
+Optimizer = tuple[Step, list[Tensor]]  # and the optimizer's state
 
 
 def adam(parameters: list[Tensor], settings: Mapping[str, Any]) -> Optimizer:
-    """Adam (Kingma & Ba 2015) with its published betas and epsilon; `weight_decay` from settings."""
+    """Return Adam (Kingma & Ba 2015), published betas and epsilon; uses the setting `weight_decay`."""
     means = [torch.zeros_like(parameter) for parameter in parameters]
     squares = [torch.zeros_like(parameter) for parameter in parameters]
     steps = [torch.zeros((), device=parameter.device) for parameter in parameters]
@@ -46,9 +46,9 @@ def adam(parameters: list[Tensor], settings: Mapping[str, Any]) -> Optimizer:
 
 
 def sgd(parameters: list[Tensor], settings: Mapping[str, Any]) -> Optimizer:
-    """Stochastic gradient descent; `momentum`, `nesterov` and `weight_decay` from settings.
+    """Return stochastic gradient descent; uses the settings `momentum`, `nesterov` and `weight_decay`.
 
-    With `nesterov` it goes on from where momentum leads (Sutskever et al. 2013, section 2).
+    `nesterov` is Nesterov's accelerated gradient (Sutskever et al. 2013, section 2).
     """
     momenta: list[Tensor | None] = [torch.zeros_like(parameter) for parameter in parameters]
 
@@ -74,28 +74,28 @@ OPTIMIZERS = {"adam": adam, "sgd": sgd}
 
 
 def constant(step: int, settings: Mapping[str, Any]) -> float:
-    """Stay at the learning rate."""
+    """Keep the learning rate constant."""
     return 1.0
 
 
 def cosine(step: int, settings: Mapping[str, Any]) -> float:
-    """Fall to zero along half a cosine (Loshchilov & Hutter 2017, without restarts)."""
+    """Decay to zero along half a cosine (Loshchilov & Hutter 2017, without restarts)."""
     progress: float = (step - 1) / settings["steps"]
     return 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def falling(step: int, settings: Mapping[str, Any]) -> float:
-    """Fall by the factor `decay` after each of the steps `milestones` (He et al. 2016, section 4.2)."""
+def step_decay(step: int, settings: Mapping[str, Any]) -> float:
+    """Multiply by `decay` after each of the steps `milestones` (He et al. 2016, section 4.2)."""
     share: float = settings["decay"] ** sum(step > milestone for milestone in settings["milestones"])
     return share
 
 
-# What share of the learning rate a step takes.
-SCHEDULES = {"constant": constant, "cosine": cosine, "step": falling}
+# Each function returns the share of the learning rate at a step.
+SCHEDULES = {"constant": constant, "cosine": cosine, "step": step_decay}
 
 
 def learning_rate(step: int, settings: Mapping[str, Any]) -> float:
-    """Return the rate of a step, counted from 1: `lr` by schedule, with a linear rise over `warmup` steps."""
+    """Return the learning rate of a step, counted from 1: `lr` by schedule, with `warmup` linear steps."""
     peak: float = settings["lr"]
-    rise: float = min(1.0, step / max(1, settings["warmup"]))
-    return peak * rise * SCHEDULES[settings["schedule"]](step, settings)
+    warmup: float = min(1.0, step / max(1, settings["warmup"]))
+    return peak * warmup * SCHEDULES[settings["schedule"]](step, settings)

@@ -1,4 +1,4 @@
-"""From the pixels that a dataset stores to what the model sees: size, mean and spread."""
+"""Resizing and normalisation of the images of a data set."""
 
 from typing import Any
 
@@ -9,42 +9,42 @@ from torch.nn import functional
 from prunet.data.dataset import SPLITS
 from prunet.data.image_files import Files
 from prunet.data.moments import moments
-from prunet.training.augmentation import KEPT
+from prunet.training.augmentation import VISIBLE
 
-Moments = float | list[float]  # of gray images one number, of colour images one for each channel
-SUMMED = 64  # images at a time; bounds the memory that their squares take
+Moments = float | list[float]  # one number for gray images, one per channel for colour images
+MOMENTS_BATCH = 64  # images; bounds the memory
 
 
 def stored_size(images: Any) -> tuple[int, int]:
-    """Return how many channels, and pixels a side, the images of a dataset have."""
+    """Return the number of channels and the pixels a side of a data set's images."""
     return (3, images.side) if isinstance(images, Files) else (images.shape[1], images.shape[-1])
 
 
-def scaled_side(stored: int, input_size: int | None, augment: str) -> int:
-    """Return how many pixels a side images are resized to, so that the model sees `input_size` of them."""
-    return stored if input_size is None else round(input_size / KEPT[augment])
+def resized_side(stored: int, input_size: int | None, augment: str) -> int:
+    """Return the pixels a side that images are resized to, so that the model sees `input_size` of them."""
+    return stored if input_size is None else round(input_size / VISIBLE[augment])
 
 
-def seen_side(side: int, augment: str) -> int:
-    """Return how many pixels of resized images the model sees."""
-    return round(side * KEPT[augment])
+def visible_side(side: int, augment: str) -> int:
+    """Return the pixels a side of a resized image that the model sees."""
+    return round(side * VISIBLE[augment])
 
 
-def prepared(images: Tensor, side: int, mean: Moments, std: Moments) -> Tensor:
-    """Resize and normalise images (N, C, S, S) uint8; returns (N, C, side, side) float32."""
-    return normalised(scaled(images, side), mean, std)
+def resize_and_normalise(images: Tensor, side: int, mean: Moments, std: Moments) -> Tensor:
+    """Map images (N, C, S, S) uint8 to (N, C, side, side) float32."""
+    return normalise(resize(images, side), mean, std)
 
 
-def scaled(images: Tensor, side: int) -> Tensor:
-    """Resize images (N, C, H, W) of any type; returns (N, C, side, side) float32, 0 to 255."""
+def resize(images: Tensor, side: int) -> Tensor:
+    """Map images (N, C, H, W) of any type to (N, C, side, side) float32, 0 to 255."""
     images = images.float()
     if side == images.shape[-1]:
         return images
     return functional.interpolate(images, size=(side, side), mode="bilinear", antialias=True)
 
 
-def normalised(images: Tensor, mean: Moments, std: Moments) -> Tensor:
-    """Take the mean from images (N, C, H, W) and divide them by the standard deviation."""
+def normalise(images: Tensor, mean: Moments, std: Moments) -> Tensor:
+    """Subtract the mean from images (N, C, H, W) and divide by the standard deviation."""
     if isinstance(mean, list) and isinstance(std, list):
         by_channel = images.new_tensor([mean, std])[:, :, None, None]
         return (images - by_channel[0]) / by_channel[1]
@@ -52,20 +52,20 @@ def normalised(images: Tensor, mean: Moments, std: Moments) -> Tensor:
 
 
 def train_moments(images: Tensor, resized: Tensor, split: Tensor) -> tuple[Moments, Moments]:
-    """Return mean and standard deviation over the training split.
+    """Return the mean and the standard deviation of the pixels of the training split.
 
     Args:
-        images: (N, C, S, S) uint8, of which colour is measured.
-        resized: (N, C, H, W) the same, of which gray is measured.
-        split: (N,).
+        images: (N, C, S, S) uint8, measured if they have colour.
+        resized: (N, C, H, W), measured if they are gray.
+        split: (N,), indices into `SPLITS`.
     """
     train = split == SPLITS.index("train")
     if images.shape[1] == 1:
         std, mean = torch.std_mean(resized[train])
         return mean.item(), std.item()
-    # Sums of whole numbers are exact, so that images on disk and any device give the same.
+    # Sums of integers are exact, so images on disk and every device give the same moments.
     sums = squares = torch.zeros(images.shape[1], dtype=torch.float64, device=images.device)
-    for part in torch.split(images[train], SUMMED):
+    for part in torch.split(images[train], MOMENTS_BATCH):
         values = part.flatten(2).double()
         sums = sums + values.sum(2).sum(0)
         squares = squares + values.square_().sum(2).sum(0)
@@ -73,6 +73,6 @@ def train_moments(images: Tensor, resized: Tensor, split: Tensor) -> tuple[Momen
 
 
 def centre(images: Tensor, size: int) -> Tensor:
-    """Cut the middle (size, size) piece from images (N, C, H, W)."""
+    """Cut the (size, size) centre from images (N, C, H, W)."""
     top, left = (images.shape[-2] - size) // 2, (images.shape[-1] - size) // 2
     return images[..., top : top + size, left : left + size]

@@ -1,5 +1,6 @@
 """How one training run deviates from the study's settings."""
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -80,3 +81,17 @@ class TrainingPlan(NamedTuple):
     keep: int | None = None
     group_lasso: float = 0.0
     scale_l1: float = 0.0
+
+
+def update_steps(begin: float, end: float, every: int, steps: int) -> range:
+    """Return the steps after which masks change: every `every` steps between two shares of the training.
+
+    With `begin` 0 the first of them is step 0, before which nothing is trained: it counts and never comes.
+    """
+    first, last = round_half_up(begin * steps), round_half_up(end * steps)
+    return range(first, last + 1, every)
+
+
+def round_half_up(number: float) -> int:
+    """Round to the nearest whole number, halves up."""
+    return math.floor(number + 0.5)

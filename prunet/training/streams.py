@@ -1,7 +1,7 @@
-"""Images that stay on disk, decoded batch by batch in processes of their own.
+"""Images on disk, decoded batch by batch in worker processes.
 
-Decoding is all that those processes do: what is random is drawn elsewhere, so that their number decides no
-bits, and a training that goes on from a checkpoint sees the batches that it would have seen.
+The workers only decode and draw no random numbers. So their number does not affect the results, and a run
+that resumes from a checkpoint gets the same batches.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,25 +21,25 @@ from prunet.data.decoding import Rejection
 from prunet.data.image_files import Files
 from prunet.data.squares import square
 
-TRIES = 10  # images in a row that cannot be read: then it is the disk
-AT_ONCE = 64  # images that a process decodes at a time where nothing else says so
+TRIES = 10  # files in a row that cannot be read before the run ends: the disk is probably gone
+DECODING_BATCH = 64  # images that a worker decodes at a time outside training
 
 
 class Stream:
-    """Images of a data set that are read when they are needed.
+    """Images of a data set that are read on demand.
 
     Args:
-        files: the data set's.
-        chosen: (N,) indices of the files that these are.
-        prepare: makes of images (B, 3, S, S) uint8, as the files say, those that `read` yields.
-        side: pixels a side of what `prepare` returns.
-        device: where to put what is read.
+        files: all images of the data set.
+        chosen: (N,) indices of the files in this stream.
+        prepare: maps images (B, 3, S, S) uint8, of the size in `files`, to those that `read` yields.
+        side: pixels a side of the images that `prepare` returns.
+        device: for the images that `read` yields.
 
     Attributes:
         shape: (N, 3, side, side).
 
     Raises:
-        InputError: their folder is not there.
+        InputError: the folder of the files does not exist.
     """
 
     def __init__(
@@ -52,33 +52,35 @@ class Stream:
     ) -> None:
         if not Path(files.folder).is_dir():
             raise InputError(
-                f"{files.folder} is not there, and holds the images of the data set: put it back, or run the "
-                "stage `images` again."
+                f"{files.folder}, the folder with the images of the data set, does not exist: restore it, or "
+                "run the stage `images` again."
             )
         self.shape, self.device = (len(chosen), 3, side, side), device
-        self._squares = _Squares(Path(files.folder), [files.names[number] for number in chosen], files.side)
+        self._images = _SquareImages(
+            Path(files.folder), [files.names[number] for number in chosen], files.side
+        )
         self._prepare = prepare
         self._unreadable: set[int] = set()
 
     def read(self, batches: Tensor | Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Decode images, batch after batch.
+        """Decode images, batch by batch.
 
-        An image that can no longer be read is named once; the one after it takes its place.
+        If a file can no longer be read, a warning names it once, and the next image replaces it.
 
         Args:
             batches: indices (B,) of the images of each batch.
 
         Yields:
-            Prepared images (B, 3, side, side) on the device, and the indices (B,) of those that they are.
+            Prepared images (B, 3, side, side) on the device, and their indices (B,).
 
         Raises:
-            InputError: several images in a row cannot be read, or a decoding process was killed.
+            InputError: `TRIES` files in a row cannot be read, or a worker was killed.
         """
         loader: Any = DataLoader(
-            self._squares,
+            self._images,
             batch_sampler=(batches[number].tolist() for number in range(len(batches))),
             num_workers=cores(),
-            generator=Generator(),  # otherwise it would draw from the one that belongs to dropout
+            generator=Generator(),  # the default draws from the global generator, which belongs to dropout
         )
         decoded = iter(loader)
         for number in range(len(batches)):
@@ -86,31 +88,30 @@ class Stream:
                 images, found = next(decoded)
             except RuntimeError as error:
                 raise InputError(
-                    f"a process that decodes images ended ({error}): run it again to go on; a smaller "
-                    "batch_size needs less memory."
+                    f"a process that decodes images ended ({error}): run the stage again to resume; a "
+                    "smaller batch_size takes less memory."
                 ) from None
             self._report(batches[number].tolist(), found.tolist())
             yield self._prepare(images.to(self.device)), found.to(self.device)
 
     def _report(self, wanted: list[int], found: list[int]) -> None:
-        for number, instead in zip(wanted, found, strict=True):
-            if instead < 0:
+        for number, replacement in zip(wanted, found, strict=True):
+            if replacement < 0:
                 raise InputError(
-                    f"{self._squares.path(number)} and the {TRIES - 1} images after it cannot be read: is "
-                    "the disk there? Mend it, and run it again to go on."
+                    f"{self._images.path(number)} and the next {TRIES - 1} images cannot be read: check the "
+                    "disk, and run the stage again to resume."
                 )
-            if instead != number and number not in self._unreadable:
+            if replacement != number and number not in self._unreadable:
                 self._unreadable.add(number)
                 click.echo(
-                    f"warning: {self._squares.path(number)} can no longer be read and is left out "
-                    f"({len(self._unreadable)} of {self.shape[0]} images so far): the image after it takes "
-                    "its place.",
+                    f"warning: {self._images.path(number)} can no longer be read, and the next image "
+                    f"replaces it ({len(self._unreadable)} of {self.shape[0]} images so far).",
                     err=True,
                 )
 
 
-class _Squares(Dataset[tuple[NDArray[np.uint8], int]]):
-    """What a decoding process looks up: an image, and which one it is; -1 where there is none."""
+class _SquareImages(Dataset[tuple[NDArray[np.uint8], int]]):
+    """Pairs of an image and its index; -1 if it and the images after it cannot be read."""
 
     def __init__(self, root: Path, names: list[str], side: int) -> None:
         self.root, self.names, self.side = root, names, side
@@ -119,24 +120,24 @@ class _Squares(Dataset[tuple[NDArray[np.uint8], int]]):
         return self.root / self.names[number]
 
     def __getitem__(self, number: int) -> tuple[NDArray[np.uint8], int]:
-        for instead in (later % len(self.names) for later in range(number, number + TRIES)):
+        for candidate in (later % len(self.names) for later in range(number, number + TRIES)):
             try:
-                return square(self.path(instead), self.side), instead
+                return square(self.path(candidate), self.side), candidate
             except Rejection:
                 continue
         return np.zeros((3, self.side, self.side), np.uint8), -1
 
 
 def pixels(images: NDArray[np.uint8] | Files, chosen: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return those images (B, C, S, S) of a data set, in memory or on disk, that indices or a mask choose.
+    """Return the images (B, C, S, S) of a data set, in memory or on disk, at indices or where a mask is True.
 
     Raises:
-        InputError: several files in a row cannot be read.
+        InputError: `TRIES` files in a row cannot be read.
     """
     if not isinstance(images, Files):
-        here: NDArray[np.uint8] = images[chosen]
-        return here
+        in_memory: NDArray[np.uint8] = images[chosen]
+        return in_memory
     numbers = np.arange(len(images))[chosen]
     stream = Stream(images, numbers, lambda read: read, images.side, torch.device("cpu"))
-    parts = [part.numpy() for part, _ in stream.read(torch.split(torch.arange(len(numbers)), AT_ONCE))]
+    parts = [part.numpy() for part, _ in stream.read(torch.split(torch.arange(len(numbers)), DECODING_BATCH))]
     return np.concatenate(parts)

@@ -135,7 +135,7 @@ class Trainer:
             for group, checkpoint in zip(groups, points, strict=True)
         ]
         workers.run(tasks, max(1, min(cores() // self._threads(), len(tasks))), self._threads())
-        self._save(missing, groups, [loop.load_finished(checkpoint) for checkpoint in points])
+        self._save(missing, groups, points)
         for checkpoint in points:
             checkpoint.path.unlink()
         return [before or trained for before, trained in zip(found, own, strict=True)]
@@ -176,15 +176,17 @@ class Trainer:
         changing = cell.name if job.plan.mask_schedule else None
         return runs.runs(self.seed, self.name, job.drawn_for, self.replicates, cell.networks, changing)
 
-    def _save(self, cells: Sequence[Cell], groups: list[list[Member]], finished: list[Finished]) -> None:
-        """Write the folders of cells whose networks are all finished."""
+    def _save(self, cells: Sequence[Cell], groups: list[list[Member]], points: list[Checkpoint]) -> None:
+        """Write the folders of cells whose networks are all finished, with one cell at a time in memory."""
         trained = {
-            (member.cell.name, member.number): (part, number)
-            for group, part in zip(groups, finished, strict=True)
+            (member.cell.name, member.number): (checkpoint, number)
+            for group, checkpoint in zip(groups, points, strict=True)
             for number, member in enumerate(group)
         }
+        load = lru_cache(max((cell.networks for cell in cells), default=0))(loop.load_finished)
         for cell in cells:
-            parts = [trained[cell.name, number] for number in range(cell.networks)]
+            own = [trained[cell.name, number] for number in range(cell.networks)]
+            parts = [(load(checkpoint), number) for checkpoint, number in own]
             job = _job(cell)
             masks = _gathered(parts, "masks", job.masks)
             result = {

@@ -1,4 +1,4 @@
-"""All parameters of a stack of networks in one vector: one call for the optimizer, one for the masks."""
+"""All parameters of a stack in one vector, so that the optimizer and the masks take one call each."""
 
 from collections.abc import Mapping
 
@@ -9,9 +9,9 @@ Stack = dict[str, Tensor]  # {tensor of the network: (N, *shape)}
 
 
 def views(vector: Tensor, shapes: Mapping[str, torch.Size], channels_last: bool) -> Stack:
-    """Return the parts of a vector as tensors of these shapes, (N, *shape) each.
+    """Return consecutive parts of a vector as tensors of these shapes, (N, *shape) each.
 
-    Filters (N, out, in, height, width) lie in memory with the input channels last, if so asked.
+    With `channels_last`, filters (N, out, in, height, width) have that memory layout.
     """
     parts = torch.split(vector, [shape.numel() for shape in shapes.values()])
     stack = {}
@@ -25,10 +25,10 @@ def views(vector: Tensor, shapes: Mapping[str, torch.Size], channels_last: bool)
 
 
 def packed(stack: Stack, channels_last: bool) -> tuple[Tensor, Stack]:
-    """Return the tensors of a stack in one new vector, and the views of its parts."""
+    """Copy the tensors of a stack into one new vector; return the vector and its views."""
     shapes = {name: tensor.shape for name, tensor in stack.items()}
-    some = next(iter(stack.values()))
-    vector = some.new_empty(sum(shape.numel() for shape in shapes.values()))
+    first = next(iter(stack.values()))
+    vector = first.new_empty(sum(shape.numel() for shape in shapes.values()))
     parts = views(vector, shapes, channels_last)
     for name, tensor in stack.items():
         parts[name].copy_(tensor)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from prunet.cells.masks import Masks
 from prunet.retraining import densities
 from prunet.retraining.scheme import Sources, Ticket
-from prunet.training.plan import FlatMasks, MaskSchedule, MaskUpdate, TrainingPlan
+from prunet.training.plan import FlatMasks, MaskSchedule, MaskUpdate, TrainingPlan, round_half_up
 
 Update = Callable[[MaskUpdate], FlatMasks]
 
@@ -55,7 +55,7 @@ def drop(update: MaskUpdate) -> tuple[FlatMasks, dict[str, int]]:
     """
     share = update.drop / 2 * (1 + math.cos(math.pi * update.progress))
     counts = {name: int(mask.sum()) for name, mask in update.masks.items()}
-    lost = {name: min(nearest(share * count), count - 1) for name, count in counts.items()}
+    lost = {name: min(round_half_up(share * count), count - 1) for name, count in counts.items()}
     kept = {
         name: without_smallest(update.weights[name], mask, lost[name]) for name, mask in update.masks.items()
     }
@@ -85,8 +85,3 @@ def lowest(scores: NDArray[np.floating], count: int) -> NDArray[np.intp]:
     edge = np.partition(scores, count - 1)[count - 1]  # without sorting millions of weights
     below = np.flatnonzero(scores < edge)
     return np.concatenate([below, np.flatnonzero(scores == edge)[: count - len(below)]])
-
-
-def nearest(number: float) -> int:
-    """Round to the nearest whole number, halves up."""
-    return math.floor(number + 0.5)

@@ -1,0 +1,129 @@
+"""Parameters of each stage: a stage depends on its own, and on no others."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from prunet.config.params import load, stage_params
+from prunet.config.pruning import rounds
+from stages import check
+from tests import toys
+
+
+def values(**changes):
+    return toys.params_values(schemes=["original", "random", "fine-tune", "rigl", "static"], **changes)
+
+
+FIRST = stage_params(values())
+
+
+def different(**changes):
+    """Return the files that differ from the first ones, without the study's folder."""
+    found = stage_params(values(**changes))
+    return {name.removeprefix("toy/") for name in FIRST | found if FIRST.get(name) != found.get(name)}
+
+
+RETRAIN = {f"retrain-{name}" for name in ("original", "random", "fine-tune", "rigl", "static")}
+TRAINING = {"train", "prune", "stability", *RETRAIN}
+STUDY = {*TRAINING, "footprint", "export", "sweep"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "stages"),
+    [
+        ({"training": {"lr": 0.02}}, STUDY),
+        ({"study": {"replicates": 3}}, STUDY),
+        ({"study": {"reinits": 3}}, {"retrain-random"}),
+        ({"study": {"data": toys.params_values()["studies"]["toy"]["data"] | {"val": 9}}}, {"images"}),
+        ({"seed": 1}, {*STUDY, "images", "sample"}),
+        ({"checkpoint_seconds": 1.0}, TRAINING),
+        ({"prune": {"rate": 0.3}}, {"prune"}),
+        ({"prune": {"scope": "global"}}, {"prune"}),
+        ({"prune": {"criterion": "taylor"}}, {"prune"}),
+        ({"prune": {"chain": "fine-tune"}}, {"prune"}),
+        ({"prune": {"criterion_images": 9}}, {"prune", "sweep"}),
+        # Not the rounds before it. The toy's report and export are of the last round.
+        ({"last_round": 2}, {*RETRAIN, "footprint", "summarize", "export", "plot"}),
+        ({"dynamic": {"drop": 0.2}}, {"retrain-rigl", "retrain-static"}),
+        ({"report": {"scheme": "random"}}, {"footprint", "summarize", "plot"}),
+        ({"export": {"replicate": 1}}, {"export"}),
+        ({"footprint": {"seconds": 0.1}}, {"footprint"}),
+        ({"sweep": {"sparsities": [0.5]}}, {"sweep"}),
+        ({"sweep": {"studies": ["toy"]}}, set()),
+        ({"stability": {"rounds": ["01"]}}, {"stability"}),
+        ({"sample": {"photos": 1}}, {"sample"}),
+        ({"ingest": {"retries": 1}}, {"ingest"}),
+        ({"crop": {"margin": 0.3}}, {"crop"}),
+        ({"resize": {"size": 64}}, {"resize"}),
+        ({"resize": {"exclude": "other.csv"}}, set()),
+    ],
+)
+def test_a_change_reaches_the_stages_that_depend_on_it_and_no_others(changes, stages):
+    assert different(**changes) == stages
+
+
+def test_another_scheme_adds_its_file_and_changes_only_the_tables_and_figures():
+    found = stage_params(
+        toys.params_values(schemes=["original", "random", "fine-tune", "rigl", "static", "set"])
+    )
+    changed = {name for name in FIRST | found if FIRST.get(name) != found.get(name)}
+    assert changed == {"toy/retrain-set", "toy/summarize", "toy/plot"}
+
+
+def test_of_faces_all_that_finds_a_face_is_exported():
+    found = stage_params(load(toys.PARAMS))
+    assert found["digits/export"]["finding"] is None
+    assert set(found["faces/export"]["finding"]) == {"crop", "resize"}
+
+
+@pytest.mark.parametrize(
+    ("schedule", "sources"),
+    [
+        ("iterative", ["dense", "dense", "chain/01", "chain/02"]),
+        ("one-shot", ["dense"] * 4),
+    ],
+)
+def test_a_round_prunes_the_chains_networks_of_the_round_before(schedule, sources):
+    found = rounds(4, schedule)
+    assert [entry["n"] for entry in found] == ["00", "01", "02", "03"]
+    assert [entry["from"] for entry in found] == sources
+
+
+def run(tmp_path, file=toys.PARAMS):
+    done = CliRunner().invoke(check.main, [str(file), str(tmp_path / "models"), str(tmp_path / "params")])
+    assert done.exit_code == 0, done.output
+
+
+def test_check_writes_one_file_for_each_stage_in_place_of_earlier_ones(tmp_path):
+    run(tmp_path)
+    stale = tmp_path / "params" / "digits" / "retrain-set.json"
+    stale.write_text("{}")
+    run(tmp_path)
+    written = {
+        path.relative_to(tmp_path / "params").with_suffix("").as_posix(): json.loads(path.read_text())
+        for path in (tmp_path / "params").rglob("*.json")
+    }
+    assert written == stage_params(load(toys.PARAMS))
+
+
+def test_check_removes_stale_rounds_and_schemes_from_models_and_nothing_else(tmp_path):
+    models = tmp_path / "models"
+    current = [
+        *("digits/init.safetensors", "digits/dense/result.json", "digits/cells/random/01/result.json"),
+        *("digits/masks/08.safetensors", "digits/masks/.gitignore", "digits/chain/08/result.json"),
+        *("digits/chain/.gitignore", "digits/cells/.gitignore", "digits/notes/09/text"),
+        *("other/cells/rigl/01/result.json", "other/masks/12.safetensors", "faces/rewind.safetensors"),
+    ]
+    stale = [
+        *("digits/cells/rigl/01/result.json", "digits/masks/09.safetensors", "digits/chain/09/result.json"),
+        "faces/cells/lr-rewind/01/result.json",
+    ]
+    for name in current + stale:
+        (models / name).parent.mkdir(parents=True, exist_ok=True)
+        (models / name).write_text("")
+    run(tmp_path)
+    left = {path.relative_to(models).as_posix() for path in models.rglob("*") if path.is_file()}
+    assert left == set(current)
+    assert not (models / "digits" / "chain" / "09").exists()
+    assert not (models / "digits" / "cells" / "rigl").exists()
