@@ -53,7 +53,8 @@ def test_the_deps_of_a_stage_are_exactly_the_code_that_it_imports(stage):
     needed, deps = code_of(stage)
     patterns = [dep.replace("${item.scheme}", "*").replace("${prune.chain}", "*") for dep in deps]
     covers = {
-        pattern: {f for f in needed if Path(f).match(pattern) or f.startswith(f"{pattern}/")} for pattern in patterns
+        pattern: {f for f in needed if Path(f).match(pattern) or f.startswith(f"{pattern}/")}
+        for pattern in patterns
     }
     assert set().union(*covers.values()) == needed
     assert [pattern for pattern, files in covers.items() if not files] == []

@@ -252,11 +252,12 @@ def test_a_dropped_round_and_scheme_leave_nothing_behind_in_a_clone(restored, tm
     sh(restored, "git", "commit", "-qam", "fewer")
     try:
         sh(restored, "dvc", "remote", "add", "-q", "-f", "-d", "--local", "disk", str(tmp_path / "remote"))
-        sh(restored, "dvc", "push", "-q", "--run-cache", "models/digits/dense", "models/digits/cells/original")
+        outputs = ("models/digits/dense", "models/digits/cells/original")
+        sh(restored, "dvc", "push", "-q", *outputs)
         sh(tmp_path, "git", "clone", "-q", str(restored), "clone")
         clone = tmp_path / "clone"
         sh(clone, "dvc", "remote", "add", "-q", "-d", "--local", "disk", str(tmp_path / "remote"))
-        sh(clone, "dvc", "pull", "-q", "models/digits/dense", "models/digits/cells/original")
+        sh(clone, "dvc", "pull", "-q", *outputs)
         status = json.loads(sh(clone, "dvc", "status", "--json", "summarize@digits"))
         found = {
             name: kind

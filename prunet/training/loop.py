@@ -1,5 +1,6 @@
 """The training loop: one function for every network, any start values and any masks."""
 
+import ctypes
 import os
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -30,7 +31,20 @@ def device() -> torch.device:
     torch.set_deterministic_debug_mode("warn")
     # Otherwise PyTorch fills every new tensor with NaN first: a tenth of a small network's step.
     deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    _keep_freed_memory()
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _keep_freed_memory() -> None:
+    """Have glibc keep the memory of freed tensors; elsewhere, do nothing.
+
+    By default it returns large tensors to the system, which clears their pages when the next step allocates
+    them again: 5% to 13% of a convolutional network's step.
+    """
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(-3, 2**31 - 1)  # M_MMAP_THRESHOLD
+        libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
 
 
 @torch.no_grad()
