@@ -1,4 +1,4 @@
-"""LeNet-300-100 on images of MNIST's shape: a step, and a whole round, beside the same in a plain loop."""
+"""LeNet-300-100 on images of MNIST's shape: steps and whole rounds, against a plain loop."""
 
 from functools import partial
 from pathlib import Path
@@ -36,15 +36,15 @@ TRAINING: dict[str, Any] = {
 
 
 class Sizes(NamedTuple):
-    """How much is measured."""
+    """Size of the measurement."""
 
     images: tuple[int, int, int] = (55_000, 5_000, 10_000)  # of the splits
-    steps: int = 2000  # of prunet, without looks
-    plain_steps: int = 200  # of the plain loop, without looks
+    steps: int = 2000  # of prunet, without evaluations
+    plain_steps: int = 200  # of the plain loop, without evaluations
     round_steps: int = 2000
-    long_steps: int = 15_000  # of a round of the published study, for the share of its looks
+    long_steps: int = 15_000  # of a round of the published study, for its share of evaluations
     eval_every: int = 100  # of a round
-    warm_up: int = 20  # steps that are not counted
+    warm_up: int = 20  # steps that do not count
     repeats: int = 3
 
 
@@ -54,7 +54,7 @@ QUICK = Sizes(
 
 
 def measure(quick: bool, threads: int) -> tuple[dict[str, float], Found]:
-    """Measure prunet's steps and rounds beside the plain loop's, which takes `threads` threads."""
+    """Measure steps and rounds of prunet and of the plain loop, which uses `threads` threads."""
     sizes = QUICK if quick else Sizes()
     data, processes = noise(sizes), cores()
     steps, rounds = jobs(data, sizes)
@@ -87,7 +87,7 @@ def measure(quick: bool, threads: int) -> tuple[dict[str, float], Found]:
 
 
 def derived(values: dict[str, float], rounds: prunet_loop.Job) -> dict[str, float]:
-    """Return the medians with the ratios that the targets are about."""
+    """Return the medians, with the ratios that have targets."""
     gflop = TRAINING["batch_size"] * machine.training_gflop(rounds.model, SHAPE)
     peak_ms = 1000 * gflop / values["fp32_roofline_gflops"]  # of a step at the roofline
     step, round_step = values["step_ms"], values["round_ms_per_step"]
@@ -103,7 +103,7 @@ def derived(values: dict[str, float], rounds: prunet_loop.Job) -> dict[str, floa
 
 
 def noise(sizes: Sizes) -> dict[str, Any]:
-    """Draw a dataset of MNIST's shape."""
+    """Draw a data set of MNIST's shape."""
     rng = np.random.default_rng(0)
     count = sum(sizes.images)
     return {
@@ -116,7 +116,7 @@ def noise(sizes: Sizes) -> dict[str, Any]:
 def jobs(
     data: dict[str, Any], sizes: Sizes, count: int = 1, device: str = "cpu"
 ) -> tuple[prunet_loop.Job, prunet_loop.Job]:
-    """Return a training of `count` networks that is almost nothing but steps, and one with its looks."""
+    """Return a training run of `count` networks that hardly evaluates, and one with all evaluations."""
     splits = batches.to_device(data, None, "none", torch.device(device))
     few = {name: batches.take(split, torch.arange(10)) for name, split in splits.items()}
     bare = {"train": splits["train"], "val": few["val"], "test": few["test"]}
@@ -127,7 +127,7 @@ def jobs(
 
 
 def measure_gpu(quick: bool, threads: int) -> tuple[dict[str, float], Found]:
-    """Measure replicates as one stack and one after another on the GPU; nothing where there is none."""
+    """Measure replicates on the GPU, as one stack and one after another; nothing without a GPU."""
     if not machine.apart(torch.cuda.is_available, 1):
         return {}, {}
     sizes = QUICK if quick else Sizes(steps=300)
@@ -144,15 +144,15 @@ def measure_gpu(quick: bool, threads: int) -> tuple[dict[str, float], Found]:
 
 
 def gpu_ms(data: dict[str, Any], sizes: Sizes, stacked: int) -> float:
-    """Return milliseconds a step of all replicates, in stacks of `stacked` one after another."""
+    """Return milliseconds per step of all replicates, in stacks of `stacked` one after another."""
     work, _ = jobs(data, sizes, stacked, loop.device().type)
-    prunet_loop.run(work, 1, 1, 1)  # what is slow for the first time
+    prunet_loop.run(work, 1, 1, 1)  # warm-up
     seconds, _ = prunet_loop.run(work, REPLICATES // stacked, 1, 1)
     return 1000 * seconds / sizes.steps
 
 
 def profile() -> None:
-    """Print the operators that a training's time goes to, one training on one core."""
+    """Print the time of each operator in a training run on one core."""
     sizes = Sizes(steps=300)
     steps, _ = jobs(noise(sizes), sizes)
 

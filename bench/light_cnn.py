@@ -1,4 +1,4 @@
-"""LightCNN-9 at its published size: milliseconds a training image, and the share of the machine's peak."""
+"""LightCNN-9 at its published size: milliseconds per training image, and the share of the peak."""
 
 from typing import Any, NamedTuple
 
@@ -28,12 +28,12 @@ TRAINING: dict[str, Any] = {
 
 
 class Sizes(NamedTuple):
-    """How much is measured."""
+    """Size of the measurement."""
 
-    input_size: int = 128  # pixels a side; stored are 9/8 of it, for the random crops
+    input_size: int = 128  # pixels a side; images are stored with 9/8 of it, for random crops
     batch_size: int = 20
     steps: int = 12
-    warm_up: int = 2  # steps that are not counted
+    warm_up: int = 2  # steps that do not count
     repeats: int = 3
 
 
@@ -41,7 +41,7 @@ QUICK = Sizes(input_size=16, batch_size=2, steps=4, repeats=2)
 
 
 def measure(quick: bool, threads: int) -> tuple[dict[str, float], Found]:
-    """Measure training in bfloat16 and in float32 on all cores, beside the peak of each."""
+    """Measure training in bfloat16 and float32 on all cores, and the peak of each."""
     sizes = QUICK if quick else Sizes()
     bfloat16, float32 = (job(sizes, dtype) for dtype in ("bfloat16", "float32"))
     found = machine.alternate(
@@ -65,12 +65,12 @@ def measure(quick: bool, threads: int) -> tuple[dict[str, float], Found]:
 
 
 def image_ms(work: prunet_loop.Job, sizes: Sizes) -> float:
-    """Return milliseconds a training image of one training on all cores."""
+    """Return milliseconds per image of one training run on all cores."""
     return prunet_loop.step_ms(work, 1, cores(), sizes.warm_up) / sizes.batch_size
 
 
 def job(sizes: Sizes, dtype: str) -> prunet_loop.Job:
-    """Return a training on noise of almost nothing but steps."""
+    """Return a training run on noise that hardly evaluates."""
     side, counts = sizes.input_size * 9 // 8, (60, CLASSES, CLASSES)
     data: dict[str, Any] = {
         "images": np.random.default_rng(0).integers(0, 256, (sum(counts), 1, side, side), np.uint8),
