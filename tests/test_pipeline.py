@@ -133,7 +133,7 @@ def test_a_new_round_trains_only_what_is_new(restored):
 
 
 def test_the_chain_may_be_another_scheme(restored):
-    """The rounds run again; the data sets and the dense networks do not. Round 1 needs no networks of round 0."""
+    """The rounds run again; the data sets and the dense networks do not. Round 1 starts from dense."""
     change(restored, lambda values: values["prune"].update(chain="random"))
     output = sh(restored, "dvc", "repro", "prune@digits-round1")
     assert ran(output) == {"check", "prune@digits-round1"}
