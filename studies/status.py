@@ -14,18 +14,19 @@ CODE = ("prunet/", "stages/")
 
 @click.command()
 def main() -> None:
-    """Print a Markdown table of the named studies and the state of their results.
+    """Print a Markdown table of the named studies, the state of their results and the commit that has them.
 
     current: every result was computed by the present code with the present parameters. older code, other
     parameters: some were not; `make study STUDY=NAME` computes them anew. not run: there are no results.
     """
-    click.echo("| study | results | data set, model |")
-    click.echo("|---|---|---|")
+    click.echo("| study | results | committed in | data set, model |")
+    click.echo("|---|---|---|---|")
     for path in sorted(ROOT.glob("studies/*/study.yaml")):
         values = OmegaConf.load(path.parent / "params.yaml")
         models = ", ".join(f"{study.data.set}, {study.model}" for study in values.studies.values())
         name = path.parent.name
-        click.echo(f"| [{name}](studies/{name}/study.yaml) | {state(path.parent)} | {models} |")
+        link = f"[{name}](studies/{name}/study.yaml)"
+        click.echo(f"| {link} | {state(path.parent)} | {version(path.parent)} | {models} |")
 
 
 def state(folder: Path) -> str:
@@ -52,6 +53,18 @@ def state(folder: Path) -> str:
     if any(name.startswith(CODE) and kind != "deleted" for name, kind in changes):
         return "older code"
     return "other parameters" if any(name == "params.yaml" for name, _ in changes) else "current"
+
+
+def version(folder: Path) -> str:
+    """Return the last commit that changed a study's results, abbreviated; empty if there are none."""
+    done = subprocess.run(
+        ["git", "log", "-1", "--format=%h", "--", "dvc.lock"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip()
 
 
 if __name__ == "__main__":
