@@ -29,7 +29,7 @@ studies: $(VENV)/.installed
 
 # At most 25 columns of the experiments: what differs between them.
 experiments: $(VENV)/.installed
-	PATH="$(CURDIR)/$(BIN):$$PATH" dvc exp show --only-changed --drop '^(data|metrics|models|plots|prunet|stages)/'
+	PATH="$(CURDIR)/$(BIN):$$PATH" dvc exp show --only-changed --drop '^(data|models|plots|prunet|stages)/|^metrics/.*csv'
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m bench bench/results.json

@@ -19,14 +19,12 @@ def main() -> None:
     current: every result was computed by the present code with the present parameters. older code, other
     parameters: some were not; `make study STUDY=NAME` computes them anew. not run: there are no results.
     """
-    click.echo("| study | results | committed in | data set, model |")
-    click.echo("|---|---|---|---|")
+    click.echo("| study | results | commit |")
+    click.echo("|---|---|---|")
     for path in sorted(ROOT.glob("studies/*/study.yaml")):
-        values = OmegaConf.load(path.parent / "params.yaml")
-        models = ", ".join(f"{study.data.set}, {study.model}" for study in values.studies.values())
         name = path.parent.name
         link = f"[{name}](studies/{name}/study.yaml)"
-        click.echo(f"| {link} | {state(path.parent)} | {version(path.parent)} | {models} |")
+        click.echo(f"| {link} | {state(path.parent)} | {version(path.parent)} |")
 
 
 def state(folder: Path) -> str:
