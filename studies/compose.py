@@ -70,9 +70,10 @@ def params(folder: Path) -> DictConfig:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file, unless it has this text already: DVC and make look at times."""
+    """Write a file, unless it has this text already: make compares modification times."""
     if path.is_symlink() or not path.is_file() or path.read_text() != text:
-        path.unlink(missing_ok=True)
+        if path.is_symlink():
+            path.unlink()
         with replacing(path) as partial:
             partial.write_text(text)
 
