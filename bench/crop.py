@@ -14,8 +14,8 @@ from PIL import Image
 from bench import machine
 from bench.machine import Found
 from prunet.base.processes import cores
-from prunet.data.decoding import load_rgb
 from prunet.data.faces import cropping
+from prunet.data.images.decoding import load_rgb
 from prunet.data.sample.people import invent_people
 from prunet.data.sample.photos import photo_of_one
 

@@ -11,7 +11,7 @@ import torch
 from bench import machine, plain_loop, prunet_loop
 from bench.machine import Found
 from prunet.base.processes import cores
-from prunet.data.dataset import SPLITS
+from prunet.data.images.dataset import SPLITS
 from prunet.models import built_in as models
 from prunet.training import batches, loop
 

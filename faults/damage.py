@@ -16,7 +16,7 @@ from prunet.analysis.footprint_figures import SIZES
 from prunet.base import tables
 from prunet.base.files import write_json
 from prunet.config import params
-from prunet.data import dataset
+from prunet.data.images import dataset
 from stages import check, plot, prune, retrain, summarize, train
 
 ROOT = Path(__file__).parent.parent

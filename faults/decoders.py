@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from faults.outcomes import Outcome
 from prunet.base.errors import InputError
-from prunet.data.decoding import Rejection, load_rgb, verify
+from prunet.data.images.decoding import Rejection, load_rgb, verify
 
 SECONDS = 20  # limit for one image, on a busy machine
 GROWTH = 64 * 2**20  # bytes of memory that may stay allocated after all images

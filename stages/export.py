@@ -8,7 +8,7 @@ import click
 from prunet.base import files
 from prunet.base.options import PARAMS
 from prunet.base.processes import run_and_exit
-from prunet.data import dataset
+from prunet.data.images import dataset
 
 
 @click.command()

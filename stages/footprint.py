@@ -9,7 +9,7 @@ import pandas as pd
 from prunet.base import tables
 from prunet.base.options import PARAMS
 from prunet.base.processes import run_and_exit
-from prunet.data import dataset
+from prunet.data.images import dataset
 
 
 @click.command()

@@ -7,8 +7,8 @@ import click
 
 from prunet.base.errors import InputError
 from prunet.base.files import read_rows, replacing
-from prunet.data.decoding import load_rgb
 from prunet.data.faces.strip import save_strip
+from prunet.data.images.decoding import load_rgb
 
 PEOPLE, PHOTOS, IMAGES = 10, 3, 8  # people in people.png, people in strip.png, images of each person
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from prunet.base.options import PARAMS
-from prunet.data import dataset
+from prunet.data.images import dataset
 from prunet.data.sets.folder import folder
 from prunet.data.sets.optdigits import optdigits
 from prunet.data.sets.people import people

@@ -13,7 +13,7 @@ from prunet.base.processes import run_and_exit
 from prunet.base.seeds import derive
 from prunet.cells import storage
 from prunet.cells.masks import Masks, Weights
-from prunet.data import dataset
+from prunet.data.images import dataset
 from prunet.pruning import queries
 from prunet.pruning.criteria import CRITERIA
 from prunet.pruning.rounds import TrainedNetworks, prune

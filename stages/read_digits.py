@@ -10,7 +10,7 @@ import numpy as np
 from prunet.base.errors import InputError
 from prunet.base.files import write_json, write_rows
 from prunet.base.processes import run_and_exit
-from prunet.data.decoding import Rejection
+from prunet.data.images.decoding import Rejection
 from prunet.deployment import compact, inference
 from prunet.recognition import digits, pictures
 from prunet.recognition.output import CSV, JSON, format_table, printable

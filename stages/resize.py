@@ -12,8 +12,8 @@ from tqdm import tqdm
 from prunet.base.errors import InputError
 from prunet.base.files import read_rows, replacing, write_json, write_rows
 from prunet.base.options import PARAMS
-from prunet.data.decoding import load_rgb
 from prunet.data.faces import gray
+from prunet.data.images.decoding import load_rgb
 from prunet.data.listing import quality, scraping
 
 

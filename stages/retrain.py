@@ -8,7 +8,7 @@ import click
 from prunet.base.files import replacing
 from prunet.base.options import CHECKPOINTS, PARAMS
 from prunet.base.processes import run_and_exit
-from prunet.data import dataset
+from prunet.data.images import dataset
 from prunet.retraining import scheme as schemes
 from prunet.retraining.tickets import cell
 from prunet.training.cells import contents, copy_cell

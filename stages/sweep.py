@@ -12,7 +12,7 @@ from prunet.base.options import PARAMS
 from prunet.base.processes import run_and_exit
 from prunet.base.seeds import derive
 from prunet.cells import storage
-from prunet.data import dataset
+from prunet.data.images import dataset
 from prunet.deployment import compact, selection
 from prunet.pruning import queries
 from prunet.pruning.rounds import TrainedNetworks

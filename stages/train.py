@@ -10,7 +10,7 @@ from prunet.base.files import replacing
 from prunet.base.options import CHECKPOINTS, PARAMS
 from prunet.base.processes import run_and_exit
 from prunet.cells import storage
-from prunet.data import dataset
+from prunet.data.images import dataset
 from prunet.training.cells import Cell, Job, contents, copy_cell, key
 from prunet.training.plan import TrainingPlan
 from prunet.training.trainer import Trainer

@@ -5,9 +5,9 @@ import socket
 
 import pytest
 
-from prunet.data.decoding import Rejection
 from prunet.data.fetching.addresses import Refused, is_public, public_socket
 from prunet.data.fetching.downloading import download, open_session
+from prunet.data.images.decoding import Rejection
 from tests.servers import body, redirect, serving
 
 THIS_MACHINE = (

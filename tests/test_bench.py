@@ -16,7 +16,7 @@ from bench import default_run, lenet, light_cnn, machine, plain_loop, prunet_loo
 from faults import miniature
 from prunet.base import files
 from prunet.config import params
-from prunet.data import dataset
+from prunet.data.images import dataset
 from prunet.models import built_in as models
 from prunet.training import batches, loop
 from prunet.training.checkpoints import Checkpoint

@@ -4,8 +4,8 @@ from safetensors.numpy import save_file
 
 from prunet.base import tensors
 from prunet.base.errors import InputError
-from prunet.data import dataset
-from prunet.data.image_files import Files
+from prunet.data.images import dataset
+from prunet.data.images.image_files import Files
 
 
 def toy(count=6):

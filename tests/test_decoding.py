@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from prunet.base.errors import InputError
-from prunet.data.decoding import Rejection, load_rgb, verify
+from prunet.data.images.decoding import Rejection, load_rgb, verify
 
 MANY = 1_000_000
 MIXED = np.arange(16 * 20 * 3, dtype=np.uint8).reshape(16, 20, 3)

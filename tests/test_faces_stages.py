@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from prunet.data import dataset
 from prunet.data.faces import detection
+from prunet.data.images import dataset
 from prunet.data.listing import quality
 from stages import crop, images, resize
 from tests.toy_faces import (

@@ -13,7 +13,6 @@ from contextlib import ExitStack
 import pytest
 
 from prunet.base.errors import InputError
-from prunet.data.decoding import Rejection
 from prunet.data.fetching import concurrency
 from prunet.data.fetching.answers import TransientFailure
 from prunet.data.fetching.bodies import Limits
@@ -22,6 +21,7 @@ from prunet.data.fetching.downloading import download, open_session
 from prunet.data.fetching.host_queue import HostQueue, Task
 from prunet.data.fetching.local_files import read_local
 from prunet.data.fetching.store import Store
+from prunet.data.images.decoding import Rejection
 from tests.servers import (
     body,
     drip,

@@ -12,7 +12,7 @@ import torch
 from click.testing import CliRunner
 
 from prunet.cells import storage
-from prunet.data import dataset
+from prunet.data.images import dataset
 from prunet.deployment import compact, costs, forms, inference, onnx_file
 from prunet.models import built_in as models
 from prunet.pruning.removal import remove_lowest

@@ -3,7 +3,7 @@
 import pytest
 
 from faults import hostile_pictures, hostile_server, hostile_web
-from prunet.data.decoding import Rejection, verify
+from prunet.data.images.decoding import Rejection, verify
 from prunet.data.listing.scraping import STATUSES
 
 KINDS = 86

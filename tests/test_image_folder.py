@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from prunet.data import dataset, image_files
-from prunet.data.squares import square
+from prunet.data.images import dataset, image_files
+from prunet.data.images.squares import square
 from tests.image_sets import draw, prepare, tree
 
 SMALL = {"side": 16, "val": 6, "test": 3}

@@ -17,8 +17,8 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from prunet.data import decoding
 from prunet.data.fetching.store import key
+from prunet.data.images import decoding
 from prunet.data.listing.scraping import STATUSES
 from stages.ingest import main
 from tests.servers import body, drip, hang, in_turn, redirect, serving, status

@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 from prunet.base.errors import InputError
 from prunet.cells import storage as tickets
 from prunet.config import params
-from prunet.data import dataset
+from prunet.data.images import dataset
 from prunet.data.listing import scraping
 from prunet.data.sets import splitting
 from prunet.pruning.removal import remove_lowest

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from prunet.data import dataset
+from prunet.data.images import dataset
 from prunet.data.sets.optdigits import optdigits
 from tests.image_sets import prepare
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from prunet.data.dataset import SPLITS
+from prunet.data.images.dataset import SPLITS
 from prunet.data.sets import optdigits as optdigits_set
 from prunet.deployment import compact, inference
 from prunet.models import built_in as models

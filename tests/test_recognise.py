@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 
 from prunet.base.errors import InputError
-from prunet.data import dataset
-from prunet.data.decoding import load_rgb
 from prunet.data.faces import detection
+from prunet.data.images import dataset
+from prunet.data.images.decoding import load_rgb
 from prunet.data.sample.people import invent_people
 from prunet.data.sample.photos import photo_of_one
 from prunet.deployment import compact, inference

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from prunet.base.errors import InputError
-from prunet.data.dataset import SPLITS
+from prunet.data.images.dataset import SPLITS
 from prunet.data.sets.folder import folder
 from prunet.models.built_in import MODELS, initial_weights
 from prunet.training import augmentation, batches, evaluation, gradients, pixels, streams

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from prunet.base import tables
 from prunet.cells import storage
-from prunet.data import dataset
+from prunet.data.images import dataset
 from stages import sweep
 from tests import toys
 from tests.toy_cells import cell, maker, outcome

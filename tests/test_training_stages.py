@@ -11,7 +11,7 @@ from prunet.base import files
 from prunet.base.errors import InputError
 from prunet.cells import storage
 from prunet.config.pruning import KEEP_MASK
-from prunet.data import dataset
+from prunet.data.images import dataset
 from prunet.retraining import scheme
 from prunet.training import loop
 from stages import prune, retrain, stability, train

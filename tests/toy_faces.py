@@ -7,8 +7,8 @@ import numpy as np
 from click.testing import CliRunner
 from PIL import Image
 
-from prunet.data import dataset
 from prunet.data.faces.detection import Face
+from prunet.data.images import dataset
 from stages import crop, images, resize
 
 LABELS = ("boris", "ada")  # not in alphabetical order

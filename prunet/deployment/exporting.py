@@ -7,7 +7,7 @@ import torch
 
 from prunet.base import files
 from prunet.cells.masks import Weights
-from prunet.data.dataset import SPLITS
+from prunet.data.images.dataset import SPLITS
 from prunet.deployment import compact, inference, onnx_file
 from prunet.deployment.selection import Ticket
 from prunet.deployment.thresholds import unknown_threshold
@@ -24,8 +24,8 @@ def export(
         folder: exists and is empty.
         ticket: the network.
         dense: the tensors of the unpruned network, (*shape).
-        data: the data set, from `prunet.data.dataset.load`. Its validation images set the threshold below
-            which an answer is unknown; its test images measure the accuracy of every form.
+        data: the data set, from `prunet.data.images.dataset.load`. Its validation images set the threshold
+            below which an answer is unknown; its test images measure the accuracy of every form.
         bits: width of a codebook entry in the quantised ticket, 1 to 8.
         known: share of the correctly classified validation images that stay above the threshold, 0 to 1.
 

@@ -26,7 +26,7 @@ def about_study(
     Args:
         study: its block of params.yaml, with its `name`.
         finding: the blocks `crop` and `resize` of params.yaml; None if the images are not faces.
-        data: the study's data set, from `prunet.data.dataset.load`.
+        data: the study's data set, from `prunet.data.images.dataset.load`.
 
     Returns:
         `study`, `model`, `class_names`, `preparation` (from `batches.preparation`) and `faces`: how faces

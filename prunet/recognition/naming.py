@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from prunet.data.decoding import Rejection
 from prunet.data.faces import detection, gray
+from prunet.data.images.decoding import Rejection
 from prunet.recognition.output import printable
 from prunet.recognition.pictures import Source, load_all
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from prunet.base.errors import InputError
-from prunet.data.decoding import Rejection, load_rgb, verify
+from prunet.data.images.decoding import Rejection, load_rgb, verify
 
 MAX_PIXELS = 100_000_000  # width x height, read from the header before anything is decoded
 

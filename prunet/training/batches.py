@@ -12,8 +12,8 @@ import torch
 from torch import Generator, Tensor
 from tqdm import tqdm
 
-from prunet.data.dataset import SPLITS
-from prunet.data.image_files import Files
+from prunet.data.images.dataset import SPLITS
+from prunet.data.images.image_files import Files
 from prunet.training.augmentation import augment_batch
 from prunet.training.pixels import (
     Moments,

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from prunet.data.dataset import SPLITS
-from prunet.data.image_files import Files
-from prunet.data.moments import moments
+from prunet.data.images.dataset import SPLITS
+from prunet.data.images.image_files import Files
+from prunet.data.images.moments import moments
 from prunet.training.augmentation import VISIBLE
 
 Moments = float | list[float]  # one number for gray images, one per channel for colour images

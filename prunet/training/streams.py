@@ -17,9 +17,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from prunet.base.errors import InputError
 from prunet.base.processes import cores
-from prunet.data.decoding import Rejection
-from prunet.data.image_files import Files
-from prunet.data.squares import square
+from prunet.data.images.decoding import Rejection
+from prunet.data.images.image_files import Files
+from prunet.data.images.squares import square
 
 TRIES = 10  # files in a row that cannot be read before the run ends: the disk is probably gone
 DECODING_BATCH = 64  # images that a worker decodes at a time outside training

@@ -35,7 +35,7 @@ class Trainer:
 
     Args:
         study: the study's block of params.yaml, with its `name` and the pipeline's `seed`.
-        data: a dataset as `prunet.data.dataset.load` returns it.
+        data: a dataset as `prunet.data.images.dataset.load` returns it.
         checkpoints: folder for the study's checkpoints and finished cells.
         checkpoint_seconds: between two checkpoints of a training run.
 

@@ -16,9 +16,9 @@ from PIL import Image
 
 from prunet.base.errors import InputError
 from prunet.base.processes import cores
-from prunet.data.decoding import load_rgb
 from prunet.data.faces import detection
 from prunet.data.hashing import perceptual_hash
+from prunet.data.images.decoding import load_rgb
 from prunet.data.listing.quality import LANDMARKS
 
 PHOTOS_PER_PROCESS = 100  # with fewer, another process takes longer to start than it saves

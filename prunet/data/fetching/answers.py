@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import aiohttp
 
-from prunet.data.decoding import Rejection
+from prunet.data.images.decoding import Rejection
 
 TRANSIENT_CODES = (429, 500, 502, 503, 504)
 COMPRESSED = ("gzip", "x-gzip", "deflate")

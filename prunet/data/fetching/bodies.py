@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from prunet.base.errors import InputError
-from prunet.data import decoding
-from prunet.data.decoding import Rejection
 from prunet.data.fetching.answers import TransientFailure, too_large
 from prunet.data.fetching.downloading import download
 from prunet.data.fetching.local_files import read_local
 from prunet.data.fetching.store import Store, key
 from prunet.data.hashing import perceptual_hash
+from prunet.data.images import decoding
+from prunet.data.images.decoding import Rejection
 from prunet.data.listing.scraping import Row
 
 HASHED_SIDE = 64  # pixels of the shorter side are enough: the perceptual hash uses 32

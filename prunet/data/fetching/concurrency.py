@@ -12,7 +12,6 @@ from typing import NoReturn
 import aiohttp
 from tqdm import tqdm
 
-from prunet.data.decoding import Rejection
 from prunet.data.fetching import bodies
 from prunet.data.fetching.answers import TransientFailure
 from prunet.data.fetching.bodies import Body, Limits
@@ -20,6 +19,7 @@ from prunet.data.fetching.decoders import Decoder
 from prunet.data.fetching.downloading import open_session
 from prunet.data.fetching.host_queue import HostQueue, Task
 from prunet.data.fetching.store import Store
+from prunet.data.images.decoding import Rejection
 from prunet.data.listing.scraping import Row
 
 DECODERS = min(4, os.cpu_count() or 1)  # few, because decoded images take most of the memory

@@ -12,9 +12,9 @@ import certifi
 from yarl import URL
 
 from prunet.base.errors import InputError
-from prunet.data.decoding import Rejection
 from prunet.data.fetching.addresses import Refused, is_address, public_socket
 from prunet.data.fetching.answers import Answer, TransientFailure, read
+from prunet.data.images.decoding import Rejection
 
 MAX_REDIRECTS = 5
 REDIRECT_CODES = (301, 302, 303, 307, 308)

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from prunet.data.decoding import Rejection
 from prunet.data.fetching.answers import too_large
+from prunet.data.images.decoding import Rejection
 
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from prunet.base.errors import InputError
 from prunet.base.files import read_rows
-from prunet.data.decoding import load_rgb
+from prunet.data.images.decoding import load_rgb
 from prunet.data.listing.scraping import MANIFEST, label_problem
 
 LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")  # left: on the left of the photo

@@ -16,13 +16,13 @@ from tqdm import tqdm
 
 from prunet.base.errors import InputError
 from prunet.base.processes import cores
-from prunet.data.dataset import SPLITS
-from prunet.data.decoding import Rejection
-from prunet.data.image_files import DIGEST, Files
-from prunet.data.moments import moments
+from prunet.data.images.dataset import SPLITS
+from prunet.data.images.decoding import Rejection
+from prunet.data.images.image_files import DIGEST, Files
+from prunet.data.images.moments import moments
+from prunet.data.images.squares import square
 from prunet.data.sets.splitting import draw_split
 from prunet.data.sets.tree import ImageFile, ImageTree, list_images
-from prunet.data.squares import square
 
 SHOWN = 10  # unreadable files that a warning lists
 CHUNK = 16  # files handed to a process at a time
@@ -47,7 +47,7 @@ def folder(source: str, side: int, memory: int, val: int, test: int, seed: int) 
         seed: seed of the stratified draw.
 
     Returns:
-        The arguments of `prunet.data.dataset.save`, without its path.
+        The arguments of `prunet.data.images.dataset.save`, without its path.
 
     Raises:
         InputError: there are fewer than two classes, the parts differ in them, or a class lacks images.

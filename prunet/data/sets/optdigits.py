@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from prunet.data.dataset import SPLITS
+from prunet.data.images.dataset import SPLITS
 from prunet.data.sets.splitting import draw_split
 
 
@@ -19,7 +19,7 @@ def optdigits(val: int, test: int, seed: int) -> dict[str, Any]:
         seed: seed of the stratified split.
 
     Returns:
-        The arguments of `prunet.data.dataset.save`, without its path.
+        The arguments of `prunet.data.images.dataset.save`, without its path.
 
     Raises:
         InputError: a split would lack a class.

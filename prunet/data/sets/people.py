@@ -7,8 +7,8 @@ import click
 import numpy as np
 
 from prunet.base.errors import InputError
-from prunet.data.dataset import SPLITS
 from prunet.data.hashing import perceptual_hash
+from prunet.data.images.dataset import SPLITS
 from prunet.data.listing import quality
 from prunet.data.sets.splitting import LEFT_OUT, block_of, keep_together, side_of
 
@@ -29,7 +29,7 @@ def people(
         seed: seed of the split.
 
     Returns:
-        The arguments of `prunet.data.dataset.save`, without its path.
+        The arguments of `prunet.data.images.dataset.save`, without its path.
 
     Raises:
         InputError: the folder has no image, its manifest or an image is damaged, or, if `doubtful` is

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prunet.base.errors import InputError
-from prunet.data.dataset import SPLITS
+from prunet.data.images.dataset import SPLITS
 from prunet.data.sets.splitting import draw_split
 
 # torchvision's class for each set, and the folder that holds its files.
@@ -34,7 +34,7 @@ def published(name: str, folders: list[Path], val: int, seed: int) -> dict[str, 
         seed: seed of the stratified draw.
 
     Returns:
-        The arguments of `prunet.data.dataset.save`, without its path.
+        The arguments of `prunet.data.images.dataset.save`, without its path.
 
     Raises:
         InputError: the files are damaged, or they are missing and cannot be downloaded.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from prunet.base.errors import InputError
 from prunet.base.seeds import derive
-from prunet.data.dataset import SPLITS
+from prunet.data.images.dataset import SPLITS
 
 LEFT_OUT = len(SPLITS)  # side of an image that is in no split
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from prunet.base.errors import InputError
-from prunet.data.dataset import SPLITS
+from prunet.data.images.dataset import SPLITS
 
 
 class ImageFile(NamedTuple):

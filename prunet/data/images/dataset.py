@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from prunet.base import tensors
 from prunet.base.errors import InputError
-from prunet.data import image_files
-from prunet.data.image_files import Files
+from prunet.data.images import image_files
+from prunet.data.images.image_files import Files
 
 SPLITS = ("train", "val", "test")
 # Dtype and number of dimensions of each tensor in the file.

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from prunet.base.errors import InputError
-from prunet.data.decoding import Rejection, load_rgb, verify
+from prunet.data.images.decoding import Rejection, load_rgb, verify
 
 MAX_PIXELS = 100_000_000  # width x height, read from the header before decoding
 MAX_BYTES = 200_000_000  # of a file
@@ -16,7 +16,7 @@ MAX_BYTES = 200_000_000  # of a file
 def square(path: Path, side: int) -> NDArray[np.uint8]:
     """Decode an image, scale its shorter side to `side` pixels and crop the centre square.
 
-    The image is converted to upright RGB, as by `prunet.data.decoding.load_rgb`.
+    The image is converted to upright RGB, as by `prunet.data.images.decoding.load_rgb`.
 
     Returns:
         (3, side, side) uint8.
