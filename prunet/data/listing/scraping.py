@@ -8,6 +8,7 @@ from pathlib import Path
 
 from prunet.base.errors import InputError
 from prunet.base.files import read_rows
+from prunet.base.folders import walk
 
 # Outcomes of a row; prunet.data.fetching.report has advice on each.
 STATUSES = (
@@ -62,19 +63,13 @@ def read_list(source: Path) -> list[Row]:
 
 def _tree_rows(folder: Path) -> list[Row]:
     paths = []
-    for parent, folders, names in os.walk(folder, onerror=_refuse):
-        here = Path(parent).relative_to(folder)
-        links = [name for name in folders if (folder / here / name).is_symlink()]  # not followed, but listed
-        paths += [here / name for name in names + links if not name.startswith(".")]
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    for parent, folders, names in walk(folder):
+        links = [name for name in folders if (parent / name).is_symlink()]
+        paths += [(parent / name).relative_to(folder) for name in names + links]
     return [
         {"label": path.parts[0] if len(path.parts) > 1 else "", "url": path.as_posix()}
         for path in sorted(paths)
     ]
-
-
-def _refuse(error: OSError) -> None:
-    raise InputError(f"{error.filename} cannot be read ({error.strerror}); fix its permissions.")
 
 
 def screen(rows: Sequence[Row]) -> list[Row]:
@@ -93,8 +88,7 @@ def screen(rows: Sequence[Row]) -> list[Row]:
             status = "bad-label"
         elif earlier < number:
             status, detail = "duplicate", f"same label and url as row {earlier}"
-        values = (str(number), label, url, status, "", detail)
-        screened.append(dict(zip(COLUMNS, values, strict=True)))
+        screened.append(dict(zip(COLUMNS, (str(number), label, url, status, "", detail), strict=True)))
     return screened
 
 

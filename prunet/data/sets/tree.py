@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from prunet.base.errors import InputError
+from prunet.base.folders import walk
 from prunet.data.images.dataset import SPLITS
 
 
@@ -85,12 +86,7 @@ def _subfolders(folder: Path) -> list[str]:
 
 def _files(folder: Path, root: Path) -> list[str]:
     files = []
-    for parent, folders, names in os.walk(folder, onerror=_refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        below = Path(parent).relative_to(root).as_posix()
-        files += [f"{below}/{name}" for name in sorted(names) if not name.startswith(".")]
+    for parent, _, names in walk(folder):
+        below = parent.relative_to(root).as_posix()
+        files += [f"{below}/{name}" for name in names]
     return files
-
-
-def _refuse(error: OSError) -> None:
-    raise InputError(f"{error.filename} cannot be read ({error.strerror}); fix its permissions.")
