@@ -17,11 +17,9 @@ from PIL import Image
 from bench import machine
 from bench.machine import Found
 from faults.apart import apart
-from prunet.data.fetching.bodies import Limits
+from prunet.data.fetching.bodies import Settings
 from prunet.data.fetching.concurrency import fetch_all
 from prunet.data.fetching.store import Store
-
-LIMITS = Limits(timeout=30, retries=0, max_bytes=1_000_000, max_pixels=1_000_000, recheck=False)
 
 
 class Sizes(NamedTuple):
@@ -89,12 +87,18 @@ def _fetch(urls: list[str], folder: Path, concurrency: int) -> tuple[float, floa
         folder,
         folder / "output",
         Store(folder / "store"),
-        LIMITS,
-        concurrency=concurrency,
-        host_concurrency=concurrency,
-        host_delay=0.0,
-        user_agent="prunet-bench",
-        private_addresses=True,
+        Settings(
+            timeout=30,
+            retries=0,
+            max_bytes=1_000_000,
+            max_pixels=1_000_000,
+            recheck=False,
+            concurrency=concurrency,
+            host_concurrency=concurrency,
+            host_delay=0.0,
+            user_agent="prunet-bench",
+            private_addresses=True,
+        ),
     )
     seconds = time.perf_counter() - began
     failed = [result["detail"] for result in results.values() if result["status"] != "ok"]

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from prunet.base.errors import InputError
 from prunet.base.files import replacing, write_json, write_rows
 from prunet.base.options import PARAMS
 from prunet.data.fetching import conflicts, report
-from prunet.data.fetching.bodies import Limits
+from prunet.data.fetching.bodies import Settings
 from prunet.data.fetching.concurrency import fetch_all
 from prunet.data.fetching.store import Store, key
 from prunet.data.listing import scraping
@@ -32,12 +33,15 @@ def main(params: dict[str, Any], output: Path) -> None:
     row yielded an image.
     """
     source, store = Path(params["source"]), Path(params["store"])
+    settings = Settings(**{name: params[name] for name in Settings._fields})
     _require_disjoint({"the output": output, "the source": source, "the store": store})
     rows = scraping.screen(scraping.read_list(source))
     with replacing(output) as partial:
         bodies = partial / ".bodies"  # no label starts with a dot
         bodies.mkdir(parents=True)
-        results = _fetch(rows, source, bodies, store, params)
+        urls = list(dict.fromkeys(row["url"] for row in rows if not row["status"]))
+        folder = source if source.is_dir() else source.parent
+        results = fetch_all(urls, folder, bodies, Store(store), settings)
         scraping.settle(rows, results)
         scraping.require_images(rows, source)
         _move_images(rows, bodies, partial)
@@ -52,27 +56,9 @@ def main(params: dict[str, Any], output: Path) -> None:
 
 
 def _require_disjoint(paths: dict[str, Path]) -> None:
-    for name, path in paths.items():
-        for other_name, other in paths.items():
-            if name != other_name and other.resolve() in (path.resolve(), *path.resolve().parents):
-                raise InputError(f"{name} {path} lies in {other_name} {other}; choose another path.")
-
-
-def _fetch(
-    rows: list[scraping.Row], source: Path, bodies: Path, store: Path, params: dict[str, Any]
-) -> dict[str, scraping.Row]:
-    return fetch_all(
-        list(dict.fromkeys(row["url"] for row in rows if not row["status"])),
-        source if source.is_dir() else source.parent,
-        bodies,
-        Store(store),
-        Limits(**{name: params[name] for name in Limits._fields}),
-        concurrency=params["concurrency"],
-        host_concurrency=params["host_concurrency"],
-        host_delay=params["host_delay"],
-        user_agent=params["user_agent"],
-        private_addresses=params["private_addresses"],
-    )
+    for (name, path), (other_name, other) in permutations(paths.items(), 2):
+        if path.resolve().is_relative_to(other.resolve()):
+            raise InputError(f"{name} {path} lies in {other_name} {other}; choose another path.")
 
 
 def _encodable(row: scraping.Row) -> scraping.Row:

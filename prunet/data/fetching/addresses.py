@@ -1,4 +1,4 @@
-"""Check that photos are downloaded only from the public internet.
+"""Hosts of urls, and the check that photos are downloaded only from the public internet.
 
 A list from the web may name machines that only this one can reach: a router, a database, a cloud's metadata
 service. Refused addresses follow IANA's registries of special-purpose addresses (RFC 6890).
@@ -7,6 +7,7 @@ service. Refused addresses follow IANA's registries of special-purpose addresses
 import ipaddress
 import socket
 from typing import Any
+from urllib.parse import urlsplit
 
 AddressInfo = tuple[Any, Any, int, str, tuple[Any, ...]]  # as returned by socket.getaddrinfo
 
@@ -26,6 +27,19 @@ NOT_PUBLIC = [
 
 class Refused(OSError):
     """The address is not on the public internet."""
+
+
+def is_remote(url: str) -> bool:
+    """Return whether `url` is an http or https address."""
+    return url.lower().startswith(("http://", "https://"))
+
+
+def host_of(url: str) -> str:
+    """Return the host of an http or https address, or "" if it has none or `url` is a local path."""
+    try:
+        return urlsplit(url).hostname or "" if is_remote(url) else ""
+    except ValueError:
+        return ""
 
 
 def is_address(text: str) -> bool:

@@ -3,7 +3,6 @@
 import hashlib
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import aiohttp
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from prunet.base.errors import InputError
+from prunet.data.fetching.addresses import host_of, is_remote
 from prunet.data.fetching.answers import TransientFailure, too_large
 from prunet.data.fetching.downloading import download
 from prunet.data.fetching.local_files import read_local
@@ -23,14 +23,19 @@ from prunet.data.listing.scraping import Row
 HASHED_SIDE = 64  # pixels of the shorter side are enough: the perceptual hash uses 32
 
 
-class Limits(NamedTuple):
-    """Limits on fetching one url."""
+class Settings(NamedTuple):
+    """How to fetch the urls of a list."""
 
-    timeout: float  # seconds per try
+    timeout: float  # seconds per try, from the DNS look-up to the last byte
     retries: int
-    max_bytes: int
-    max_pixels: int
+    max_bytes: int  # of a file
+    max_pixels: int  # of an image, width x height
     recheck: bool  # also request images that are in the store
+    concurrency: int  # urls fetched at a time
+    host_concurrency: int  # urls of one host fetched at a time; redirects to a host are not counted
+    host_delay: float  # least seconds between the starts of two requests to a host
+    user_agent: str  # the User-Agent header
+    private_addresses: bool  # whether to allow addresses that are not on the public internet
 
 
 class Body(NamedTuple):
@@ -41,23 +46,14 @@ class Body(NamedTuple):
     note: str = ""  # becomes the detail of an `ok` row
 
 
-def is_remote(url: str) -> bool:
-    """Return whether `url` is an http or https address."""
-    return url.lower().startswith(("http://", "https://"))
-
-
 def host_to_ask(url: str, store: Store, recheck: bool) -> str:
     """Return the host that `url` will be requested from, or "" if it is a local file or in the store."""
-    if not is_remote(url) or (store.has(url) and not recheck):
-        return ""
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
+    host = host_of(url)
+    return "" if host and not recheck and store.has(url) else host
 
 
 async def fetch(
-    session: aiohttp.ClientSession, url: str, store: Store, limits: Limits, *, last_try: bool
+    session: aiohttp.ClientSession, url: str, store: Store, settings: Settings, *, last_try: bool
 ) -> Body:
     """Download `url` unless it is local or stored.
 
@@ -68,23 +64,23 @@ async def fetch(
     if not is_remote(url):
         return Body()
     if store.has(url):
-        return Body(note=await _recheck(session, url, store, limits, last_try) if limits.recheck else "")
-    answer = await download(session, url, timeout=limits.timeout, max_bytes=limits.max_bytes)
+        return Body(note=await _recheck(session, url, store, settings, last_try) if settings.recheck else "")
+    answer = await download(session, url, timeout=settings.timeout, max_bytes=settings.max_bytes)
     return Body(answer.data, answer.validators)
 
 
 async def _recheck(
-    session: aiohttp.ClientSession, url: str, store: Store, limits: Limits, last_try: bool
+    session: aiohttp.ClientSession, url: str, store: Store, settings: Settings, last_try: bool
 ) -> str:
     """Request a stored image again; describe what has changed, or return an empty string."""
     known = store.known[key(url)]
     try:
         answer = await download(
-            session, url, timeout=limits.timeout, max_bytes=limits.max_bytes, known=known["validators"]
+            session, url, timeout=settings.timeout, max_bytes=settings.max_bytes, known=known["validators"]
         )
         if answer.data is None or hashlib.sha256(answer.data).hexdigest() == known["sha256"]:
             return ""
-        decoding.verify(answer.data, limits.max_pixels)
+        decoding.verify(answer.data, settings.max_pixels)
     except Rejection as rejection:
         if isinstance(rejection, TransientFailure) and not last_try:
             raise
@@ -92,7 +88,7 @@ async def _recheck(
     return "from an earlier run; the address now returns another image"
 
 
-def verify(url: str, body: Body, folder: Path, output: Path, store: Store, limits: Limits) -> Row:
+def verify(url: str, body: Body, folder: Path, output: Path, store: Store, settings: Settings) -> Row:
     """Decode the bytes of `url`; write those of an image to `output / key(url)` and, if new, to `store`.
 
     Args:
@@ -101,7 +97,7 @@ def verify(url: str, body: Body, folder: Path, output: Path, store: Store, limit
         folder: root of the local files; a path may not leave it.
         output: an existing folder.
         store: images of earlier runs.
-        limits: largest file and image.
+        settings: its largest file and image.
 
     Returns:
         `status` and `detail` and, if the status is `ok`, the file name `<hash>.<ext>` as `image` and the
@@ -111,8 +107,8 @@ def verify(url: str, body: Body, folder: Path, output: Path, store: Store, limit
         InputError: a file cannot be written.
     """
     try:
-        data = _bytes(url, body, folder, store, limits.max_bytes)
-        extension, pixels = decoding.verify(data, limits.max_pixels)
+        data = _bytes(url, body, folder, store, settings.max_bytes)
+        extension, pixels = decoding.verify(data, settings.max_pixels)
     except Rejection as rejection:
         return rejected(rejection)
     try:

@@ -4,7 +4,7 @@ import asyncio
 import math
 import os
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from prunet.data.fetching import bodies
 from prunet.data.fetching.answers import TransientFailure
-from prunet.data.fetching.bodies import Body, Limits
+from prunet.data.fetching.bodies import Body, Settings
 from prunet.data.fetching.decoders import Decoder
 from prunet.data.fetching.downloading import open_session
 from prunet.data.fetching.host_queue import HostQueue, Task
@@ -29,50 +29,32 @@ BATCH_BYTES = 1_000_000
 
 
 def fetch_all(
-    urls: Sequence[str],
-    folder: Path,
-    output: Path,
-    store: Store,
-    limits: Limits,
-    *,
-    concurrency: int,
-    host_concurrency: int,
-    host_delay: float,
-    user_agent: str,
-    private_addresses: bool,
+    urls: Sequence[str], folder: Path, output: Path, store: Store, settings: Settings
 ) -> dict[str, Row]:
     """Fetch and verify `urls`; write the bytes of each image to `output / key(url)`.
 
     Failed connections and the statuses 429, 500, 502, 503 and 504 are retried after a wait that doubles or
-    that the server asks for, but at most `limits.timeout` seconds.
+    that the server asks for, but at most `settings.timeout` seconds.
 
     Args:
         urls: distinct addresses, or paths relative to `folder`.
         folder: root of the local files; a path may not leave it.
         output: an existing folder.
         store: keeps downloaded images; stored ones are requested again only to recheck them.
-        limits: limits on each url.
-        concurrency: urls fetched at a time.
-        host_concurrency: urls of one host fetched at a time; redirects to a host are not counted.
-        host_delay: least seconds between the starts of two requests to a host.
-        user_agent: the User-Agent header.
-        private_addresses: whether to allow addresses that are not on the public internet.
+        settings: how to fetch them.
 
     Returns:
         The result of `bodies.verify` for each url. An `ok` image has a detail if its address no longer
         returns it.
     """
-    queue = HostQueue(
-        urls, lambda url: bodies.host_to_ask(url, store, limits.recheck), host_concurrency, host_delay
-    )
-    verify = partial(bodies.verify, folder=folder, output=output, store=store, limits=limits)
+    verify = partial(bodies.verify, folder=folder, output=output, store=store, settings=settings)
     with ExitStack() as stack:
         # Fork before there are threads and connections.
         decoders = [stack.enter_context(Decoder(verify)) for _ in range(min(DECODERS, len(urls)))]
         progress = stack.enter_context(tqdm(desc="fetch", total=len(urls), unit="url", disable=None))
-        run = _Run(queue, store, limits, len(urls), progress)
+        run = _Run(urls, store, settings, progress)
         try:
-            asyncio.run(run.fetch(decoders, user_agent, private_addresses, concurrency))
+            asyncio.run(run.fetch(decoders))
         except BaseExceptionGroup as several:
             raise several.exceptions[0] from None
     return run.results
@@ -80,22 +62,23 @@ def fetch_all(
 
 class _Run:
     def __init__(
-        self, queue: HostQueue, store: Store, limits: Limits, pending: int, progress: "tqdm[NoReturn]"
+        self, urls: Sequence[str], store: Store, settings: Settings, progress: "tqdm[NoReturn]"
     ) -> None:
-        self.queue, self.store, self.limits, self.progress = queue, store, limits, progress
-        self.pending = pending  # urls whose last try has not ended
+        self.store, self.settings, self.progress = store, settings, progress
+        host_of = partial(bodies.host_to_ask, store=store, recheck=settings.recheck)
+        self.queue = HostQueue(urls, host_of, settings.host_concurrency, settings.host_delay)
+        self.pending = len(urls)  # whose last try has not ended
         self.active = 0
         self.changed = asyncio.Event()
         self.fetched: asyncio.Queue[tuple[str, Body]] = asyncio.Queue(BATCH)  # to be decoded
         self.results: dict[str, Row] = {}
 
-    async def fetch(
-        self, decoders: Sequence[Decoder], user_agent: str, private_addresses: bool, concurrency: int
-    ) -> None:
-        async with open_session(user_agent, private_addresses) as session, asyncio.TaskGroup() as group:
+    async def fetch(self, decoders: Sequence[Decoder]) -> None:
+        session = open_session(self.settings.user_agent, self.settings.private_addresses)
+        async with session, asyncio.TaskGroup() as group:
             decoding = [group.create_task(self.decode(decoder)) for decoder in decoders]
             while self.pending:
-                task = self.queue.take() if self.active < concurrency else math.inf
+                task = self.queue.take() if self.active < self.settings.concurrency else math.inf
                 if isinstance(task, Task):
                     self.active += 1
                     group.create_task(self.work(session, task))
@@ -107,13 +90,10 @@ class _Run:
 
     async def wait(self, seconds: float) -> None:
         """Wait until a task is returned to the queue, but at most `seconds`."""
-        alarm = None
-        if seconds < math.inf:
-            alarm = asyncio.get_running_loop().call_later(seconds, self.changed.set)
-        await self.changed.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds if seconds < math.inf else None):
+                await self.changed.wait()
         self.changed.clear()
-        if alarm:
-            alarm.cancel()
 
     async def work(self, session: aiohttp.ClientSession, task: Task | float) -> None:
         while isinstance(task, Task):
@@ -125,12 +105,12 @@ class _Run:
         self.changed.set()
 
     async def try_once(self, session: aiohttp.ClientSession, task: Task) -> None:
-        last_try = task.failures >= self.limits.retries
+        last_try = task.failures >= self.settings.retries
         try:
-            body = await bodies.fetch(session, task.url, self.store, self.limits, last_try=last_try)
+            body = await bodies.fetch(session, task.url, self.store, self.settings, last_try=last_try)
         except Rejection as rejection:
             if isinstance(rejection, TransientFailure) and not last_try:
-                wait = min(max(rejection.wait, FIRST_WAIT * 2**task.failures), self.limits.timeout)
+                wait = min(max(rejection.wait, FIRST_WAIT * 2**task.failures), self.settings.timeout)
                 self.queue.postpone(task, wait, whole_host=rejection.wait > 0)
                 self.changed.set()  # `fetch` may be waiting for longer than that
             else:

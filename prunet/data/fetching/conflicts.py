@@ -32,8 +32,7 @@ def find(rows: Sequence[Row], results: Mapping[str, Row]) -> tuple[list[Pair], l
     pictures = [row for row in rows if row["status"] in ("ok", "duplicate") and row["url"] in results]
     pictures = [row for row in pictures if results[row["url"]]["status"] == "ok"]
     hashes = np.array([int(results[row["url"]]["perceptual_hash"], 16) for row in pictures], dtype=np.uint64)
-    numbers = {label: number for number, label in enumerate(dict.fromkeys(row["label"] for row in pictures))}
-    labels = np.array([numbers[row["label"]] for row in pictures], dtype=np.int64)
+    labels = np.unique([row["label"] for row in pictures], return_inverse=True)[1]  # faster than the texts
     across: list[Pair] = []
     within: list[Pair] = []
     for i, row in enumerate(pictures):

@@ -2,8 +2,8 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from urllib.parse import urlsplit
 
+from prunet.data.fetching.addresses import host_of
 from prunet.data.fetching.conflicts import MAX_DISTANCE, Pair
 from prunet.data.fetching.markdown import code, table
 from prunet.data.fetching.store import key
@@ -112,54 +112,34 @@ def _labels(rows: Sequence[Row]) -> str:
 
 
 def _hosts(rows: Sequence[Row]) -> str:
-    by_host: dict[str, Counter[str]] = defaultdict(Counter)
+    listed: Counter[str] = Counter()
+    failures: dict[str, Counter[str]] = defaultdict(Counter)
     for row in rows:
-        if host := _host(row["url"]):
-            by_host[host][row["status"]] += 1
-    failures = {
-        host: Counter({status: n for status, n in found.items() if status not in NO_FAILURE})
-        for host, found in by_host.items()
-    }
-    worst = sorted(failures, key=lambda host: (-failures[host].total(), host))[:WORST_HOSTS]
-    lines = [
-        (code(host), by_host[host].total(), failures[host].total(), _others(failures[host]))
-        for host in worst
-        if failures[host]
-    ]
+        if host := host_of(row["url"]):
+            listed[host] += 1
+            if row["status"] not in NO_FAILURE:
+                failures[host][row["status"]] += 1
+    worst = sorted(failures.items(), key=lambda item: (-item[1].total(), item[0]))[:WORST_HOSTS]
+    lines = [(code(host), listed[host], found.total(), _others(found)) for host, found in worst]
     return table("Hosts with the most failures", "", ("host", "rows", "failed", "reasons"), lines)
-
-
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or "" if url.lower().startswith(("http:", "https:")) else ""
-    except ValueError:
-        return ""
 
 
 def _pairs(title: str, advice: str, pairs: Sequence[Pair]) -> str:
     lines = [
-        (
-            *(f"{row['row']}: {code(row['label'])}", code(row["url"])),
-            *(f"{earlier['row']}: {code(earlier['label'])}", code(earlier["url"])),
-            "same bytes" if same_bytes else f"{bits} bits",
-        )
+        (*_row_and_url(row), *_row_and_url(earlier), "same bytes" if same_bytes else f"{bits} bits")
         for row, earlier, same_bytes, bits in pairs
     ]
     return table(title, advice, ("row", "url", "earlier row", "url", "difference"), lines)
 
 
 def _changed(rows: Sequence[Row], store: str) -> str:
-    lines = [
-        (
-            f"{row['row']}: {code(row['label'])}",
-            code(row["url"]),
-            code(row["detail"]),
-            code(key(row["url"])),
-        )
-        for row in changed(rows)
-    ]
+    lines = [(*_row_and_url(row), code(row["detail"]), code(key(row["url"]))) for row in changed(rows)]
     advice = (
         "The image of the earlier run was used. To fetch the current one, delete the file from "
         f"{code(store)} and run again."
     )
     return table("Changed addresses", advice, ("row", "url", "change", "file"), lines)
+
+
+def _row_and_url(row: Row) -> tuple[str, str]:
+    return f"{row['row']}: {code(row['label'])}", code(row["url"])
