@@ -15,8 +15,7 @@ from prunet.models import built_in as models
 from prunet.models.resnets import Shortcut
 from prunet.pruning.removal import remove_lowest
 from prunet.training import batches
-from tests.test_shrinking import images, prune, whole_outputs
-from tests.test_shrinking_graphs import Net, rows
+from tests.toy_networks import Net, images, prune, rows, whole_outputs
 
 NAMES = ["Ada", "Zoë", "李"]
 PREPARATION = {"stored": 16, "side": 8, "shape": [1, 8, 8], "mean": 30.5, "std": 70.25}
@@ -94,42 +93,42 @@ def test_another_class_is_detected_within_the_tolerance(exported, monkeypatch):
     model, path = exported
     images = prepared(4)
     monkeypatch.setattr(onnx_file, "TOLERANCE", 1e9)
-    swapped = [torch.nn.Linear(len(NAMES), len(NAMES), bias=False)]
-    swapped[0].weight.data = -torch.eye(len(NAMES))  # the least likely class becomes the most likely
+    swap = torch.nn.Linear(len(NAMES), len(NAMES), bias=False)
+    swap.weight.data = -torch.eye(len(NAMES))  # the least likely class becomes the most likely
     with pytest.raises(InputError, match="and 4 of 4 images get another class"):
-        onnx_file.check(path, torch.nn.Sequential(model, *swapped), images)
+        onnx_file.check(path, torch.nn.Sequential(model, swap), images)
 
 
-def test_nan_logits_are_detected(exported):
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (prepared(3) * float("nan"), "differ by up to nan"),
+        (torch.zeros(2, 1, 9, 9), r"ticket.onnx cannot be run by ONNX Runtime"),
+    ],
+    ids=["nan", "size"],
+)
+def test_images_that_give_nan_or_are_of_another_size_are_refused(exported, images, message):
     model, path = exported
-    with pytest.raises(InputError, match="differ by up to nan"):
-        onnx_file.check(path, model, prepared(3) * float("nan"))
-
-
-def test_images_of_another_size_are_refused(exported):
-    model, path = exported
-    with pytest.raises(InputError, match=r"ticket.onnx cannot be run by ONNX Runtime"):
-        onnx_file.check(path, model, torch.zeros(2, 1, 9, 9))
+    with pytest.raises(InputError, match=message):
+        onnx_file.check(path, model, images)
 
 
 @pytest.mark.slow
-def test_a_shrunk_light_cnn_can_be_exported(tmp_path):
-    light_cnn = models.MODELS["light-cnn-9"]((1, 16, 16), 3)
-    model, masks = prune(light_cnn, lambda rng, shape: whole_outputs(rng, shape, 0.3))
-    shrunk = shrink(model, masks).float()
-    onnx_file.save(tmp_path / "ticket.onnx", shrunk, PREPARATION | {"shape": [1, 16, 16]}, NAMES)
+@pytest.mark.parametrize(
+    ("model", "mask", "density", "shape"),
+    [
+        (models.MODELS["light-cnn-9"]((1, 16, 16), 3), whole_outputs, 0.3, (1, 16, 16)),
+        (Net(norms=True), rows, 0.5, (2, 8, 8)),
+    ],
+    ids=["light-cnn", "branches and norms"],
+)
+def test_a_shrunk_network_can_be_exported(tmp_path, model, mask, density, shape):
+    shrunk = shrink(*prune(model, mask, density, seed=41)).float()
+    if isinstance(shrunk, Net):
+        assert [type(module) for module in shrunk.shortcut] == [Interleave, Shortcut, Select]
+    onnx_file.save(tmp_path / "ticket.onnx", shrunk, PREPARATION | {"shape": [*shape]}, NAMES)
     for count in (1, 5):
-        onnx_file.check(tmp_path / "ticket.onnx", shrunk, images((1, 16, 16), count).float())
-
-
-@pytest.mark.slow
-def test_a_shrunk_network_with_branches_and_norms_can_be_exported(tmp_path):
-    model, masks = prune(Net(norms=True), lambda rng, shape: rows(rng, shape, 0.5), seed=41)
-    shrunk = shrink(model, masks).float()
-    assert [type(module) for module in shrunk.shortcut] == [Interleave, Shortcut, Select]
-    onnx_file.save(tmp_path / "ticket.onnx", shrunk, PREPARATION | {"shape": [2, 8, 8]}, NAMES)
-    for count in (1, 5):
-        onnx_file.check(tmp_path / "ticket.onnx", shrunk, images((2, 8, 8), count).float())
+        onnx_file.check(tmp_path / "ticket.onnx", shrunk, images(shape, count).float())
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no onnx"])

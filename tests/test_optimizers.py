@@ -44,15 +44,6 @@ def test_steps_follow_the_published_formulas_with_weight_decay(reference):
     assert (parameters[0] - 2).abs().min() > 0.01  # every value changed
 
 
-def test_nesterov_momentum_looks_ahead():
-    parameters = [torch.zeros(1)]
-    update, _ = OPTIMIZERS["sgd"](parameters, {"momentum": 0.5, "nesterov": True, "weight_decay": 0.0})
-    update([torch.ones(1)], 1.0)
-    assert parameters[0].item() == -1.5  # velocity 1: gradient 1 and half of the velocity
-    update([torch.ones(1)], 1.0)
-    assert parameters[0].item() == -1.5 - 1.75  # velocity 1.5
-
-
 def test_the_learning_rate_rises_during_warmup_and_decays_along_a_cosine():
     settings = {"lr": 2.0, "warmup": 4, "steps": 100, "schedule": "constant"}
     assert [learning_rate(step, settings) for step in (1, 2, 4, 5, 100)] == [0.5, 1.0, 2.0, 2.0, 2.0]

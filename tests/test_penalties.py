@@ -31,22 +31,6 @@ def test_a_filter_is_one_group_in_any_memory_layout():
     assert layer[0, 0].flatten().tolist() == pytest.approx([1.5] * 27)
 
 
-def test_group_lasso_is_a_proximal_operator():
-    """It minimises |v - w|^2 / 2 + rate x strength x sqrt(p) |v|: no point around it has a lower value."""
-    before = torch.tensor([1.0, -2.0, 0.5])
-    after = before.view(1, 1, 3).clone()
-    group_lasso(no_step, [after], 0.7)([], 0.9)
-
-    def objective(v):
-        return ((v - before) ** 2).sum() / 2 + 0.9 * 0.7 * math.sqrt(3) * v.norm()
-
-    lowest = objective(after.flatten())
-    generator = torch.Generator().manual_seed(0)
-    for scale in (0.01, 0.3, 2):
-        around = after.flatten() + scale * torch.randn(200, 3, generator=generator)
-        assert all(objective(point) >= lowest for point in around)
-
-
 def test_the_optimizer_steps_before_the_penalty():
     layer = torch.tensor([[[1.0, 0.0]]])
 

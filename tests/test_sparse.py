@@ -12,7 +12,7 @@ from prunet.graph.cutting import Select
 from prunet.graph.shrinking import shrink
 from prunet.models import built_in as models
 from tests import toys  # noqa: F401 (one thread)
-from tests.test_shrinking_graphs import rows
+from tests.toy_networks import Model, rows
 
 DIGITS = (1, 6, 6)
 FACES = (1, 16, 16)
@@ -88,13 +88,9 @@ def test_layers_of_a_chain_can_have_different_products():
 
 
 @pytest.mark.parametrize("batch", [1, 20])
-@pytest.mark.parametrize(
-    ("model", "shape"),
-    [(models.MODELS["lenet-300-100"](DIGITS, 3), DIGITS), (models.MODELS["light-cnn-9"](FACES, 3), FACES)],
-    ids=["lenet", "light-cnn"],
-)
-def test_measured_choices_keep_the_outputs_and_can_be_used_again(model, shape, batch):
-    model, _ = pruned(model, 0.05)
+@pytest.mark.parametrize(("name", "shape"), [("lenet-300-100", DIGITS), ("light-cnn-9", FACES)])
+def test_measured_choices_keep_the_outputs_and_can_be_used_again(name, shape, batch):
+    model, _ = pruned(models.MODELS[name](shape, 3), 0.05)
     made, chosen = sparsify(model, images(batch, shape), None)
     assert list(chosen) == list(kinds(model, ""))
     assert set(chosen.values()) <= {*PRODUCTS, "torch"}
@@ -137,41 +133,29 @@ def test_a_convolutional_network_has_the_same_outputs(kind):
 
 
 @pytest.mark.parametrize(
-    "layer",
+    ("kind", "layer"),
     [
-        nn.Conv2d(4, 6, 1),
-        nn.Conv2d(4, 6, 3, padding=1),
-        nn.Conv2d(4, 6, (3, 5), padding=(1, 2)),
-        nn.Conv2d(4, 6, (1, 3), padding=(0, 2), dilation=(1, 2)),
-        nn.Conv2d(4, 6, 5, padding=2, bias=False),
+        ("bag", nn.Conv2d(4, 6, 1)),
+        ("bag", nn.Conv2d(4, 6, 3, padding=1)),
+        ("bag", nn.Conv2d(4, 6, (3, 5), padding=(1, 2))),
+        ("bag", nn.Conv2d(4, 6, (1, 3), padding=(0, 2), dilation=(1, 2))),
+        ("bag", nn.Conv2d(4, 6, 5, padding=2, bias=False)),
+        ("torch", nn.Conv2d(4, 6, 3)),
+        ("torch", nn.Conv2d(4, 6, 2, padding=1)),
+        ("torch", nn.Conv2d(4, 6, 3, padding=1, stride=2)),
+        ("torch", nn.Conv2d(4, 6, 3, padding=1, groups=2)),
+        ("torch", nn.Conv2d(4, 6, 3, padding=1, padding_mode="circular")),
+        ("torch", nn.Conv2d(4, 6, 3, padding="same")),
     ],
 )
-def test_a_convolution_that_keeps_the_size_can_become_a_product(layer):
+def test_only_a_convolution_that_keeps_the_size_can_become_a_product(kind, layer):
     model, _ = pruned(nn.Sequential(nn.ReLU(), layer))
     made, chosen = sparsify(model, images(2, (4, 7, 9)), {"1": "bag"})
-    assert chosen == {"1": "bag"}
-    assert isinstance(made[1], Convolution)
+    assert chosen == {"1": kind}
+    assert isinstance(made[1], Convolution) == (kind == "bag")
     x = images(2, (4, 7, 9))
     assert_same(model, made, x)
     assert_same(model, made, x.to(memory_format=torch.channels_last))
-
-
-@pytest.mark.parametrize(
-    "layer",
-    [
-        nn.Conv2d(4, 6, 3),
-        nn.Conv2d(4, 6, 2, padding=1),
-        nn.Conv2d(4, 6, 3, padding=1, stride=2),
-        nn.Conv2d(4, 6, 3, padding=1, groups=2),
-        nn.Conv2d(4, 6, 3, padding=1, padding_mode="circular"),
-        nn.Conv2d(4, 6, 3, padding="same"),
-    ],
-)
-def test_any_other_convolution_is_not_changed(layer):
-    model, _ = pruned(nn.Sequential(layer))
-    made, chosen = sparsify(model, images(1, (4, 7, 9)), {"0": "bag"})
-    assert chosen == {"0": "torch"}
-    assert_same(model, made, images(2, (4, 7, 9)))
 
 
 @pytest.mark.parametrize("kind", PRODUCTS)
@@ -197,19 +181,9 @@ def test_selections_and_other_modules_keep_their_positions(kind, bias):
         assert_same(model, made, images(count, DIGITS))
 
 
-class Tanh(nn.Module):
-    """Two layers with an activation between them that is not a module."""
-
-    def __init__(self):
-        super().__init__()
-        self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 4)
-
-    def forward(self, x):
-        return self.first(self.second(x).tanh())
-
-
 def test_layers_of_a_module_that_is_not_a_sequence_are_not_a_chain():
-    model, _ = pruned(Tanh(), 0.5)
+    layers = {"first": nn.Linear(4, 4), "second": nn.Linear(4, 4)}
+    model, _ = pruned(Model(lambda model, x: model.first(model.second(x).tanh()), **layers), 0.5)
     made, chosen = sparsify(model, images(1, (4,)), {"first": "csr", "second": "bag"})
     assert chosen == {"first": "csr", "second": "bag"}
     assert_same(model, made, images(3, (4,)))
@@ -223,13 +197,9 @@ def test_a_chain_does_not_change_its_input():
     assert torch.equal(x, -torch.ones(1, 3))
 
 
-@pytest.mark.parametrize(
-    ("model", "shape"),
-    [(models.MODELS["lenet-300-100"](DIGITS, 3), DIGITS), (models.MODELS["light-cnn-9"](FACES, 3), FACES)],
-    ids=["lenet", "light-cnn"],
-)
-def test_a_shrunk_network_can_be_sparse(model, shape):
-    model, masks = pruned(model, 0.02)
+@pytest.mark.parametrize(("name", "shape"), [("lenet-300-100", DIGITS), ("light-cnn-9", FACES)])
+def test_a_shrunk_network_can_be_sparse(name, shape):
+    model, masks = pruned(models.MODELS[name](shape, 3), 0.02)
     small = shrink(model, masks)
     made, chosen = sparsify(small, images(1, shape), kinds(small, "bag"))
     assert set(chosen.values()) == {"bag"}

@@ -7,6 +7,7 @@ from torch.nn import functional
 from bench.half_units import without_half
 from prunet.base.errors import InputError
 from prunet.cells.masks import density
+from prunet.deployment.operations import LAYERS
 from prunet.graph.features import components
 from prunet.graph.shrinking import shrink
 from prunet.graph.units import coupled, dependents, unread
@@ -14,6 +15,7 @@ from prunet.models.built_in import MODELS, prunable
 from prunet.models.light_cnn import MaxFeatureMap
 from prunet.models.resnets import Shortcut
 from tests import toys  # noqa: F401 (one thread)
+from tests.toy_networks import Model, count
 
 slow = pytest.mark.slow
 SHAPES = [
@@ -27,19 +29,6 @@ SHAPES = [
     pytest.param("vgg-16", (3, 32, 32), marks=slow),
     pytest.param("resnet-50", (3, 64, 64), marks=slow),
 ]
-
-
-class Model(nn.Module):
-    """Layers by name, and a function of the model and the images that connects them."""
-
-    def __init__(self, follow, **layers):
-        super().__init__()
-        self.follow = follow
-        for name, layer in layers.items():
-            self.add_module(name, layer)
-
-    def forward(self, images):
-        return self.follow(self, images)
 
 
 def test_components_are_labelled_with_their_lowest_node():
@@ -201,17 +190,13 @@ def half_removed(name, shape):
     rng = np.random.default_rng(0)
     kept = {}
     for first, group in groups.items():
-        count = max(own.max() for own in group.values()) + 1
-        kept[first] = rng.permutation(count) < count // 2
+        units = max(own.max() for own in group.values()) + 1
+        kept[first] = rng.permutation(units) < units // 2
         for layer, own in group.items():
             masks[layer][0, (own >= 0) & ~kept[first][own]] = False
     for tensor, mask in (masks | dependents(model, masks, norms)).items():
         model.state_dict()[tensor].mul_(torch.from_numpy(mask[0]))
     return model, {layer: mask[0] for layer, mask in masks.items()}, kept
-
-
-def parameters(model):
-    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def prunable_weights(model):
@@ -249,22 +234,23 @@ def test_a_network_without_half_of_its_units_has_the_outputs_of_the_masked_one(n
     expected = model(images)
     assert expected.std(0).max() > 1e-3 * expected.abs().max()
     assert (smaller(images) - expected).abs().max() < 1e-4 * expected.abs().max()
-    assert 0.2 * parameters(model) < parameters(smaller) < 0.55 * parameters(model)
-    assert all(module.weight.flatten(1).any(1).all() for module in smaller.modules() if is_layer(module))
-
-
-def is_layer(module):
-    return isinstance(module, nn.Linear | nn.Conv2d)
+    assert 0.2 * count(model) < count(smaller) < 0.55 * count(model)
+    assert all(
+        module.weight.flatten(1).any(1).all() for module in smaller.modules() if isinstance(module, LAYERS)
+    )
 
 
 def test_the_smaller_chain_has_the_parameters_that_its_units_imply():
     model, masks, _ = half_removed("lenet-300-100", (1, 8, 8))
-    assert parameters(shrink(model, masks)) == 65 * 150 + 151 * 50 + 51 * 4
+    assert count(shrink(model, masks)) == 65 * 150 + 151 * 50 + 51 * 4
+    assert count(without_half(MODELS["lenet-300-100"]((1, 28, 28), 10), (1, 28, 28))) == (
+        785 * 150 + 151 * 50 + 51 * 10
+    )
     model, masks, _ = half_removed("light-cnn-9", (1, 16, 16))
     convolutions = [(1, 24, 5), (24, 24, 1), (24, 48, 3), (48, 48, 1), (48, 96, 3), (96, 96, 1), (96, 64, 3)]
     convolutions += [(64, 64, 1), (64, 64, 3)]
     expected = sum(2 * maps * (channels * side**2 + 1) for channels, maps, side in convolutions)
-    assert parameters(shrink(model, masks)) == expected + 2 * 128 * (64 + 1) + 4 * (128 + 1)
+    assert count(shrink(model, masks)) == expected + 2 * 128 * (64 + 1) + 4 * (128 + 1)
 
 
 def test_the_smaller_residual_network_has_the_parameters_that_its_units_imply():
@@ -276,12 +262,7 @@ def test_the_smaller_residual_network_has_the_parameters_that_its_units_imply():
         for _ in range(3):
             expected += 9 * before * inside + 2 * inside + 9 * inside * maps + 2 * maps
             before = maps
-    assert parameters(shrink(model, masks)) == expected
-
-
-def test_the_bench_of_half_the_units_counts_their_parameters():
-    smaller = without_half(MODELS["lenet-300-100"]((1, 28, 28), 10), (1, 28, 28))
-    assert parameters(smaller) == 785 * 150 + 151 * 50 + 51 * 10
+    assert count(shrink(model, masks)) == expected
 
 
 def test_the_output_of_a_removed_unit_is_exactly_zero_in_training_mode():
