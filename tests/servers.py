@@ -1,17 +1,35 @@
 """Web servers on the loopback interface that misbehave in chosen ways."""
 
-import socket
+import asyncio
 import ssl
 import subprocess
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-Conversation = Callable[[socket.socket, threading.Event], None]
+from prunet.data.fetching.downloading import download, open_session
+from prunet.data.images.decoding import Rejection
+
+
+def attempt(*urls: str, timeout: float = 5, max_bytes: int = 1000, private_addresses: bool = True) -> Any:
+    """Download `urls` in one session; return the bytes of the last one, or its status and detail."""
+
+    async def run() -> Any:
+        async with open_session("prunet-test/1.0", private_addresses) as session:
+            for url in urls:
+                try:
+                    result: Any = (await download(session, url, timeout=timeout, max_bytes=max_bytes)).data
+                except Rejection as rejection:
+                    result = (rejection.status, rejection.detail)
+        return result
+
+    return asyncio.run(run())
+
+
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
@@ -46,9 +64,11 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(answers: Mapping[str, Answer]) -> Iterator[Server]:
+def serving(answers: Mapping[str, Answer], tls: ssl.SSLContext | None = None) -> Iterator[Server]:
     """Serve `answers` until the block ends."""
     with Server(answers) as server:
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
@@ -122,73 +142,14 @@ def drip(handler: Any, code: int = 200, **headers: str) -> None:
             return
 
 
-def drip_head(handler: Any) -> None:
-    """Send a header at one byte every 20 ms."""
-    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Filler: ")
-    _drip(handler.wfile.write, handler.server.stopping)
-
-
-def drip_body_chunked(handler: Any) -> None:
-    """Send a chunked body at one byte every 20 ms."""
-    handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n")
-    _drip(handler.wfile.write, handler.server.stopping)
-
-
-def endless_head(handler: Any) -> None:
-    """Send 100 Continue without end."""
-    while not handler.server.stopping.wait(0.02):
-        handler.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-
-def _drip(send: Callable[[bytes], object], stopping: threading.Event) -> None:
-    while not stopping.wait(0.02):
-        send(b"x")
-
-
-def drip_tls(connection: socket.socket, stopping: threading.Event) -> None:
-    """Send a TLS record of 16 kB at one byte every 20 ms."""
-    connection.sendall(b"\x16\x03\x03\x40\x00")
-    _drip(connection.sendall, stopping)
-
-
-def serve_tls(folder: Path) -> Conversation:
-    """Complete a TLS handshake with a self-signed certificate."""
+def self_signed(folder: Path) -> ssl.SSLContext:
+    """Return the context of a server with a self-signed certificate, whose files are written to `folder`."""
     files = folder / "key.pem", folder / "certificate.pem"
     command = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -keyout {} -out {}"
     subprocess.run(command.format(*files).split(), check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(files[1], files[0])
-
-    def converse(connection: socket.socket, stopping: threading.Event) -> None:
-        del stopping
-        context.wrap_socket(connection, server_side=True).close()
-
-    return converse
-
-
-@contextmanager
-def listening(converse: Conversation) -> Iterator[int]:
-    """Accept connections one after another and `converse` on each until the block ends; yield the port."""
-    stopping = threading.Event()
-
-    def accept() -> None:
-        while not stopping.is_set():
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                continue
-            with connection, suppress(OSError):
-                converse(connection, stopping)
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(0.05)
-        thread = threading.Thread(target=accept)
-        thread.start()
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            stopping.set()
-            thread.join()
+    return context
 
 
 def reset(handler: Any) -> None:

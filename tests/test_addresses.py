@@ -2,12 +2,12 @@
 
 import asyncio
 import socket
+from functools import partial
 
 import pytest
 
 from prunet.data.fetching.addresses import Refused, is_public, public_socket
-from prunet.data.fetching.downloading import download, open_session
-from prunet.data.images.decoding import Rejection
+from tests import servers
 from tests.servers import body, redirect, serving
 
 THIS_MACHINE = (
@@ -15,15 +15,9 @@ THIS_MACHINE = (
     *("[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[0:0:0:0:0:ffff:7f00:0001]", "[64:ff9b::127.0.0.1]"),
 )
 ODD_SPELLINGS = (
-    "127.1",
-    "2130706433",
-    "0x7f000001",
-    "0177.0.0.1",
-    "017700000001",
-    "127.0.0.1.",
-    "0",
-    "a.0x7f",
+    *("127.1", "2130706433", "0x7f000001", "0177.0.0.1", "017700000001", "127.0.0.1.", "0", "a.0x7f"),
 )
+attempt = partial(servers.attempt, private_addresses=False)
 
 
 @pytest.mark.parametrize(
@@ -60,21 +54,6 @@ def test_sockets_are_created_only_for_public_addresses():
         assert created.family == socket.AF_INET
     with pytest.raises(Refused):
         public_socket((socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("fe80::1", 80, 0, 2)))
-
-
-def attempt(*urls, private_addresses=False):
-    """Download `urls` in one session; return the bytes of the last one, or its status and detail."""
-
-    async def run():
-        async with open_session("prunet-test", private_addresses) as session:
-            for url in urls:
-                try:
-                    result = (await download(session, url, timeout=5, max_bytes=1000)).data
-                except Rejection as rejection:
-                    result = (rejection.status, rejection.detail)
-        return result
-
-    return asyncio.run(run())
 
 
 @pytest.mark.parametrize("host", THIS_MACHINE)

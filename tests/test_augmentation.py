@@ -1,4 +1,5 @@
 import math
+from itertools import product
 
 import pytest
 import torch
@@ -11,49 +12,45 @@ def rng(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
+def found(crops, parts):
+    """Return, for each crop, the key of the only part of {key: image} that it is, and whether mirrored."""
+    matches = [
+        [
+            (key, mirrored)
+            for key, part in parts.items()
+            for mirrored in (False, True)
+            if torch.equal(crop.flip(2) if mirrored else crop, part)
+        ]
+        for crop in crops
+    ]
+    assert {len(own) for own in matches} == {1}
+    return [own[0] for own in matches]
+
+
 def test_crops_are_parts_of_the_chosen_images_some_mirrored():
     images = torch.arange(2 * 5 * 5.0).view(2, 1, 5, 5)
     chosen = torch.tensor([1, 0] * 50)
     crops = augmentation.crop_flip(images, chosen, 3, rng())
     assert crops.shape == (100, 1, 3, 3)
-    seen = set()
-    for crop, source in zip(crops[:, 0], chosen, strict=True):
-        matches = [
-            (top, left, mirrored)
-            for top in range(3)
-            for left in range(3)
-            for mirrored in (False, True)
-            if torch.equal(
-                crop.flip(1) if mirrored else crop, images[source, 0, top : top + 3, left : left + 3]
-            )
-        ]
-        assert len(matches) == 1
-        seen.add(matches[0])
-    assert len(seen) == 18  # all nine positions, mirrored and not
+    parts = {
+        (source, top, left): images[source, :, top : top + 3, left : left + 3]
+        for source, top, left in product(range(2), range(3), range(3))
+    }
+    seen = found(crops, parts)
+    assert [source for (source, *_), _ in seen] == chosen.tolist()
+    assert len({(*place, mirrored) for (_, *place), mirrored in seen}) == 18  # nine places, mirrored and not
 
 
 def test_padded_crops_move_by_up_to_an_eighth_of_the_side_and_are_zero_beyond_the_image():
     image = 1 + torch.arange(2 * 16 * 16.0).view(1, 2, 16, 16)
     crops = augmentation.pad_crop_flip(image, torch.zeros(400, dtype=torch.int64), 16, rng())
     assert crops.shape == (400, 2, 16, 16)
-    moved = {}
-    for down in range(-2, 3):
-        for right in range(-2, 3):
-            moved[down, right] = torch.zeros(2, 16, 16)
-            rows = slice(max(0, down), 16 + min(0, down)), slice(max(0, -down), 16 + min(0, -down))
-            columns = slice(max(0, right), 16 + min(0, right)), slice(max(0, -right), 16 + min(0, -right))
-            moved[down, right][:, rows[0], columns[0]] = image[0, :, rows[1], columns[1]]
-    seen = set()
-    for crop in crops:
-        matches = [
-            (position, mirrored)
-            for position, expected in moved.items()
-            for mirrored in (False, True)
-            if torch.equal(crop.flip(2) if mirrored else crop, expected)
-        ]
-        assert len(matches) == 1
-        seen.add(matches[0])
-    assert len(seen) == 50  # all 25 positions, mirrored and not
+    padded = torch.zeros(2, 20, 20)
+    padded[:, 2:18, 2:18] = image
+    moved = {
+        (top, left): padded[:, top : top + 16, left : left + 16] for top, left in product(range(5), range(5))
+    }
+    assert len(set(found(crops, moved))) == 50  # all 25 places, mirrored and not
 
 
 @pytest.fixture(scope="module")

@@ -6,15 +6,16 @@ import torch
 
 from prunet.training import batches, pixels
 
-
-def gray(side=4, count=10):
-    images = np.arange(count * side * side, dtype=np.uint8).reshape(count, 1, side, side)
-    split = np.array([0] * (count - 4) + [1, 1, 2, 2], np.uint8)
-    return {"images": images, "labels": np.arange(count), "split": split}
-
-
 torch.set_num_threads(1)
 CPU = torch.device("cpu")
+SPLIT = (torch.arange(10.0).view(10, 1, 1, 1), torch.arange(10))
+RUNS = [{"seeds": {"order": 1}}, {"seeds": {"order": 2}}]
+
+
+def gray(count=10):
+    images = np.arange(count * 4 * 4, dtype=np.uint8).reshape(count, 1, 4, 4)
+    split = np.array([0] * (count - 4) + [1, 1, 2, 2], np.uint8)
+    return {"images": images, "labels": np.arange(count), "split": split}
 
 
 def test_images_are_normalised_by_the_moments_of_the_training_split():
@@ -41,7 +42,7 @@ def test_images_are_normalised_by_the_moments_of_the_training_split():
     ],
 )
 def test_the_model_sees_input_size_pixels(input_size, augment, resized, visible):
-    data = gray(side=4) | {"images": np.random.default_rng(0).integers(0, 255, (10, 1, 144, 144), np.uint8)}
+    data = gray() | {"images": np.random.default_rng(0).integers(0, 255, (10, 1, 144, 144), np.uint8)}
     splits = batches.to_device(data, input_size, augment, CPU)
     assert splits["train"][0].shape == (6, 1, resized, resized)
     assert batches.input_shape(splits, augment) == (1, visible, visible)
@@ -108,18 +109,13 @@ def test_centre_cuts_the_middle():
 
 
 def test_chunks_contain_every_image():
-    split = (torch.arange(7.0).view(7, 1, 1, 1), torch.arange(7))
-    labels = [part[1].tolist() for part in batches.chunks(split, 3)]
-    assert labels == [[0, 1, 2], [3, 4, 5], [6]]
+    labels = [part[1].tolist() for part in batches.chunks(SPLIT, 4)]
+    assert labels == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
 
 
 def test_take_returns_images_with_their_labels():
-    split = (torch.arange(7.0).view(7, 1, 1, 1), torch.arange(7))
-    images, labels = batches.take(split, torch.tensor([5, 2]))
+    images, labels = batches.take(SPLIT, torch.tensor([5, 2]))
     assert images.flatten().tolist() == labels.tolist() == [5, 2]
-
-
-RUNS = [{"seeds": {"order": 1}}, {"seeds": {"order": 2}}]
 
 
 @pytest.mark.parametrize("augment", ["none", "crop-flip", "pad-crop-flip", "resized-crop-flip"])
@@ -129,13 +125,14 @@ def test_a_resumed_run_gets_the_remaining_batches(augment):
     settings = {"steps": 6, "batch_size": 4, "augment": augment}
     generators = [torch.Generator().manual_seed(number) for number in range(2)]
     whole, states = [], []
-    for batch in batches.training_batches((images, torch.arange(10)), size, settings, RUNS, generators, 0):
+    split = (images, torch.arange(10))
+    for batch in batches.training_batches(split, size, settings, RUNS, generators, 0):
         whole.append(batch)
         states.append([generator.get_state() for generator in generators])
     assert [step for step, _ in whole] == [1, 2, 3, 4, 5, 6]
     for generator, state in zip(generators, states[3], strict=True):
         generator.set_state(state)
-    rest = batches.training_batches((images, torch.arange(10)), size, settings, RUNS, generators, 4)
+    rest = batches.training_batches(split, size, settings, RUNS, generators, 4)
     for (step, (seen, labels)), (expected, (before, same)) in zip(rest, whole[4:], strict=True):
         assert step == expected
         assert seen.shape == (2, 4, 2, size, size)
@@ -144,9 +141,8 @@ def test_a_resumed_run_gets_the_remaining_batches(augment):
 
 
 def test_each_network_has_its_own_order():
-    split = (torch.arange(10.0).view(10, 1, 1, 1), torch.arange(10))
     settings = {"steps": 5, "batch_size": 4, "augment": "none"}
-    steps = batches.training_batches(split, 1, settings, RUNS, [], 0)
+    steps = batches.training_batches(SPLIT, 1, settings, RUNS, [], 0)
     labels = torch.stack(
         [labels for _, (images, labels) in steps if torch.equal(images.flatten(1), labels)], 1
     )

@@ -37,21 +37,17 @@ def test_the_full_part_has_every_sparsity_and_batch(monkeypatch):
 
 def test_a_share_is_the_speedup_over_the_reduction(monkeypatch):
     model, image = nn.Identity(), torch.zeros(1)
-    faces = {"lightcnn_shrunk_speedup_batch_16": inference.Job(model, model, image, 0, reduction=4.0)}
+    name, share = "lightcnn_shrunk_speedup_batch_16", "lightcnn_shrunk_share_of_flop_reduction_batch_16"
+    faces = {name: inference.Job(model, model, image, 0, reduction=4.0)}
     monkeypatch.setattr(inference, "lenet_jobs", lambda sizes: {})
     monkeypatch.setattr(inference, "light_cnn_jobs", lambda sizes: faces)
     monkeypatch.setattr(inference.Job, "speedup", lambda job: 3.0)
-    values, _ = inference.measure(True, 1)
-    assert values == {
-        "lightcnn_shrunk_speedup_batch_16": 3,
-        "lightcnn_shrunk_share_of_flop_reduction_batch_16": 0.75,
-    }
+    assert inference.measure(True, 1)[0] == {name: 3, share: 0.75}
 
 
 def test_a_speedup_is_dense_over_other(monkeypatch):
-    monkeypatch.setattr(
-        inference.latency, "measure", lambda forms, batches, seconds: [{"ms_median": 6}, {"ms_median": 2}]
-    )
+    times = [{"ms_median": 6}, {"ms_median": 2}]
+    monkeypatch.setattr(inference.latency, "measure", lambda forms, batches, seconds: times)
     assert inference.Job(nn.Identity(), nn.Identity(), torch.zeros(1), 0).speedup() == 3
 
 

@@ -159,9 +159,8 @@ def test_a_replicate_that_diverges_is_named_and_the_others_stay_finished(make, m
     trainer, trained = make(3), []
     start = trainer.initial_weights("init")
     start["fc1.weight"][2] = np.inf
-    with pytest.raises(
-        InputError, match=r"^study toy, random/04: replicate 2: the validation loss is nan at step 0"
-    ):
+    message = r"^study toy, random/04: replicate 2: the validation loss is nan at step 0: lower the learning"
+    with pytest.raises(InputError, match=message):
         train(trainer, "random/04", start)
     start["fc1.weight"][2] = 0.1
     monkeypatch.setattr(loop, "TrainingState", lambda *given: trained.append(given[5]) or State(*given))
@@ -184,12 +183,8 @@ def test_networks_of_all_cells_share_one_pool_of_workers(make, monkeypatch):
     monkeypatch.setattr("prunet.training.trainer.cores", lambda: 3)
     trainer.train([cell(trainer, name) for name in ("a/01", "a/02")])
     ((tasks, processes, threads),) = calls
-    assert [(member.cell.name, member.number) for task in tasks for member in task.args[0]] == [
-        ("a/01", 0),
-        ("a/01", 1),
-        ("a/02", 0),
-        ("a/02", 1),
-    ]
+    members = [(member.cell.name, member.number) for task in tasks for member in task.args[0]]
+    assert members == [(name, number) for name in ("a/01", "a/02") for number in (0, 1)]
     assert (processes, threads) == (3, 1)
 
 

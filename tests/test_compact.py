@@ -17,6 +17,7 @@ from prunet.deployment import coding, compact, inference
 from prunet.deployment.sizes import sizes
 from prunet.models import built_in as models
 
+LENET = "lenet-300-100"
 LAWS = settings(deadline=None, derandomize=True, database=None)
 METADATA = {
     "study": "digits",
@@ -30,12 +31,8 @@ METADATA = {
 def toy(shape, classes):
     """Return a model with weights, biases and the statistics of a norm, one of them an int64 scalar."""
     channels, height, width = shape
-    return nn.Sequential(
-        nn.Flatten(),
-        nn.Linear(channels * height * width, 8),
-        nn.BatchNorm1d(8),
-        nn.Linear(8, classes),
-    )
+    inputs = channels * height * width
+    return nn.Sequential(nn.Flatten(), nn.Linear(inputs, 8), nn.BatchNorm1d(8), nn.Linear(8, classes))
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -54,9 +51,8 @@ def metadata_of(model="toy", side=2, channels=1, classes=3):
 def ticket(metadata=METADATA, density=0.5, seed=0):
     """Return a network with random bits in every value and this density."""
     rng = np.random.default_rng(seed)
-    model = models.MODELS[metadata["model"]](
-        tuple(metadata["preparation"]["shape"]), len(metadata["class_names"])
-    )
+    shape, classes = tuple(metadata["preparation"]["shape"]), len(metadata["class_names"])
+    model = models.MODELS[metadata["model"]](shape, classes)
     weights = {
         name: np.frombuffer(rng.bytes(tensor.numpy().nbytes), tensor.numpy().dtype).reshape(tensor.shape)
         for name, tensor in model.state_dict().items()
@@ -67,17 +63,21 @@ def ticket(metadata=METADATA, density=0.5, seed=0):
 
 def glorot(density):
     """Return LeNet-300-100 for 28x28 digits with its smallest weights pruned."""
-    metadata = metadata_of("lenet-300-100", side=28, classes=10)
-    model = models.MODELS["lenet-300-100"]((1, 28, 28), 10)
+    metadata = metadata_of(LENET, side=28, classes=10)
+    model = models.MODELS[LENET]((1, 28, 28), 10)
     weights = {name: values.numpy() for name, values in models.initial_weights(model, 0, "glorot").items()}
     magnitudes = {name: np.abs(weights[name]) for name in models.prunable(model)}
     masks = {name: size >= np.quantile(size, 1 - density) for name, size in magnitudes.items()}
     return weights, masks, metadata
 
 
-def packed(content, words):
-    """Return a file with a correct checksum, as an attacker could make it."""
-    text = content if isinstance(content, str) else json.dumps(content)
+def content(about=METADATA, bits=None, version=1):
+    return {"version": version, "bits": bits, "about": about}
+
+
+def packed(text, words):
+    """Return a file with a correct checksum, as an attacker could make it; `text` may be JSON values."""
+    text = text if isinstance(text, str) else json.dumps(text)
     digest = hashlib.sha256(text.encode() + b"\0" + words.astype("<u4").tobytes()).digest()
     return file_of({"coded": words, "sha256": np.frombuffer(digest, np.uint8)}, {"prunet": text})
 
@@ -93,15 +93,11 @@ def bits_of(values):
 @settings(LAWS, max_examples=25)
 @given(
     st.floats(0, 1) | st.sampled_from([0.0, 1.0]),
-    st.integers(1, 5),
-    st.integers(1, 3),
-    st.integers(2, 40),
+    st.builds(metadata_of, side=st.integers(1, 5), channels=st.integers(1, 3), classes=st.integers(2, 40)),
     st.integers(0, 2**32),
 )
-def test_every_bit_is_restored(density, side, channels, classes, seed):
-    weights, masks, metadata = ticket(
-        metadata_of(side=side, channels=channels, classes=classes), density, seed
-    )
+def test_every_bit_is_restored(density, metadata, seed):
+    weights, masks, metadata = ticket(metadata, density, seed)
     read, read_masks, read_metadata = compact.loads(compact.dumps(weights, masks, metadata))
     assert read_metadata == metadata
     assert list(read) == list(weights)
@@ -227,14 +223,9 @@ def test_a_file_with_any_bit_flipped_or_cut_anywhere_is_refused(bits):
         ({"model": "resnet"}, "model 'resnet' is not one of"),
         ({"model": ["toy"]}, "about.model: input should be a valid string"),
         ({"model": "light-cnn-9"}, "multiple of 16"),
-        ({"class_names": ["a"]}, "class_names"),
-        ({"class_names": "ab"}, "class_names"),
-        ({"class_names": ["a", ""]}, "class_names.1"),
+        *(({"class_names": names}, "class_names") for names in (["a"], "ab", ["a"] * 4097)),
+        *(({"class_names": ["a", name]}, "class_names.1") for name in ("", "\ud800", "b" * 201, 1)),
         ({"class_names": ["a", "b\n"]}, "printable"),
-        ({"class_names": ["a", "\ud800"]}, "class_names.1"),
-        ({"class_names": ["a", "b" * 201]}, "class_names.1"),
-        ({"class_names": ["a"] * 4097}, "class_names"),
-        ({"class_names": ["a", 1]}, "class_names.1"),
         ({"preparation": None}, "preparation"),
         ({"preparation": METADATA["preparation"] | {"shape": [1, 2, 3]}}, "no 2x3 centre"),
         ({"preparation": METADATA["preparation"] | {"side": 1}}, "1 pixels a side have no 2x2 centre"),
@@ -245,120 +236,88 @@ def test_metadata_are_checked(change, message):
     weights, masks, metadata = ticket()
     words = words_of(compact.dumps(weights, masks, metadata))
     with pytest.raises(InputError, match=message):
-        compact.loads(packed({"version": 1, "bits": None, "about": metadata | change}, words))
+        compact.loads(packed(content(metadata | change), words))
     with pytest.raises(InputError, match=message):
         compact.dumps(weights, masks, metadata | change)
 
 
+BAD_PREPARATION = {
+    "std": [0.0, -1.0, math.nan, math.inf, True],
+    "mean": [math.nan, 256.0, "33", 10**400],
+    "stored": [0, 4097],
+    "side": [-3, 3.0],
+    "shape": [[1, 2], [1, 2, 2, 2], [0, 2, 2], [1, 2.0, 2], [True, 2, 2], "122", [10**30, 2, 2]],
+}
+
+
 @pytest.mark.parametrize(
-    "change",
-    [
-        {"std": 0.0},
-        {"std": -1.0},
-        {"std": math.nan},
-        {"std": math.inf},
-        {"std": True},
-        {"mean": math.nan},
-        {"mean": 256.0},
-        {"mean": "33"},
-        {"mean": 10**400},
-        {"stored": 0},
-        {"stored": 4097},
-        {"side": -3},
-        {"side": 3.0},
-        {"shape": [1, 2]},
-        {"shape": [1, 2, 2, 2]},
-        {"shape": [0, 2, 2]},
-        {"shape": [1, 2.0, 2]},
-        {"shape": [True, 2, 2]},
-        {"shape": "122"},
-        {"shape": [10**30, 2, 2]},
-    ],
+    ("name", "value"), [(name, value) for name, values in BAD_PREPARATION.items() for value in values]
 )
-def test_the_preparation_is_checked(change):
+def test_the_preparation_is_checked(name, value):
     weights, masks, metadata = ticket()
-    metadata = metadata | {"preparation": metadata["preparation"] | change}
+    metadata = metadata | {"preparation": metadata["preparation"] | {name: value}}
     words = words_of(compact.dumps(*ticket()))
     with pytest.raises(InputError, match="damaged or not a prunet ticket"):
-        compact.loads(packed({"version": 1, "bits": None, "about": metadata}, words))
+        compact.loads(packed(content(metadata), words))
     with pytest.raises(InputError, match="cannot be saved"):
         compact.dumps(weights, masks, metadata)
 
 
 @pytest.mark.parametrize(
-    "content",
+    "text",
     [
-        "",
-        "hello",
-        "[]",
-        "null",
-        "{}",
-        "[" * 100_000,
-        "9" * 5000,
-        {"version": 2, "bits": None, "about": METADATA},
+        *("", "hello", "[]", "null", "{}", "[" * 100_000, "9" * 5000),
         {"version": 1, "about": METADATA},
-        {"version": 1, "bits": 0, "about": METADATA},
-        {"version": 1, "bits": 9, "about": METADATA},
-        {"version": 1, "bits": "5", "about": METADATA},
-        {"version": 1, "bits": 5, "about": METADATA},  # but the words are lossless
-        {"version": 1, "bits": None, "about": metadata_of(classes=4)},  # another number of classes
-        {"version": 1, "bits": None, "about": metadata_of(side=3)},
-        {"version": 1, "bits": None, "about": metadata_of("lenet-300-100")},
+        content(version=2),
+        *(content(bits=bits) for bits in (0, 9, "5", 5)),  # the words are lossless: 5 is wrong too
+        *(content(about) for about in (metadata_of(classes=4), metadata_of(side=3), metadata_of(LENET))),
     ],
 )
-def test_a_text_that_does_not_fit_is_refused_despite_a_correct_checksum(content):
+def test_a_text_that_does_not_fit_is_refused_despite_a_correct_checksum(text):
     words = words_of(compact.dumps(*ticket()))
     with pytest.raises(InputError, match="damaged or not a prunet ticket"):
-        compact.loads(packed(content, words))
+        compact.loads(packed(text, words))
 
 
 @pytest.mark.parametrize("bits", [None, 4])
 def test_words_that_do_not_fit_are_refused_despite_a_correct_checksum(bits):
     weights, masks, metadata = ticket()
     weights = {name: np.nan_to_num(values) if values.ndim else values for name, values in weights.items()}
-    content = {"version": 1, "bits": bits, "about": metadata}
-    words = words_of(compact.dumps(weights, masks, METADATA, bits))
-    assert compact.loads(packed(content, words))[2] == METADATA
+    text = content(bits=bits)
+    words = words_of(compact.dumps(weights, masks, metadata, bits))
+    assert compact.loads(packed(text, words))[2] == METADATA
     rng = np.random.default_rng(0)
     lengths = [words[:length] for length in range(len(words))]
     longer = [np.append(words, np.full(more, 2**31, np.uint32)) for more in (2, 3, 50)]
     noise = [rng.integers(0, 2**32, rng.integers(1, 200), np.uint32) for _ in range(100)]
     for wrong in (*lengths, *longer, *noise):
         with pytest.raises(InputError, match="damaged or not a prunet ticket"):
-            compact.loads(packed(content, wrong))
+            compact.loads(packed(text, wrong))
 
 
 def test_a_small_file_cannot_request_more_weights_than_the_limit():
     words = words_of(compact.dumps(*ticket()))
-    for model in ("toy", "lenet-300-100", "light-cnn-9"):
-        content = {
-            "version": 1,
-            "bits": None,
-            "about": metadata_of(model, side=4096, channels=1 if "cnn" in model else 4096),
-        }
+    for model in ("toy", LENET, "light-cnn-9"):
+        large = metadata_of(model, side=4096, channels=1 if "cnn" in model else 4096)
         tracemalloc.start()
         with pytest.raises(InputError, match=f"weights, more than {compact.MAX_WEIGHTS}"):
-            compact.loads(packed(content, words))
+            compact.loads(packed(content(large), words))
         assert tracemalloc.get_traced_memory()[1] < 2**24
         tracemalloc.stop()
 
 
 def test_a_small_file_cannot_claim_more_survivors_than_it_has_room_for():
-    content = {
-        "version": 1,
-        "bits": None,
-        "about": metadata_of("lenet-300-100", side=100),
-    }  # 3 million weights
+    large = metadata_of(LENET, side=100)  # 3 million weights
     to = coding.encoder()
     for shape in ((300, 10_000), (100, 300), (3, 100)):
         coding.encode_mask(to, np.ones(shape, bool))
     with pytest.raises(InputError, match="too short for its weights"):
-        compact.loads(packed(content, to.get_compressed()))
+        compact.loads(packed(content(large), to.get_compressed()))
 
 
 def test_other_files_are_refused_with_their_names(tmp_path):
     data = compact.dumps(*ticket())
-    tensors, text = tensors_of(data), json.dumps({"version": 1, "bits": None, "about": METADATA})
+    tensors, text = tensors_of(data), json.dumps(content())
     others = {
         "empty": b"",
         "text": b"hello, world",
@@ -371,11 +330,10 @@ def test_other_files_are_refused_with_their_names(tmp_path):
         "short-sum": file_of(tensors | {"sha256": tensors["sha256"][:4]}, {"prunet": text}),
         "weights": file_of({"w": np.zeros(3, np.float32)}),
     }
-    for name, content in others.items():
-        (tmp_path / name).write_bytes(content)
-        with pytest.raises(
-            InputError, match=rf"{name} is damaged or not a prunet ticket \(.+\); download"
-        ) as caught:
+    for name, data in others.items():
+        (tmp_path / name).write_bytes(data)
+        message = rf"{name} is damaged or not a prunet ticket \(.+\); download"
+        with pytest.raises(InputError, match=message) as caught:
             compact.load(tmp_path / name)
         assert "\n" not in caught.value.message
     with pytest.raises(InputError, match="gone does not exist"):
@@ -396,8 +354,11 @@ def test_a_file_above_the_limit_is_refused(tmp_path, monkeypatch):
 
 def test_parsing_a_text_allocates_no_weights(monkeypatch):
     devices = set()
-    monkeypatch.setitem(
-        models.MODELS, "toy", lambda *size: devices.add(torch.get_default_device().type) or toy(*size)
-    )
+
+    def watched(*size):
+        devices.add(torch.get_default_device().type)
+        return toy(*size)
+
+    monkeypatch.setitem(models.MODELS, "toy", watched)
     compact.loads(compact.dumps(*ticket()))
     assert "meta" in devices

@@ -3,8 +3,6 @@
 import pytest
 
 from faults import hostile_pictures, hostile_server, hostile_web
-from prunet.data.images.decoding import Rejection, verify
-from prunet.data.listing.scraping import STATUSES
 
 KINDS = 86
 
@@ -43,20 +41,3 @@ def test_mishandled_cases_are_counted(tmp_path):
     }
     assert (judged["cases"], judged["survived"], judged["lost"]) == (4, 2, 2)
     assert len(judged["examples"]) == 2
-
-
-@pytest.mark.parametrize("kind", hostile_pictures.GOOD)
-def test_good_pictures_decode(kind):
-    assert verify(hostile_pictures.GOOD[kind](1), 10_000)
-
-
-@pytest.mark.parametrize("kind", hostile_pictures.BAD)
-def test_bad_pictures_are_rejected_with_the_expected_status(kind):
-    make, statuses = hostile_pictures.BAD[kind]
-    assert set(statuses) <= set(STATUSES)
-    try:
-        verify(make(1), 1_000_000)
-        status = "ok"
-    except Rejection as rejection:
-        status = rejection.status
-    assert status in statuses

@@ -1,16 +1,12 @@
 """The training loop: masks, seeds, evaluations, and resumption to the same bits."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
 
-from prunet.base.errors import InputError
 from prunet.training import evaluation
-from prunet.training.checkpoints import Checkpoint
 from prunet.training.plan import TrainingPlan
-from tests.toy_training import NEVER, Toy, cut_off, runs
+from tests.toy_training import Toy, cut_off, runs
 
 
 @pytest.fixture
@@ -107,29 +103,6 @@ def test_each_network_is_tested_with_the_weights_of_its_own_early_stop(toy):
     assert any(result["early"] != result["final"] for result in results)
 
 
-def test_evaluation_counts_every_image_at_any_chunk_size(toy, monkeypatch):
-    run = toy(2)
-    whole = evaluation.evaluate(run.network, run.start, run.splits["val"], run.size)
-    monkeypatch.setattr(evaluation, "MAX_IMAGES", 7)
-    parts = evaluation.evaluate(run.network, run.start, run.splits["val"], run.size)
-    assert parts[0] == pytest.approx(whole[0])
-    assert parts[1] == whole[1]
-    images, labels = run.splits["val"]
-    logits = run.network.logits(run.start, images)
-    assert whole[1] == pytest.approx([float((row.argmax(1) == labels).double().mean()) for row in logits])
-    expected = [torch.nn.functional.cross_entropy(row, labels).item() for row in logits]
-    assert whole[0] == pytest.approx(expected)
-
-
-def test_a_loss_that_is_not_finite_stops_with_the_replicate_and_the_step(toy):
-    run = toy(2)
-    run.start["fc1.weight"][1] *= math.inf
-    with pytest.raises(
-        InputError, match=r"^replicate 1: the validation loss is nan at step 0: lower the learning rate"
-    ):
-        run.train()
-
-
 @pytest.mark.parametrize(("eval_every", "steps"), [(1000, 1), (1000, 13), (1000, 20), (1000, 30), (10, 13)])
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_a_run_that_was_killed_after_any_step_ends_with_the_same_bits(toy, optimizer, eval_every, steps):
@@ -142,22 +115,3 @@ def test_a_run_that_was_killed_after_any_step_ends_with_the_same_bits(toy, optim
         expected, found = getattr(whole, part), getattr(resumed, part)
         assert list(found) == list(expected)
         assert all(np.array_equal(expected[name], found[name]) for name in expected)
-
-
-def test_a_checkpoint_with_another_key_is_never_resumed(toy, capsys):
-    run = toy()
-    expected, _ = run.train()
-    path = run.folder / "other.safetensors"
-    late = toy(steps=29)
-    late.train(Checkpoint(path, "other settings", NEVER))
-    found, _ = run.train(Checkpoint(path, "toy", NEVER))
-    assert all(np.array_equal(expected[name], found[name]) for name in expected)
-    assert "training starts from the beginning" in capsys.readouterr().err
-
-
-def test_a_finished_run_is_not_repeated(toy, monkeypatch):
-    run = toy()
-    first = run.train(Checkpoint(run.folder / "done", "toy", NEVER))
-    monkeypatch.setattr(evaluation, "evaluate", None)
-    again = run.train(Checkpoint(run.folder / "done", "toy", NEVER))
-    assert again[1] == first[1]

@@ -104,12 +104,16 @@ def run(stage, folder, **changes):
     return result.stderr
 
 
-def refusal(stage, folder, **changes):
-    """Run a stage that refuses its input; return its message."""
-    result = invoke(stage, folder, **changes)
-    assert result.exit_code == 2
+def message(result):
+    """Return the message of a command that refused its input."""
+    assert result.exit_code == 2, result.output
     assert isinstance(result.exception, SystemExit)
     return result.stderr.removeprefix("Error: ").strip()
+
+
+def refusal(stage, folder, **changes):
+    """Run a stage that refuses its input; return its message."""
+    return message(invoke(stage, folder, **changes))
 
 
 def run_all(folder, photos, failed=()):

@@ -2,7 +2,7 @@
 
 from click.testing import CliRunner
 
-from tests.toy_faces import read_table
+from tests.toy_faces import message, read_table
 
 
 def invoke(command, *arguments):
@@ -18,7 +18,4 @@ def results(command, folder, *arguments):
 
 def refusal(command, *arguments):
     """Run a command that refuses its input; return its message."""
-    result = invoke(command, *arguments)
-    assert result.exit_code == 2
-    assert isinstance(result.exception, SystemExit)
-    return result.stderr.removeprefix("Error: ").strip()
+    return message(invoke(command, *arguments))
