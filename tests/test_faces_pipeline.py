@@ -27,21 +27,6 @@ def test_every_row_of_the_list_is_accounted_for(miniature):
     assert crops["no-face"] >= 4  # the photos of nobody
 
 
-def test_an_edit_runs_the_stage_itself(miniature):
-    for path, expected in (
-        ("prunet/data/fetching/downloading.py", {"ingest"}),
-        ("prunet/data/faces/cropping.py", {"crop"}),
-        ("prunet/data/faces/gray.py", {"resize"}),
-        ("prunet/data/sample/photos.py", {"sample"}),
-    ):
-        source = miniature / path
-        before = source.read_bytes()
-        source.write_bytes(before + b"\n# edited\n")
-        status = json.loads(sh(miniature, "dvc", "status", "--json", "--with-deps", "gallery"))
-        source.write_bytes(before)
-        assert set(status) == expected
-
-
 def test_the_gallery_is_drawn_and_networks_are_trained(miniature):
     assert (miniature / "plots" / "gallery" / "strip.png").read_bytes().startswith(b"\x89PNG")
     assert (miniature / "models/faces/dense/result.json").is_file()

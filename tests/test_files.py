@@ -12,17 +12,18 @@ from prunet.base import files
 from prunet.base.errors import InputError
 
 
+def write_half(path, end):
+    """Begin to replace `path` and raise `end`."""
+    with files.replacing(path) as partial:
+        partial.write_text("half")
+        raise end
+
+
 def test_replacing_leaves_the_old_file_when_the_block_fails(tmp_path):
     path = tmp_path / "out.txt"
     path.write_text("old")
-
-    def interrupted():
-        with files.replacing(path) as partial:
-            partial.write_text("half")
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        interrupted()
+        write_half(path, KeyboardInterrupt())
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -72,13 +73,8 @@ def test_a_kill_between_the_two_renames_of_a_folder_loses_nothing(tmp_path):
     write_folder(path, table="old")
     (tmp_path / "out.partial" / "killed").mkdir(parents=True)
     path.rename(tmp_path / "out.partial" / "killed" / "out.old")
-
-    def fails():
-        with files.replacing(path):
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        fails()
+        write_half(path, KeyboardInterrupt())
     assert (path / "table").read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -178,12 +174,8 @@ def test_a_failed_copy_is_reported_in_one_sentence(tmp_path):
 
 
 def test_a_bug_keeps_its_traceback(tmp_path):
-    def buggy():
-        with files.replacing(tmp_path / "out"):
-            raise OSError("cannot write mode F as PNG")
-
     with pytest.raises(OSError, match="mode F"):
-        buggy()
+        write_half(tmp_path / "out", OSError("cannot write mode F as PNG"))
 
 
 def test_rows_come_back_as_written(tmp_path):

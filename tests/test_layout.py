@@ -1,6 +1,7 @@
 """The layout of the code: imports run one way, and dvc.yaml lists all code that a stage runs."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ PIPELINE = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 STUDIES = sorted(path.parent for path in (ROOT / "studies").glob("*/study.yaml"))
 
 
+@cache
 def imported(module: Path) -> set[Path]:
     """The files of this repository that a module imports, wherever in its code it does so."""
     found = set()
@@ -37,6 +39,7 @@ def closure(*modules: Path) -> set[Path]:
     return files
 
 
+@cache
 def code_of(stage: str) -> tuple[set[str], list[str]]:
     """The files that a stage's command imports, and the code among its deps."""
     definition = PIPELINE[stage].get("do", PIPELINE[stage])
@@ -58,6 +61,19 @@ def test_the_deps_of_a_stage_are_exactly_the_code_that_it_imports(stage):
     }
     assert set().union(*covers.values()) == needed
     assert [pattern for pattern, files in covers.items() if not files] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "stage"),
+    [
+        ("prunet/data/fetching/downloading.py", "ingest"),
+        ("prunet/data/faces/cropping.py", "crop"),
+        ("prunet/data/faces/gray.py", "resize"),
+        ("prunet/data/sample/photos.py", "sample"),
+    ],
+)
+def test_an_edit_runs_the_one_stage_of_faces_that_uses_the_code(path, stage):
+    assert [name for name in PIPELINE if path in code_of(name)[0]] == [stage]
 
 
 def test_packages_hold_no_code_of_their_own():

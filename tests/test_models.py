@@ -136,9 +136,7 @@ def test_models_can_be_traced_and_use_few_kinds_of_operations(name, small):
 
 
 def test_max_feature_map_pairs_feature_i_with_feature_i_plus_n():
-    features = torch.tensor([[1.0, 5.0, 3.0, 2.0]])
-    assert MaxFeatureMap()(features).tolist() == [[3.0, 5.0]]
-    assert MaxFeatureMap()(features.requires_grad_()).tolist() == [[3.0, 5.0]]
+    assert MaxFeatureMap()(torch.tensor([[1.0, 5.0, 3.0, 2.0]])).tolist() == [[3.0, 5.0]]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -163,11 +161,6 @@ def test_max_feature_map_has_the_bits_and_gradients_of_where(dtype, shape, chann
     assert ours.stride() == features.stride()
     with torch.no_grad():
         assert torch.equal(MaxFeatureMap()(features), expected)
-
-
-def test_max_feature_map_passes_numerical_gradient_checks():
-    features = torch.linspace(-1, 1, 24, dtype=torch.float64)[torch.randperm(24)].view(2, 4, 3)
-    assert torch.autograd.gradcheck(MaxFeatureMap(), features.requires_grad_())
 
 
 def test_shortcuts_keep_every_second_pixel_and_append_maps_of_zeros():
