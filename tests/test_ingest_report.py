@@ -5,7 +5,7 @@ import pytest
 from prunet.data.fetching import conflicts, report
 from prunet.data.fetching.store import key
 from prunet.data.listing import scraping
-from prunet.data.listing.scraping import COLUMNS, STATUSES
+from prunet.data.listing.scraping import COLUMNS
 
 
 def manifest(*rows):
@@ -73,10 +73,6 @@ def written(rows, across=(), within=()):
 
 def section(text, title):
     return text.partition(f"## {title}\n\n")[2].partition("\n\n## ")[0].strip()
-
-
-def test_there_is_advice_for_every_status():
-    assert set(report.ADVICE) == set(STATUSES)
 
 
 def test_the_reasons_are_counted_and_explained():

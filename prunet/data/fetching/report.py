@@ -7,26 +7,9 @@ from prunet.data.fetching.addresses import host_of
 from prunet.data.fetching.conflicts import MAX_DISTANCE, Pair
 from prunet.data.fetching.markdown import code, table
 from prunet.data.fetching.store import key
-from prunet.data.listing.scraping import MANIFEST, STATUSES, Row
+from prunet.data.listing.scraping import MANIFEST, Row
+from prunet.data.listing.statuses import ADVICE
 
-ADVICE = {
-    "ok": "",
-    "duplicate": "Nothing to do: the picture is kept once. If the labels differ, see below.",
-    "http-error": "404 and 410: the photo is gone; find another. 401 and 403: the server requires a login or "
-    "blocks programs. 429 and 5xx: run again later with a longer `host_delay`.",
-    "timeout": "Run again later; raise `timeout` for large photos on slow servers.",
-    "unreachable": "Check the spelling of the host, then run again later.",
-    "refused": "The address belongs to this machine or a private network. If that is intended, set "
-    "`private_addresses`.",
-    "redirects": "Open the address in a browser and list the one it ends at.",
-    "too-large": "List a smaller version, or raise `max_bytes` or `max_pixels`.",
-    "too-small": "Usually an icon or a tracking pixel: list the photo itself.",
-    "not-an-image": "Usually a page about the photo, or a login: list the address of the image itself.",
-    "broken-image": "The server sends a damaged file: find another copy.",
-    "missing-file": "Check the spelling; paths are relative to the list.",
-    "bad-label": "Give the row a label that is a valid folder name.",
-    "bad-url": "Fix the row: use an http or https address, or a path below the list's folder.",
-}
 NO_FAILURE = ("ok", "duplicate")
 EXAMPLES = 3
 WORST_HOSTS = 10
@@ -89,14 +72,16 @@ def _others(found: Counter[str]) -> str:
 def _reasons(rows: Sequence[Row]) -> str:
     found = Counter(row["status"] for row in rows)
     lines = []
-    for status in (status for status in STATUSES if found[status] and status != "ok"):
+    for status, advice in ADVICE.items():
+        if status == "ok" or not found[status]:
+            continue
         details = Counter(row["detail"] for row in rows if row["status"] == status)
         first = {row["detail"]: row["row"] for row in reversed(rows) if row["status"] == status}
         examples = "<br>".join(
             f"{code(detail)} ({number}x, first in row {first[detail]})"
             for detail, number in details.most_common(EXAMPLES)
         )
-        lines.append((status, found[status], examples, ADVICE[status]))
+        lines.append((status, found[status], examples, advice))
     return table("Rows without an image", "", ("reason", "rows", "most frequent details", "advice"), lines)
 
 

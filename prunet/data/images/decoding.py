@@ -21,7 +21,7 @@ SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*
 
 
 class Rejection(Exception):
-    """Raised when a file or url yields no image: a status of `scraping.STATUSES` and a readable detail."""
+    """Raised when a file or url yields no image: a status of `listing.statuses` and a readable detail."""
 
     def __init__(self, status: str, detail: str) -> None:
         super().__init__(f"{status}: {detail}")

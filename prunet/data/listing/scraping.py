@@ -9,24 +9,8 @@ from pathlib import Path
 from prunet.base.errors import InputError
 from prunet.base.files import read_rows
 from prunet.base.folders import walk
+from prunet.data.listing.statuses import STATUSES
 
-# Outcomes of a row; prunet.data.fetching.report has advice on each.
-STATUSES = (
-    "ok",  # has an image; with a detail if the address no longer returns that image
-    "duplicate",  # same label and url, or same bytes, as an earlier row
-    "http-error",  # a status other than 200, or an encoding that was not requested
-    "timeout",  # no complete answer in time, counted from the DNS look-up to the last byte
-    "unreachable",  # no such host, no connection, no valid answer, or a bad certificate
-    "refused",  # the address, or a redirect's target, is not on the public internet
-    "redirects",  # too many, in a circle, or to something other than http and https
-    "too-large",  # in bytes (compressed or not), pixels, or JPEG scans
-    "too-small",
-    "not-an-image",
-    "broken-image",  # cut off, damaged, or it crashed the decoder
-    "missing-file",
-    "bad-label",
-    "bad-url",
-)
 MANIFEST = "manifest.csv"
 REPORT = "report.md"
 COUNTS = "counts.json"
