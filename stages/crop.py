@@ -1,7 +1,8 @@
 """Stage crop: square crop of the face on each photo."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,7 @@ def main(params: dict[str, Any], photos: Path, output: Path) -> None:
     settings = dict(params)
     min_accepted, doubtful = settings.pop("min_accepted"), settings.pop("doubtful")
     listed = with_places(quality.read_manifest(photos, scraping.COLUMNS))
-    rows = [row for row in listed if row["status"] == "ok"]
-    if not rows:
-        raise InputError(
-            f"{photos} has no photo; {photos / scraping.MANIFEST} gives the reason for each row."
-        )
+    rows = quality.accepted(listed, photos, "photo", "row")
     quality.report([quality.listed_twice(listed)], doubtful)
     with replacing(output) as unfinished:
         processes = cropping.processes_for(len(rows))
@@ -51,12 +48,8 @@ def with_places(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
     The split depends on the place, so a photo that fails does not move the others.
     """
-    seen: Counter[str] = Counter()
-    placed = []
-    for row in rows:
-        placed.append(row | {"place": seen[row["label"]]})
-        seen[row["label"]] += 1
-    return placed
+    places: defaultdict[str, Iterator[int]] = defaultdict(count)
+    return [row | {"place": next(places[row["label"]])} for row in rows]
 
 
 def require_faces(results: Sequence[dict[str, Any]]) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from prunet.base.errors import InputError
 from prunet.base.files import read_rows, replacing, write_json, write_rows
 from prunet.base.options import PARAMS
 from prunet.data.faces import gray
@@ -30,9 +29,7 @@ def main(params: dict[str, Any], exclude: Path, crops: Path, output: Path, sheet
     leave out, by the names on the sheets. SHEETS gets a contact sheet of each person, with excluded faces
     crossed out in red. OUTPUT/manifest.csv has one row per face; OUTPUT/counts.json counts them.
     """
-    rows = [row for row in quality.read_manifest(crops, quality.CROP_COLUMNS) if row["status"] == "ok"]
-    if not rows:
-        raise InputError(f"{crops} has no face; {crops / scraping.MANIFEST} gives the reason for each photo.")
+    rows = quality.accepted(quality.read_manifest(crops, quality.CROP_COLUMNS), crops, "face", "photo")
     reasons = read_exclude(exclude)
     unmatched = set(reasons) - {key(row) for row in rows}
     for label, name in sorted(unmatched):

@@ -51,9 +51,8 @@ def crop_all(rows: Sequence[dict[str, Any]], processes: int, **settings: Any) ->
         return
     others = set(active_children())
     with ProcessPoolExecutor(processes, get_context("fork"), _begin) as pool:
-        futures = [pool.submit(crop, row) for row in rows]
         try:
-            yield from (future.result() for future in futures)
+            yield from pool.map(crop, rows)
         except BrokenProcessPool:
             raise InputError(
                 "a process that detects faces was killed, probably for lack of memory (each needs about "

@@ -103,20 +103,15 @@ def detect(photo: Photo, find: Find, max_side: int) -> list[Face]:
 
 def _scaled(face: Face, across: float, down: float) -> Face:
     x, y, width, height = face.box
-    return Face(
+    return face._replace(
         box=(x * across, y * down, width * across, height * down),
-        confidence=face.confidence,
         landmarks=tuple((x * across, y * down) for x, y in face.landmarks),
     )
 
 
-def _area(face: Face) -> float:
-    return face.box[2] * face.box[3]
-
-
 # Rules to choose among usable faces; the first of equal ones wins. None: the photo is not used.
 KEEP: dict[str, Callable[[list[Face]], Face | None]] = {
-    "largest": lambda faces: max(faces, key=_area),
+    "largest": lambda faces: max(faces, key=lambda face: face.box[2] * face.box[3]),
     "surest": lambda faces: max(faces, key=lambda face: face.confidence),
     "only": lambda faces: faces[0] if len(faces) == 1 else None,
 }
@@ -141,11 +136,8 @@ def choose(
     sure = [face for face in faces if face.confidence >= min_confidence]
     if not sure:
         best = max(face.confidence for face in faces)
-        return (
-            None,
-            "unsure",
-            f"The surest face has a confidence of {best:.3f}, less than {min_confidence:g}.",
-        )
+        detail = f"The surest face has a confidence of {best:.3f}, less than {min_confidence:g}."
+        return None, "unsure", detail
     usable = [face for face in sure if min(face.box[2:]) >= min_size]
     if not usable:
         best = max(min(face.box[2:]) for face in sure)

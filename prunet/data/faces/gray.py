@@ -95,11 +95,11 @@ def _wrap(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, lines: 
 
 
 def _shortened(line: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    if font.getlength(line) <= THUMBNAIL:
-        return line
-    while font.getlength(line + "…") > THUMBNAIL:
+    shown = line
+    while font.getlength(shown) > THUMBNAIL:
         line = line[:-1]
-    return line + "…"
+        shown = line + "…"
+    return shown
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

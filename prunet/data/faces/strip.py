@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -10,7 +9,6 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 WIDTH = 7  # inches; the text width of a two-column paper
-STYLE: Any = {"font.size": 8}
 
 
 def save_strip(
@@ -25,7 +23,7 @@ def save_strip(
         title: title of the figure.
     """
     columns = max(len(row) for row in rows)
-    with rc_context(STYLE):
+    with rc_context({"font.size": 8}):
         figure = Figure(figsize=(WIDTH, WIDTH * len(rows) / columns + 0.4), layout="constrained")
         grid = figure.subplots(len(rows), columns, squeeze=False)
         for axes in grid.flat:

@@ -66,8 +66,8 @@ def _problem(row: Mapping[str, str]) -> str:
             return f"its {name} is {row[name]!r}, not a whole number"
     if row["status"] != "ok":
         return ""
-    if label_problem(row["label"]):
-        return label_problem(row["label"])
+    if problem := label_problem(row["label"]):
+        return problem
     for name in ("image", "photo", "crop"):
         label, _, file = row.get(name, row["image"]).partition("/")
         if label != row["label"] or label_problem(file):
@@ -75,6 +75,26 @@ def _problem(row: Mapping[str, str]) -> str:
     if "photo_hash" in row and not HASH.fullmatch(row["photo_hash"]):
         return f"its photo_hash is {row['photo_hash']!r}, not 16 hexadecimal digits"
     return ""
+
+
+def accepted(rows: Sequence[dict[str, Any]], folder: Path, content: str, origin: str) -> list[dict[str, Any]]:
+    """Return the rows with an image.
+
+    Args:
+        rows: of a manifest.
+        folder: its folder.
+        content: what the message calls an image of this folder.
+        origin: what the message calls that which a row is about.
+
+    Raises:
+        InputError: no row has an image.
+    """
+    found = [row for row in rows if row["status"] == "ok"]
+    if not found:
+        raise InputError(
+            f"{folder} has no {content}; {folder / MANIFEST} gives the reason for each {origin}."
+        )
+    return found
 
 
 def read_gray(folder: Path, names: Sequence[str]) -> NDArray[np.uint8]:
@@ -118,8 +138,7 @@ def listed_twice(rows: Sequence[Mapping[str, Any]]) -> str:
     pairs = []
     for row in rows:
         earlier = EARLIER.search(row["detail"]) if row["status"] == "duplicate" else None
-        label = labels.get(earlier[1], row["label"]) if earlier else row["label"]
-        if earlier and label != row["label"]:
+        if earlier and (label := labels.get(earlier[1], row["label"])) != row["label"]:
             pairs.append(f"{label} in row {earlier[1]} and {row['label']} in row {row['row']}")
     return _sentence(
         pairs,

@@ -22,9 +22,8 @@ MISSING = "photos/0000000000000000.jpg"
 PNG_SHARE = 0.08  # of the good photos; the others are JPEG
 
 # Each purpose has its own stream of random numbers; 0 is that of `invent_people`.
-GOOD_STREAM, NOBODY_STREAM, TWO_STREAM, REPEATED_STREAM, NEAR_STREAM, BROKEN_STREAM, ORDER_STREAM = range(
-    1, 8
-)
+GOOD_STREAM, NOBODY_STREAM, TWO_STREAM, REPEATED_STREAM = 1, 2, 3, 4
+NEAR_STREAM, BROKEN_STREAM, ORDER_STREAM = 5, 6, 7
 
 
 def draw_sample(seed: int, photos: int, folder: Path) -> list[dict[str, str]]:
@@ -99,9 +98,8 @@ def broken_rows(seed: int, people: dict[str, Person], folder: Path) -> list[dict
 
 def stream(seed: int, purpose: int, person: int = 0, number: int = 0) -> np.random.Generator:
     """Return the random numbers of one photo, independent of all other photos."""
-    return np.random.default_rng(
-        [seed, purpose, person, number]
-    )  # always four: [1] and [1, 0] are equal seeds
+    # Always four numbers, because [1] and [1, 0] are equal seeds.
+    return np.random.default_rng([seed, purpose, person, number])
 
 
 def encode(photo: Photo, rng: np.random.Generator) -> tuple[bytes, str]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -66,15 +66,20 @@ def folder(source: str, side: int, memory: int, val: int, test: int, seed: int) 
 def _read(
     root: Path, listed: Sequence[ImageFile], read: Reader, side: int
 ) -> tuple[list[ImageFile], list[Any]]:
-    """Read the files; return those that are images, and what `read` returned for each."""
+    """Read the files, using all cores; return those that are images, and what `read` returned for each."""
+    names = [file.name for file in listed]
+    processes = min(cores(), max(1, len(listed) // CHUNK))
     files, contents, unreadable = [], [], []
     try:
-        for file, (content, reason) in zip(listed, _read_all(root, listed, read, side), strict=True):
-            if reason is None:
-                files.append(file)
-                contents.append(content)
-            else:
-                unreadable.append(f"{file.name!r} {reason}")
+        with ProcessPoolExecutor(processes, multiprocessing.get_context("fork")) as pool:
+            results = pool.map(partial(_try, root, read, side), names, chunksize=CHUNK)
+            bar = tqdm(results, total=len(listed), desc="images", unit="image", disable=None, leave=False)
+            for file, (content, reason) in zip(listed, bar, strict=True):
+                if reason is None:
+                    files.append(file)
+                    contents.append(content)
+                else:
+                    unreadable.append(f"{file.name!r} {reason}")
     except BrokenProcessPool:
         raise InputError(
             f"{root}: a process that decodes images was killed, probably for lack of memory: lower data.side "
@@ -82,21 +87,9 @@ def _read(
         ) from None
     if unreadable:
         shown = "; ".join(unreadable[:SHOWN]) + ("; ..." if len(unreadable) > SHOWN else "")
-        click.echo(
-            f"warning: {root}: {len(unreadable)} of {len(listed)} files are left out: {shown}.", err=True
-        )
+        warning = f"{root}: {len(unreadable)} of {len(listed)} files are left out: {shown}."
+        click.echo(f"warning: {warning}", err=True)
     return files, contents
-
-
-def _read_all(
-    root: Path, listed: Sequence[ImageFile], read: Reader, side: int
-) -> Iterator[tuple[Any, str | None]]:
-    """Yield the result of `_try` for every file, in order, using all cores."""
-    context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(min(cores(), max(1, len(listed) // CHUNK)), context) as pool:
-        names = [file.name for file in listed]
-        results = pool.map(partial(_try, root, read, side), names, chunksize=CHUNK)
-        yield from tqdm(results, total=len(listed), desc="images", unit="image", disable=None, leave=False)
 
 
 def _try(root: Path, read: Reader, side: int, name: str) -> tuple[Any, str | None]:

@@ -6,7 +6,6 @@ from typing import Any
 import click
 import numpy as np
 
-from prunet.base.errors import InputError
 from prunet.data.hashing import perceptual_hash
 from prunet.data.images.dataset import SPLITS
 from prunet.data.listing import quality
@@ -36,9 +35,7 @@ def people(
             `refuse`, there is something to report.
     """
     block = block_of(val, test)
-    rows = [row for row in quality.read_manifest(folder, quality.GRAY_COLUMNS) if row["status"] == "ok"]
-    if not rows:
-        raise InputError(f"{folder} has no image; {folder / 'manifest.csv'} gives the reason for each face.")
+    rows = quality.accepted(quality.read_manifest(folder, quality.GRAY_COLUMNS), folder, "image", "face")
     labels, names = [row["label"] for row in rows], [row["image"] for row in rows]
     images = quality.read_gray(folder, names)
     own = [side_of(row["label"], int(row["place"]), block, seed) for row in rows]

@@ -41,8 +41,8 @@ def published(name: str, folders: list[Path], val: int, seed: int) -> dict[str, 
     """
     parts = _open(name, folders)
     labels = np.concatenate([np.asarray(part.targets, np.int64) for part in parts])
-    split = np.repeat([SPLITS.index("train"), SPLITS.index("test")], [len(part) for part in parts])
-    split = split.astype(np.uint8)
+    sides = np.array([SPLITS.index("train"), SPLITS.index("test")], np.uint8)
+    split = np.repeat(sides, [len(part) for part in parts])
     draw_split(split, labels, val, "val", seed)
     return {
         "images": _channels_first(np.concatenate([np.asarray(part.data) for part in parts])),
@@ -63,7 +63,7 @@ def _open(name: str, folders: list[Path]) -> list[Any]:
     try:
         return [torchvision_class(folder, train=train, download=download) for train in (True, False)]
     except Exception as error:  # torchvision's readers raise almost anything on damaged files
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(
             f"{name} cannot be read from {folder / subfolder} or downloaded to it ({reason}). With a "
             f"network, delete {folder / subfolder} and try again; without one, put the files there, or set "
