@@ -1,5 +1,3 @@
-import csv
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,6 +5,7 @@ from PIL import Image
 from prunet.base.errors import InputError
 from prunet.data.listing import quality, scraping
 from prunet.data.listing.quality import GRAY_COLUMNS, read_gray, read_manifest, report
+from tests.toy_faces import write_table
 
 GOOD = {
     **{"row": "7", "place": "3", "label": "ada", "image": "ada/1.png", "status": "ok", "detail": ""},
@@ -15,10 +14,7 @@ GOOD = {
 
 
 def write(folder, *rows):
-    with (folder / "manifest.csv").open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    write_table(folder / "manifest.csv", list(rows[0]), rows)
 
 
 def refusal(folder, *changes):

@@ -63,16 +63,16 @@ def save_ticket(path, data, faces=FACES):
     return weights, metadata
 
 
+def noise(*class_names):
+    """Return a dataset of eight images of noise."""
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 1, SIZE, SIZE), np.uint8)
+    return {"images": pixels, "split": np.zeros(8, np.uint8), "class_names": list(class_names)}
+
+
 @pytest.fixture(scope="module")
 def ticket(tmp_path_factory):
-    rng = np.random.default_rng(0)
-    data = {
-        "images": rng.integers(0, 256, (8, 1, SIZE, SIZE), np.uint8),
-        "split": np.zeros(8, np.uint8),
-        "class_names": ["ada", "Bo the very long-named"],
-    }
     path = tmp_path_factory.mktemp("ticket") / "ticket.safetensors"
-    save_ticket(path, data)
+    save_ticket(path, noise("ada", "Bo the very long-named"))
     return path
 
 
@@ -130,29 +130,21 @@ def test_with_mtcnn_photos_are_recognised_as_the_images_of_the_dataset_file(tmp_
 # detection
 
 
-def test_all_usable_faces_are_named_from_left_to_right(ticket, tmp_path):
-    write_photo(tmp_path / "in" / "two.png", faces=2)
-    rows = results(recognise, tmp_path, ticket, tmp_path / "in")
-    assert [(row["x"], row["y"], row["width"], row["height"]) for row in rows] == [
-        ("20", "10", "29", "39"),
-        ("20", "10", "30", "40"),
-    ]
-    assert [row["status"] for row in rows] == ["ok", "ok"]
-
-
 @pytest.mark.parametrize(
-    ("keep", "widths"), [("largest", ["30"]), ("surest", ["28"]), ("all", ["28", "29", "30"])]
+    ("faces", "keep", "widths"),
+    [
+        (3, "largest", [30]),
+        (3, "surest", [28]),
+        (3, "all", [28, 29, 30]),
+        (9, "all", [24, 25, 26, 27, 28, 29, 30]),  # and too small to use: 22 and 23
+    ],
 )
-def test_keep_chooses_the_faces(ticket, tmp_path, keep, widths):
-    write_photo(tmp_path / "in" / "three.png", faces=3)
+def test_the_usable_faces_that_the_rule_keeps_are_named(ticket, tmp_path, faces, keep, widths):
+    write_photo(tmp_path / "in" / "many.png", faces=faces)
     rows = results(recognise, tmp_path, ticket, tmp_path / "in", "--keep", keep)
-    assert [row["width"] for row in rows] == widths
-
-
-def test_unusable_faces_are_not_named(ticket, tmp_path):
-    write_photo(tmp_path / "in" / "many.png", faces=9)  # widths 30 to 22; the least usable is 24
-    rows = results(recognise, tmp_path, ticket, tmp_path / "in")
-    assert [row["width"] for row in rows] == ["24", "25", "26", "27", "28", "29", "30"]
+    assert [(row["status"], row["x"], row["y"], row["width"], row["height"]) for row in rows] == [
+        ("ok", "20", "10", str(width), str(width + 10)) for width in widths
+    ]
 
 
 def test_below_the_threshold_a_face_is_unknown(ticket, tmp_path):
@@ -302,12 +294,7 @@ def test_the_table_is_aligned_and_escapes_odd_names():
 
 
 def test_a_ticket_of_digits_is_refused(tmp_path):
-    data = {
-        "images": np.random.default_rng(0).integers(0, 256, (8, 1, SIZE, SIZE), np.uint8),
-        "split": np.zeros(8, np.uint8),
-        "class_names": ["0", "1"],
-    }
-    save_ticket(tmp_path / "ticket", data, None)
+    save_ticket(tmp_path / "ticket", noise("0", "1"), None)
     write_photo(tmp_path / "one.png")
     message = refusal(recognise, tmp_path / "ticket", tmp_path / "one.png")
     assert "is not a ticket of faces (its classes are 0, 1, ...)" in message

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from prunet.base.errors import InputError
-from prunet.cells.masks import density
 from prunet.pruning.removal import remove_lowest
 from tests.toy_pruning import pruned
 
@@ -65,13 +64,6 @@ def test_masks_nest_and_density_follows_the_rate_down_to_one_weight():
         masks = after
     assert left == 2  # round(0.2 * 2) = 0: two weights lose none
     assert masks["b"].sum() == 2
-
-
-def test_eight_rounds_at_a_fifth_leave_a_sixth():
-    weights, masks = network(10_000), None
-    for _ in range(8):
-        masks = pruned(weights, masks)
-    assert density(masks) == pytest.approx(0.8**8, abs=1e-4)
 
 
 def test_one_shot_removes_from_the_dense_networks_as_much_as_all_rounds():

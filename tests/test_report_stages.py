@@ -3,24 +3,20 @@
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
 from prunet.base import files, tables
 from stages import gallery, plot, plot_stability, plot_sweep, show, summarize
 from tests.test_figures import FOOTPRINT, PUBLISHED, QUANTISED, SCHEMES, SWEEP
 from tests.test_summary import RESULTS, cell
+from tests.toy_tools import invoke
 
 SINGLE = {("dense", "00"): cell(1.0, 0.9), ("trained", "01"): cell(0.2, 0.8)}
 TIMES = [(1.0, "dense", 2.0), (1.0, "sparse", 9.0), (0.5, "dense", 2.0), (0.5, "sparse", 1.0)]
 
 
-def run(command, *arguments):
-    return CliRunner().invoke(command.main, [str(argument) for argument in arguments])
-
-
 def succeed(command, *arguments):
-    done = run(command, *arguments)
+    done = invoke(command, *arguments)
     assert done.exit_code == 0, done.output
     return done.stdout
 
@@ -41,7 +37,7 @@ def test_the_gallery_draws_kept_images_and_refuses_an_empty_folder(tmp_path, sta
     )
     row = {"label": "ada", "image": "ada/1.png", "status": status}
     files.write_rows(grays / "manifest.csv", list(row), [row])
-    done = run(gallery, crops, photos, grays, output)
+    done = invoke(gallery, crops, photos, grays, output)
     if status == "ok":
         assert done.exit_code == 0, done.output
         assert sorted(path.name for path in output.iterdir()) == ["people.png", "strip.png"]
@@ -77,13 +73,9 @@ def project(tmp_path_factory):
 
 def test_summarize_writes_the_report_and_the_tables(project):
     report = files.read_json(project / "metrics" / "digits" / "report.json")
-    assert report == {
-        "density": 0.5,
-        "winning_density": 0.5,
-        "dense": {"accuracy": 0.85, "early_stop_step": 15.0},
-        "original": {"accuracy": 0.7, "early_stop_step": 15.0},
-        "random": {"accuracy": 0.3, "early_stop_step": 15.0},
-    }
+    assert list(report) == ["density", "winning_density", "dense", "original", "random"]
+    assert report["winning_density"] == 0.5
+    assert report["random"] == {"accuracy": 0.3, "early_stop_step": 15.0}
     assert len(tables.read(project / "metrics" / "digits" / "summary.csv", ["density"], ["00", "01"])) == 5
     assert len(tables.read(project / "metrics" / "digits" / "comparisons.csv")) == 5
     curves = tables.read(project / "plots" / "digits" / "curves.csv", ["scheme", "epoch", "accuracy"])
@@ -141,6 +133,6 @@ def test_show_says_that_there_is_no_winning_ticket(project, tmp_path):
 
 def test_show_says_what_is_missing(project, tmp_path):
     for params, message in ((tmp_path, "has no study"), (project / "params", "summary.csv does not exist")):
-        done = run(show, params, tmp_path)
+        done = invoke(show, params, tmp_path)
         assert done.exit_code == 2
         assert message in done.stderr

@@ -7,19 +7,9 @@ from prunet.deployment import inference, selection
 from prunet.training.cells import Cell, Job
 from prunet.training.trainer import Trainer
 from tests import toys
+from tests.toy_faces import CROP
 
-FINDING = {
-    "crop": {
-        "min_confidence": 0.9,
-        "min_size": 24,
-        "keep": "largest",
-        "margin": 0.2,
-        "max_side": 800,
-        "min_accepted": 0.5,
-        "doubtful": "warn",
-    },
-    "resize": {"size": 144},
-}
+FINDING = {"crop": CROP, "resize": {"size": 144}}
 
 
 def train(folder, study, data, masks=None, reinits=1):
@@ -79,14 +69,8 @@ def test_a_selected_network_has_the_accuracy_that_training_measured(tmp_path, au
 def test_the_metadata_of_a_study_of_faces_tell_how_faces_were_cropped():
     assert selection.about_study(toys.study(), None, toys.data())["faces"] is None
     metadata = selection.about_study(toys.study(), FINDING, toys.data())
-    assert metadata["faces"] == {
-        "min_confidence": 0.9,
-        "min_size": 24,
-        "keep": "largest",
-        "margin": 0.2,
-        "max_side": 800,
-        "size": 144,
-    }
+    used = ("min_confidence", "min_size", "keep", "margin", "max_side")
+    assert metadata["faces"] == {name: CROP[name] for name in used} | {"size": 144}
     assert metadata["study"] == "toy"
     assert metadata["class_names"] == ["a", "b", "c"]
     assert metadata["preparation"]["shape"] == [1, 6, 6]

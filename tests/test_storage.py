@@ -17,18 +17,6 @@ def toy(density=0.5, shape=(2, 30, 7)):
     return weights, masks
 
 
-def test_a_cell_comes_back_bit_for_bit_in_the_order_of_its_layers(tmp_path):
-    weights, masks = toy()
-    storage.save_cell(tmp_path / "cell", weights, masks, {"density": 0.5})
-    loaded, loaded_masks = storage.load_network(tmp_path / "cell")
-    assert list(loaded) == ["w", "w_bias", "a"]
-    assert list(loaded_masks) == ["w", "a"]
-    for name, values in weights.items():
-        np.testing.assert_array_equal(loaded[name], values)
-    for name, mask in masks.items():
-        np.testing.assert_array_equal(loaded_masks[name], mask)
-
-
 def test_masks_of_whole_units_are_marked(tmp_path):
     weights, masks = toy()
     storage.save_masks(tmp_path / "single", masks)
@@ -55,9 +43,10 @@ def test_files_shrink_with_the_density_and_masks_take_a_bit_a_weight(tmp_path):
     assert bits == pytest.approx(100_000, rel=0.03)
 
 
-def test_weights_and_masks_of_different_rounds_are_refused(tmp_path):
-    storage.save_cell(tmp_path / "cell", *toy(0.5), {})
-    storage.save_masks(tmp_path / "cell" / "masks.safetensors", toy(0.2)[1])
+@pytest.mark.parametrize("masks", [toy(0.2)[1], {"a": toy()[1]["a"]}], ids=["another round", "a layer less"])
+def test_weights_and_masks_that_do_not_match_are_refused(tmp_path, masks):
+    storage.save_cell(tmp_path / "cell", *toy(), {})
+    storage.save_masks(tmp_path / "cell" / "masks.safetensors", masks)
     with pytest.raises(InputError, match="weights and mask of w do not match"):
         storage.load_network(tmp_path / "cell")
 
@@ -81,19 +70,8 @@ def test_files_of_another_kind_are_refused_by_name(tmp_path):
 @pytest.mark.parametrize(
     "shapes",
     [
-        {"w": [1, -8]},
-        {"w": [2**40, 2**40]},
-        {"w": [1, 8.0]},
-        {"w": [1, True]},
-        {"w": "18"},
-        {"w": []},
-        {"w": [0, 8]},
-        {"w": 8},
-        {"v": [1, 8]},
-        {"w": [1, 8], "v": [1, 8]},
-        {},
-        [["w", [1, 8]]],
-        None,
+        *({"w": [1, -8]}, {"w": [2**40, 2**40]}, {"w": [1, 8.0]}, {"w": [1, True]}, {"w": [0, 8]}, {"w": []}),
+        *({"w": "18"}, {"w": 8}, {"v": [1, 8]}, {"w": [1, 8], "v": [1, 8]}, {}, [["w", [1, 8]]], None),
     ],
 )
 def test_shapes_of_masks_are_checked_before_they_are_used(tmp_path, shapes):
@@ -132,11 +110,3 @@ def test_weights_of_another_dtype_are_refused(tmp_path):
     storage.save_weights(tmp_path / "weights", {"w": np.zeros((1, 2))})
     with pytest.raises(InputError, match=r"w \(float64 of shape \(1, 2\)\) is damaged"):
         storage.load_weights(tmp_path / "weights")
-
-
-def test_a_layer_without_its_mask_is_refused(tmp_path):
-    weights, masks = toy()
-    storage.save_cell(tmp_path / "cell", weights, masks, {})
-    storage.save_masks(tmp_path / "cell" / "masks.safetensors", {"a": masks["a"]})
-    with pytest.raises(InputError, match="weights and mask of w do not match"):
-        storage.load_network(tmp_path / "cell")

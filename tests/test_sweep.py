@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from prunet.base import tables
 from prunet.cells import storage
@@ -10,16 +9,11 @@ from prunet.data.images import dataset
 from stages import sweep
 from tests import toys
 from tests.toy_cells import cell, maker, outcome
+from tests.toy_tools import invoke
 
 SPARSITIES = [0.0, 0.5, 1.0]
 COLUMNS = (
-    "sparsity",
-    "density",
-    "replicates",
-    "accuracy_mean",
-    "accuracy_std",
-    "accuracy_ci95",
-    "bytes_ticket",
+    *("sparsity", "density", "replicates", "accuracy_mean", "accuracy_std", "accuracy_ci95", "bytes_ticket"),
 )
 
 
@@ -38,13 +32,8 @@ def swept(tmp_path_factory):
         sweep={"criteria": ["magnitude", "unit-l2", "taylor"], "sparsities": SPARSITIES, "published": []},
     )
     toys.write_stage_params(folder, values)
-    paths = [
-        folder / "toy" / "sweep.json",
-        *(folder / n for n in ("data", "init")),
-        dense,
-        folder / "sweep.csv",
-    ]
-    done = CliRunner().invoke(sweep.main, [str(path) for path in paths], catch_exceptions=False)
+    inputs = (folder / "toy" / "sweep.json", folder / "data", folder / "init", dense)
+    done = invoke(sweep, *inputs, folder / "sweep.csv")
     assert done.exit_code == 0, done.output
     return trainer, outcome(dense), tables.read(folder / "sweep.csv", COLUMNS)
 
