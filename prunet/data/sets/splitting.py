@@ -98,7 +98,7 @@ def keep_together(
     sides = sides.copy()
     joined = np.zeros(len(sides), dtype=bool)
     for i in range(len(sides)):
-        near = (np.bitwise_count(hashes[:i] ^ hashes[i]) <= distance).all(axis=1)
+        near = (np.bitwise_count(hashes[:i] ^ hashes[i]) <= distance).any(axis=1)
         found = np.unique(sides[:i][near & (sides[:i] != LEFT_OUT)])
         if len(found) > 0:
             joined[i] = len(found) == 1
