@@ -1,6 +1,6 @@
 import torch
 
-from prunet.training.vectors import packed, views
+from prunet.training.vectors import pack, views
 
 
 def stack():
@@ -12,7 +12,7 @@ def stack():
 def test_packed_tensors_are_copies_that_share_one_vector():
     for channels_last in (False, True):
         tensors = stack()
-        vector, parts = packed(tensors, channels_last)
+        vector, parts = pack(tensors, channels_last)
         assert len(vector) == sum(tensor.numel() for tensor in tensors.values())
         assert list(parts) == list(tensors)
         assert all(torch.equal(parts[name], tensors[name]) for name in tensors)
@@ -22,17 +22,17 @@ def test_packed_tensors_are_copies_that_share_one_vector():
 
 
 def test_filters_are_channels_last_in_memory_on_request():
-    filters = packed(stack(), channels_last=True)[1]["conv"].squeeze(0)
+    filters = pack(stack(), channels_last=True)[1]["conv"].squeeze(0)
     assert filters.is_contiguous(memory_format=torch.channels_last)
-    assert packed(stack(), channels_last=False)[1]["conv"].is_contiguous()
+    assert pack(stack(), channels_last=False)[1]["conv"].is_contiguous()
 
 
 def test_vectors_of_equal_layout_match_element_by_element():
     """So the masks' vector can multiply the weights' vector."""
     tensors = stack()
-    weights, _ = packed(tensors, channels_last=True)
+    weights, _ = pack(tensors, channels_last=True)
     masks = {name: (tensor > 0.5).float() for name, tensor in tensors.items()}
-    weights.mul_(packed(masks, channels_last=True)[0])
+    weights.mul_(pack(masks, channels_last=True)[0])
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
     for name, product in views(weights, shapes, channels_last=True).items():
         assert torch.equal(product, tensors[name] * masks[name])

@@ -13,16 +13,39 @@ from numpy.typing import NDArray
 
 from prunet.cells.masks import Masks
 from prunet.retraining import densities
-from prunet.retraining.scheme import Sources, Ticket
+from prunet.retraining.scheme import Scheme, Sources, Ticket
 from prunet.training.plan import FlatMasks, MaskSchedule, MaskUpdate, TrainingPlan, round_half_up
 
 Update = Callable[[MaskUpdate], FlatMasks]
 
 
-def sparse_ticket(sources: Sources, update: Update | None = None) -> Ticket:
-    """Return original values under random masks that `update` changes as they train."""
-    plan = TrainingPlan(mask_schedule=schedule(sources, update)) if update else TrainingPlan()
-    return Ticket(sources.initial(), random_masks(sources), plan)
+def sparse_scheme(
+    label: str,
+    color: str,
+    marker: str,
+    linestyle: Any,
+    update: Update | None = None,
+    needs_momentum: bool = False,
+) -> Scheme:
+    """Return a scheme of original values under random masks, which `update` changes as they train."""
+
+    def ticket(sources: Sources) -> Ticket:
+        plan = TrainingPlan(mask_schedule=schedule(sources, update)) if update else TrainingPlan()
+        return Ticket(sources.initial(), random_masks(sources), plan)
+
+    return Scheme(
+        ticket,
+        label,
+        color,
+        marker,
+        linestyle,
+        dense_at_round_0=True,
+        keeps_mask=False,
+        dynamic=True,
+        updates_masks=update is not None,
+        needs_momentum=needs_momentum,
+        seed="sparse",
+    )
 
 
 def schedule(sources: Sources, update: Update, dense_first: bool = False) -> MaskSchedule:

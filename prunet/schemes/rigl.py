@@ -4,12 +4,9 @@ RigL (Evci et al. 2020, section 3 and algorithm 1), where an update takes the pl
 one and uses its gradients, so that every scheme takes as many steps.
 """
 
-from functools import partial
-
 import numpy as np
 
-from prunet.retraining.scheme import Scheme
-from prunet.retraining.sparse_training import drop, grow, sparse_ticket
+from prunet.retraining.sparse_training import drop, grow, sparse_scheme
 from prunet.training.plan import FlatMasks, MaskUpdate
 
 
@@ -19,15 +16,4 @@ def update(update: MaskUpdate) -> FlatMasks:
     return {name: grow(kept[name], np.abs(update.gradients[name]), lost[name]) for name in kept}
 
 
-SCHEME = Scheme(
-    partial(sparse_ticket, update=update),
-    "RigL",
-    "#7B3294",
-    "d",
-    (0, (8, 2)),
-    dense_at_round_0=True,
-    keeps_mask=False,
-    dynamic=True,
-    updates_masks=True,
-    seed="sparse",
-)
+SCHEME = sparse_scheme("RigL", "#7B3294", "d", (0, (8, 2)), update)

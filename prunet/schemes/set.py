@@ -4,10 +4,7 @@ Sparse evolutionary training (Mocanu et al. 2018). The share falls along a cosin
 2020 compare the two; Mocanu's is constant, and taken of positive and of negative weights separately.
 """
 
-from functools import partial
-
-from prunet.retraining.scheme import Scheme
-from prunet.retraining.sparse_training import drop, grow, sparse_ticket
+from prunet.retraining.sparse_training import drop, grow, sparse_scheme
 from prunet.training.plan import FlatMasks, MaskUpdate
 
 
@@ -17,15 +14,4 @@ def update(update: MaskUpdate) -> FlatMasks:
     return {name: grow(kept[name], update.rng.random(kept[name].size), lost[name]) for name in kept}
 
 
-SCHEME = Scheme(
-    partial(sparse_ticket, update=update),
-    "SET",
-    "#4D9221",
-    ">",
-    (0, (5, 2)),
-    dense_at_round_0=True,
-    keeps_mask=False,
-    dynamic=True,
-    updates_masks=True,
-    seed="sparse",
-)
+SCHEME = sparse_scheme("SET", "#4D9221", ">", (0, (5, 2)), update)

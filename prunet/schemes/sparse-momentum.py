@@ -3,13 +3,10 @@
 Dettmers & Zettlemoyer 2019, section 3. With Adam the momentum is its first moment.
 """
 
-from functools import partial
-
 import numpy as np
 
 from prunet.retraining.densities import apportion
-from prunet.retraining.scheme import Scheme
-from prunet.retraining.sparse_training import drop, grow, sparse_ticket
+from prunet.retraining.sparse_training import drop, grow, sparse_scheme
 from prunet.training.plan import FlatMasks, MaskUpdate
 
 
@@ -26,16 +23,4 @@ def update(update: MaskUpdate) -> FlatMasks:
     return {name: grow(kept[name], sizes[name], n) for name, n in zip(kept, counts, strict=True)}
 
 
-SCHEME = Scheme(
-    partial(sparse_ticket, update=update),
-    "sparse momentum",
-    "#B8860B",
-    "P",
-    (0, (3, 2, 1, 2)),
-    dense_at_round_0=True,
-    keeps_mask=False,
-    dynamic=True,
-    updates_masks=True,
-    needs_momentum=True,
-    seed="sparse",
-)
+SCHEME = sparse_scheme("sparse momentum", "#B8860B", "P", (0, (3, 2, 1, 2)), update, needs_momentum=True)

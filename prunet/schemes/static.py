@@ -4,17 +4,6 @@ The baseline of sparse training (Evci et al. 2020, section 4), with the layers' 
 `dynamic.densities`; `random-mask` has those of the round.
 """
 
-from prunet.retraining.scheme import Scheme
-from prunet.retraining.sparse_training import sparse_ticket
+from prunet.retraining.sparse_training import sparse_scheme
 
-SCHEME = Scheme(
-    sparse_ticket,
-    "static sparse",
-    "#999999",
-    "<",
-    (0, (1, 1)),
-    dense_at_round_0=True,
-    keeps_mask=False,
-    dynamic=True,
-    seed="sparse",
-)
+SCHEME = sparse_scheme("static sparse", "#999999", "<", (0, (1, 1)))

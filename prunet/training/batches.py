@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Generator, Tensor
-from tqdm import tqdm
 
+from prunet.base.progress import progress
 from prunet.data.images.dataset import SPLITS
 from prunet.data.images.image_files import Files
 from prunet.training.augmentation import augment_batch
@@ -154,7 +154,7 @@ def training_batches(
         ],
         dim=1,
     )  # (steps, N, B)
-    bar = tqdm(range(done + 1, steps + 1), disable=None, leave=False, unit="step")
+    bar = progress(range(done + 1, steps + 1), desc="train", unit="step")
     for step, (images, chosen, labels) in zip(bar, _read(split, drawn[done:]), strict=True):
         yield step, (augment_batch(images, chosen, size, settings["augment"], generators), labels)
 

@@ -31,13 +31,13 @@ def group_lasso(step: Step, layers: Sequence[Tensor], strength: float) -> Step:
     rests = [tuple(range(2, layer.ndim)) for layer in layers]
     pulls = [strength * math.sqrt(layer[0, 0].numel()) for layer in layers]
 
-    def penalised(gradients: list[Tensor], rate: float) -> None:
+    def step_and_shrink(gradients: list[Tensor], rate: float) -> None:
         step(gradients, rate)
         for layer, rest, pull in zip(layers, rests, pulls, strict=True):
             norm = torch.linalg.vector_norm(layer, dim=rest, keepdim=True).clamp_min_(1e-30)
             layer.mul_((1 - rate * pull / norm).clamp_min_(0))
 
-    return penalised
+    return step_and_shrink
 
 
 def scale_l1(step: Step, scales: Sequence[Tensor], strength: float) -> Step:
@@ -54,9 +54,9 @@ def scale_l1(step: Step, scales: Sequence[Tensor], strength: float) -> Step:
         strength: at least 0.
     """
 
-    def penalised(gradients: list[Tensor], rate: float) -> None:
+    def step_and_shrink(gradients: list[Tensor], rate: float) -> None:
         step(gradients, rate)
         for scale in scales:
             scale.copy_(functional.softshrink(scale, rate * strength))
 
-    return penalised
+    return step_and_shrink

@@ -14,7 +14,7 @@ from prunet.training.gradients import Network
 from prunet.training.mask_updates import MaskUpdater
 from prunet.training.optimizers import OPTIMIZERS
 from prunet.training.plan import TrainingPlan
-from prunet.training.vectors import Stack, packed, views
+from prunet.training.vectors import Stack, pack, views
 
 Point = tuple[int, list[float], list[float]]  # step, and each network's validation loss and accuracy
 
@@ -64,9 +64,9 @@ class TrainingState:
         parameters = {name: start[name].to(device) for name in network.parameters}
         everything = {name: torch.ones_like(tensor) for name, tensor in parameters.items()}
         survive = everything | {name: mask.to(device, torch.float32) for name, mask in first.items()}
-        self._vector, self._trained = packed(parameters, channels_last)
-        self._mask, survivors = packed(survive, channels_last)
-        self._gradient, self._gradients = packed(everything, channels_last)
+        self._vector, self._trained = pack(parameters, channels_last)
+        self._mask, survivors = pack(survive, channels_last)
+        self._gradient, self._gradients = pack(everything, channels_last)
         self._vector.mul_(self._mask)
         self._optimize, self._memory = OPTIMIZERS[settings["optimizer"]]([self._vector], settings)
         shapes = {name: tensor.shape for name, tensor in parameters.items()}

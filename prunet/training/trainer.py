@@ -95,15 +95,15 @@ class Trainer:
         """Return the masks (N, out) of biases and norms that go with removed units (`units.dependents`)."""
         return units.dependents(self.model, masks, self.coupled[1])
 
-    def check_masks(self, masks: Masks) -> None:
-        """Refuse masks that do not fit the model's layers and the number of replicates.
+    def check_masks(self, masks: Masks, networks: int | None = None) -> None:
+        """Refuse masks that do not fit the model's layers and the number of networks (default: replicates).
 
         Raises:
             InputError: a layer is missing or unknown, or its mask has another shape.
         """
-        expected = {name: mask.shape for name, mask in self.dense_masks().items()}
-        if {name: mask.shape for name, mask in masks.items()} != expected:
-            raise self._misfit()
+        count = networks or self.replicates
+        layers = {name: self.model.get_parameter(name) for name in built_in.prunable(self.model)}
+        self._compare(masks, {name: (count, *weight.shape) for name, weight in layers.items()})
 
     def train(self, cells: Sequence[Cell], reuse: Sequence[Path] = ()) -> list[Path]:
         """Train every cell that is not finished yet, all networks side by side; return the cells' folders.
@@ -113,7 +113,8 @@ class Trainer:
         to the same bits, and a finished cell whose key has not changed is reused.
 
         On a CPU a network's bits do not depend on those beside it: networks are trained in processes of
-        `training.threads` threads. On a GPU fully connected networks are trained as one stack.
+        `training.threads` threads. On a GPU fully connected networks are trained as one stack, others one
+        after another.
 
         Args:
             cells: of one study.
@@ -134,7 +135,7 @@ class Trainer:
             partial(self._train_group, group, checkpoint)
             for group, checkpoint in zip(groups, points, strict=True)
         ]
-        workers.run(tasks, max(1, min(cores() // self._threads(), len(tasks))), self._threads())
+        workers.run(tasks, max(1, min(self._at_once(), len(tasks))), self._threads())
         self._save(missing, groups, points)
         for checkpoint in points:
             checkpoint.path.unlink()
@@ -150,8 +151,8 @@ class Trainer:
         return [[member] for member in members]
 
     def _train_group(self, group: list[Member], checkpoint: Checkpoint) -> None:
-        jobs = [_job(member.cell) for member in group]
         try:
+            jobs = [_job(member.cell) for member in group]
             for job in jobs:
                 self._check(job)
             zeros = [job.masks | self.dependents(job.masks) if job.whole_units else job.masks for job in jobs]
@@ -205,6 +206,10 @@ class Trainer:
     def _threads(self) -> int:
         return self.settings["threads"] or cores()
 
+    def _at_once(self) -> int:
+        """Return how many processes train: on a GPU this one alone, since CUDA does not survive a fork."""
+        return 1 if self.device.type == "cuda" else max(1, cores() // self._threads())
+
     def _checkpoint(self, group: list[Member]) -> Checkpoint:
         first, last = group[0], group[-1]
         key = " ".join(f"{member.cell.key}/{member.number}" for member in group)
@@ -229,24 +234,23 @@ class Trainer:
     def _check(self, job: Job) -> None:
         count = len(next(iter(job.weights.values())))
         expected = {name: (count, *tensor.shape) for name, tensor in self.model.state_dict().items()}
-        found = {name: values.shape for name, values in job.weights.items()}
-        masked = {name: mask.shape for name, mask in job.masks.items()}
-        prunable = {name: expected[name] for name in built_in.prunable(self.model)}
-        if found != expected or masked != prunable or count % self.replicates:
-            raise self._misfit()
+        self._compare(job.weights, expected)
+        self.check_masks(job.masks, count)
 
-    def _misfit(self) -> InputError:
-        return InputError(
-            f"study {self.name}: start values or masks belong to another model, input size or number of "
-            "replicates; run the stages again, starting with `train`."
-        )
+    def _compare(self, arrays: dict[str, Any], expected: dict[str, tuple[int, ...]]) -> None:
+        count = len(next(iter(arrays.values())))
+        if {name: array.shape for name, array in arrays.items()} != expected or count % self.replicates:
+            raise InputError(
+                "start values or masks belong to another model, input size or number of replicates; run the "
+                "stages again, starting with `train`."
+            )
 
     def _check_memory(self, count: int) -> None:
         """Refuse more networks than memory holds, before the system kills hours of work."""
         network = 4 * sum(tensor.numel() for tensor in self.model.state_dict().values())
         # For each network: start values, trained values (twice, while gathered), kept values and masks; while
         # it trains also weights, gradients, two moments, early-stop weights, kept values and masks.
-        at_once = min(count, max(1, cores() // self._threads()))
+        at_once = min(count, self._at_once())
         needed = network * (5 * count + 9 * at_once)
         free = psutil.virtual_memory().available
         if needed > free:

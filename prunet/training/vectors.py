@@ -24,7 +24,7 @@ def views(vector: Tensor, shapes: Mapping[str, torch.Size], channels_last: bool)
     return stack
 
 
-def packed(stack: Stack, channels_last: bool) -> tuple[Tensor, Stack]:
+def pack(stack: Stack, channels_last: bool) -> tuple[Tensor, Stack]:
     """Copy the tensors of a stack into one new vector; return the vector and its views."""
     shapes = {name: tensor.shape for name, tensor in stack.items()}
     first = next(iter(stack.values()))

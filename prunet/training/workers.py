@@ -10,9 +10,9 @@ from multiprocessing.queues import SimpleQueue
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from prunet.base.errors import InputError
+from prunet.base.progress import progress
 
 Task = Callable[[], None]
 
@@ -37,7 +37,7 @@ def run(tasks: Sequence[Task], workers: int, threads: int) -> None:
     processes = [
         context.Process(target=_work, args=(tasks, following, threads, messages)) for _ in range(workers)
     ]
-    bar = tqdm(total=len(tasks), disable=None, leave=False, unit="network")
+    bar = progress(desc="train", total=len(tasks), unit="network")
     try:
         for process in processes:
             process.start()

@@ -1,0 +1,22 @@
+"""Progress of long work: a bar on a terminal, at most a line a minute in a log."""
+
+import sys
+from collections.abc import Iterable
+from multiprocessing import parent_process
+from typing import Any
+
+from tqdm import tqdm
+
+LINE = "{desc}: {n_fmt} of {total_fmt} {unit}s after {elapsed}, {remaining} left\n"
+LOG: dict[str, Any] = {"delay": 60, "mininterval": 60, "bar_format": LINE}
+
+
+def progress(iterable: Iterable[Any] | None = None, **options: Any) -> "tqdm[Any]":
+    """Return tqdm's progress bar over an iterable, or one for `update`; `options` are tqdm's.
+
+    Worker processes show nothing: their parent counts what they have done.
+    """
+    if parent_process():
+        return tqdm(iterable, disable=True)
+    bar: tqdm[Any] = tqdm(iterable, leave=False, **options, **({} if sys.stderr.isatty() else LOG))
+    return bar
