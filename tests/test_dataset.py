@@ -17,6 +17,12 @@ def toy(count=6):
     }
 
 
+def refusal(path):
+    with pytest.raises(InputError) as error:
+        dataset.load(path)
+    return error.value.message
+
+
 def test_a_dataset_comes_back_as_saved_and_equal_data_gives_equal_bytes(tmp_path):
     data = toy()
     for name in ("a", "b"):
@@ -47,25 +53,19 @@ def test_half_a_file_is_refused(tmp_path):
     path = tmp_path / "data.safetensors"
     dataset.save(path, **toy())
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(InputError, match=r"data.safetensors is damaged"):
-        dataset.load(path)
+    assert "data.safetensors is damaged" in refusal(path)
 
 
 def test_another_file_is_not_a_dataset(tmp_path):
     tensors.write(tmp_path / "other", {"images": np.zeros(3)}, {})
-    with pytest.raises(InputError, match="not a dataset file"):
-        dataset.load(tmp_path / "other")
-    with pytest.raises(InputError, match="does not exist"):
-        dataset.load(tmp_path / "gone")
+    assert "not a dataset file" in refusal(tmp_path / "other")
+    assert "does not exist" in refusal(tmp_path / "gone")
 
 
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        (
-            {"images": np.zeros((6, 1, 2, 2), np.float32)},
-            "images are float32 of shape (6, 1, 2, 2), not uint8",
-        ),
+        ({"images": np.zeros((6, 1, 2, 2))}, "images are float64 of shape (6, 1, 2, 2), not uint8"),
         ({"images": np.zeros((6, 4), np.uint8)}, "images are uint8 of shape (6, 4)"),
         ({"images": np.zeros((6, 1, 0, 2), np.uint8)}, "6 images"),
         ({"labels": np.zeros(6, np.int32)}, "labels are int32"),
@@ -80,9 +80,7 @@ def test_an_invalid_part_is_refused(tmp_path, changes, says):
     data = toy() | changes
     names = {"class_names": data.pop("class_names")}
     tensors.write(tmp_path / "data", data, names)
-    with pytest.raises(InputError) as error:
-        dataset.load(tmp_path / "data")
-    assert f"data is not a dataset file ({says}" in error.value.message
+    assert f"data is not a dataset file ({says}" in refusal(tmp_path / "data")
 
 
 @pytest.mark.parametrize("names", [None, "even", ["even"], ["even", 1], {"even": 0, "odd": 1}])
@@ -90,8 +88,7 @@ def test_class_names_must_be_a_list_of_strings(tmp_path, names):
     data = toy()
     del data["class_names"]
     tensors.write(tmp_path / "data", data, {} if names is None else {"class_names": names})
-    with pytest.raises(InputError, match="it has no list of class names"):
-        dataset.load(tmp_path / "data")
+    assert "it has no list of class names" in refusal(tmp_path / "data")
 
 
 @pytest.mark.parametrize("metadata", ["[]", "1", "{", "[" * 100_000, "9" * 5000])
@@ -159,7 +156,6 @@ def test_invalid_images_on_disk_are_refused(tmp_path, arrays, metadata, says):
         stored[name] = np.frombuffer(value, np.uint8) if isinstance(value, bytes) else value
     saved["on_disk"] = None if metadata is None else saved["on_disk"] | metadata
     tensors.write(tmp_path / "data", stored, saved)
-    with pytest.raises(InputError) as error:
-        dataset.load(tmp_path / "data")
-    assert "data is not a dataset file (" in error.value.message
-    assert says in error.value.message
+    message = refusal(tmp_path / "data")
+    assert "data is not a dataset file (" in message
+    assert says in message

@@ -37,14 +37,12 @@ def test_a_single_replicate_has_no_band():
 
 
 def test_curves_early_stops_and_layers_draw_their_columns():
-    assert lines(figures.curves(CURVES, SCHEMES, "toy"))["the ticket"].get_ydata() == pytest.approx(
-        [0.1, 0.7]
-    )
+    curves = lines(figures.curves(CURVES, SCHEMES, "toy"))
+    assert curves["the ticket"].get_ydata() == pytest.approx([0.1, 0.7])
     early = lines(figures.early_stop_by_density(TABLE, SCHEMES, "toy"))
     assert early["the ticket"].get_ydata().tolist() == [15, 15]
-    layers = pd.DataFrame(
-        {"round": ["00", "01"], "features.conv1.conv.weight": [1, 0.8], "output.weight": [1, 0.9]}
-    )
+    shares = {"features.conv1.conv.weight": [1, 0.8], "output.weight": [1, 0.9]}
+    layers = pd.DataFrame({"round": ["00", "01"]} | shares)
     drawn = lines(figures.layer_densities(layers, "toy"))
     assert set(drawn) == {"conv1", "output"}
     assert drawn["conv1"].get_ydata().tolist() == [1, 0.8]
@@ -75,30 +73,14 @@ def test_equal_figures_give_equal_bytes(tmp_path):
 
 FOOTPRINT = pd.DataFrame(
     {
-        "round": ["00", "01"],
-        "density": [1.0, 0.1],
-        "bytes_dense": [1000, 1000],
-        "bytes_gzip": [900, 200],
-        "bytes_bound": [1000, 110],
-        "bytes_ticket": [950, 112],
-        "ms_dense_1": [2.0, 2.0],
-        "ms_best_1": [4.0, 0.5],
-        "ms_dense_64": [3.0, 3.0],
-        "ms_best_64": [3.0, 1.0],
+        **{"round": ["00", "01"], "density": [1.0, 0.1]},
+        **{"bytes_dense": 1000, "bytes_gzip": [900, 200]},
+        **{"bytes_bound": [1000, 110], "bytes_ticket": [950, 112]},
+        **{"ms_dense_1": 2.0, "ms_best_1": [4.0, 0.5], "ms_dense_64": 3.0, "ms_best_64": [3.0, 1.0]},
     }
 )
-QUANTISED = pd.DataFrame(
-    [
-        {
-            "density": density,
-            "bits": bits,
-            "times_smaller": 40 / bits / density,
-            "accuracy": 0.9,
-            "accuracy_dense": 0.95,
-        }
-        for density in (1.0, 0.1)
-        for bits in (4, 32)
-    ]
+QUANTISED = pd.DataFrame({"density": [1.0, 1.0, 0.1, 0.1], "bits": [4, 32] * 2}).assign(
+    times_smaller=lambda rows: 40 / rows["bits"] / rows["density"], accuracy=0.9, accuracy_dense=0.95
 )
 
 

@@ -103,12 +103,8 @@ def test_only_the_timed_rounds_have_times(folder):
 @pytest.mark.parametrize(
     ("count", "expected"),
     [
-        (2, [0, 8]),
-        (3, [0, 4, 8]),
-        (4, [0, 3, 5, 8]),
-        (8, [0, 1, 2, 3, 5, 6, 7, 8]),
-        (50, range(9)),
-        (1, [0, 8]),
+        *((1, [0, 8]), (2, [0, 8]), (3, [0, 4, 8]), (4, [0, 3, 5, 8])),
+        *((8, [0, 1, 2, 3, 5, 6, 7, 8]), (50, range(9))),
     ],
 )
 def test_timed_rounds_are_spread_evenly_from_the_first_to_the_last(count, expected):
@@ -120,9 +116,8 @@ def test_every_form_is_timed_on_every_batch(folder):
     rows = table(folder, "latency")
     cpu = rows[rows["device"] == "cpu"]
     assert cpu["round"].unique().tolist() == ["00", "03"]
-    assert cpu.groupby(["round", "batch"])["form"].apply(sorted).tolist() == [
-        ["dense", "masked", "numpy", "shrunk", "sparse"]
-    ] * (2 * 2)
+    forms = cpu.groupby(["round", "batch"])["form"].apply(sorted)
+    assert forms.tolist() == [["dense", "masked", "numpy", "shrunk", "sparse"]] * (2 * 2)
     assert (rows["ms_low"] <= rows["ms_median"]).all()
     assert (rows["ms_median"] <= rows["ms_high"]).all()
 
@@ -197,10 +192,8 @@ def test_an_export_holds_every_form_and_writes_nothing_to_the_home_folder(folder
     assert set(about["forms"]) == names
     assert {path.name for path in output.iterdir()} == names | {"about.json"}
     forms = about["forms"]
-    accuracies = {
-        forms[name]["test_accuracy"] for name in ("ticket.safetensors", "masked.onnx", "shrunk.onnx")
-    }
-    assert len(accuracies) == 1
+    equal = "ticket.safetensors", "masked.onnx", "shrunk.onnx"
+    assert len({forms[name]["test_accuracy"] for name in equal}) == 1
     assert forms["shrunk.onnx"]["parameters"] <= forms["dense.onnx"]["parameters"]
     weights, _, metadata = compact.load(output / "ticket.safetensors")
     stored, _ = storage.load_network(folder / "cells" / "02")
@@ -211,13 +204,9 @@ def test_an_export_holds_every_form_and_writes_nothing_to_the_home_folder(folder
 
     # Another process writes the same bytes.
     dense = {name: values[1] for name, values in storage.load_network(folder / "dense")[0].items()}
-    onnx_file.save(
-        tmp_path / "here.onnx",
-        inference.build(dense, metadata),
-        metadata["preparation"],
-        metadata["class_names"],
-    )
-    assert (tmp_path / "here.onnx").read_bytes() == (output / "dense.onnx").read_bytes()
+    here, network = tmp_path / "here.onnx", inference.build(dense, metadata)
+    onnx_file.save(here, network, metadata["preparation"], metadata["class_names"])
+    assert here.read_bytes() == (output / "dense.onnx").read_bytes()
 
     # The threshold keeps 95% of the right answers on the validation images.
     data = toys.data()

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -46,11 +47,8 @@ def test_a_folder_without_parts_is_split_by_count_and_stratified_by_class(tmp_pa
     assert warnings == ""
     assert data["images"].shape == (30, 3, 16, 16)
     assert data["class_names"] == ["ants", "bees", "cows"]
-    assert [np.bincount(data["labels"][data["split"] == side]).tolist() for side in range(3)] == [
-        [7, 7, 7],
-        [2, 2, 2],
-        [1, 1, 1],
-    ]
+    counts = [np.bincount(data["labels"][data["split"] == side]).tolist() for side in range(3)]
+    assert counts == [[7, 7, 7], [2, 2, 2], [1, 1, 1]]
     # `draw` gives each class its own colours.
     red, green = data["images"][:, 0].mean((1, 2)), data["images"][:, 1].mean((1, 2))
     assert (np.round((red - 29.5) / 90) == data["labels"]).all()
@@ -148,59 +146,44 @@ def test_images_in_subfolders_of_a_class_and_links_to_files_count(tmp_path):
     assert len(loaded(tmp_path)[0]["images"]) == 32
 
 
+UNREADABLE = "cannot be read (No such file or directory)"
+VAL = ("train", "val")
+LACKS = "lacks the class folders"
+
+
+def add(name):
+    return lambda photos: (photos / name).mkdir()
+
+
+def remove(*names):
+    return lambda photos: [shutil.rmtree(photos / name) for name in names]
+
+
+def each(folder, change, first=0):
+    return lambda photos: [change(path) for path in sorted((photos / folder).iterdir())[first:]]
+
+
 @pytest.mark.parametrize(
     ("parts", "change", "says"),
     [
-        (
-            (),
-            lambda photos: None,
-            "photos cannot be read (No such file or directory): set data.source to a folder of images",
-        ),
-        ((), lambda photos: photos.write_text("x"), "photos cannot be read (Not a directory)"),
-        ((), lambda photos: photos.mkdir(), "photos holds 0 class folders"),
-        (
-            ("",),
-            lambda photos: [shutil.rmtree(photos / name) for name in ("ants", "bees")],
-            "holds 1 class folders",
-        ),
-        (("train",), lambda photos: None, "photos holds the folders train: name its parts train"),
-        (("train", "valid"), lambda photos: None, "photos holds the folders train, valid: name its parts"),
-        (("",), lambda photos: (photos / "dogs").mkdir(), "photos/dogs has no readable image"),
-        (
-            ("train", "val"),
-            lambda photos: [path.unlink() for path in (photos / "val" / "bees").iterdir()],
-            "photos/val/bees has no readable image",
-        ),
-        (
-            ("train", "val"),
-            lambda photos: [path.write_text("x") for path in (photos / "val" / "bees").iterdir()],
-            "photos/val/bees has no readable image",
-        ),
-        (
-            ("train", "val"),
-            lambda photos: shutil.rmtree(photos / "val" / "bees"),
-            "photos/val lacks the class folders 'bees' (1 in all) of ",
-        ),
-        (
-            ("train", "test"),
-            lambda photos: (photos / "test" / "dogs").mkdir(),
-            "photos/train lacks the class folders 'dogs' (1 in all) of ",
-        ),
-        (
-            ("train", "val"),
-            lambda photos: shutil.rmtree(photos / "train" / "ants"),
-            "lacks the class folders 'ants'",
-        ),
+        ((), remove(), f"photos {UNREADABLE}: set data.source to a folder of images"),
+        ((), Path.touch, "photos cannot be read (Not a directory)"),
+        ((), Path.mkdir, "photos holds 0 class folders"),
+        (("",), remove("ants", "bees"), "holds 1 class folders"),
+        (("train",), remove(), "photos holds the folders train: name its parts train"),
+        (("train", "valid"), remove(), "photos holds the folders train, valid: name its parts"),
+        (("",), add("dogs"), "photos/dogs has no readable image"),
+        (VAL, each("val/bees", Path.unlink), "photos/val/bees has no readable image"),
+        (VAL, each("val/bees", lambda path: path.write_text("x")), "photos/val/bees has no readable image"),
+        (VAL, remove("val/bees"), f"photos/val {LACKS} 'bees' (1 in all) of "),
+        (("train", "test"), add("test/dogs"), f"photos/train {LACKS} 'dogs' (1 in all) of "),
+        (VAL, remove("train/ants"), f"{LACKS} 'ants'"),
         (("",), lambda photos: (photos / "bees").rename(photos / "be\x1bes"), "'be\\x1bes' is not printable"),
-        (
-            ("",),
-            lambda photos: [path.unlink() for path in sorted((photos / "bees").iterdir())[1:]],
-            "data.test is 3: to draw from 21 images of 3 classes",
-        ),
+        (("",), each("bees", Path.unlink, 1), "data.test is 3: to draw from 21 images of 3 classes"),
     ],
 )
 def test_a_folder_that_is_not_a_data_set_is_refused(tmp_path, parts, change, says):
-    tree(tmp_path / "photos", parts, count=10)
+    tree(tmp_path / "photos", parts)
     change(tmp_path / "photos")
     assert says in refused(tmp_path)
 
