@@ -12,7 +12,7 @@ from prunet.training import cells, loop, workers
 from prunet.training.plan import TrainingPlan
 from prunet.training.trainer import Member
 from tests import toys
-from tests.toy_cells import cell, equal, maker, outcome, train
+from tests.toy_cells import alone, cell, equal, maker, outcome, train
 
 run, State = workers.run, loop.TrainingState
 
@@ -26,6 +26,7 @@ def refuse_to_train(*arguments):
     raise InputError("trained again")
 
 
+@alone
 def test_finished_cells_are_reused_and_a_new_round_is_trained_alone(make, monkeypatch):
     trainer, one, two, three = make(), *(f"original/{number}" for number in ("01", "02", "03"))
     folders = trainer.train([cell(trainer, one), cell(trainer, two)])
@@ -74,6 +75,7 @@ def test_the_key_names_everything_that_decides_the_bits(tmp_path, monkeypatch):
     def key(settings=study, inputs=("data", "masks"), code_paths=(scheme,)):
         return cells.key(settings, inputs, code_paths)
 
+    monkeypatch.setattr(cells.torch.cuda, "is_available", lambda: False)  # of a GPU, the name decides
     first = key()
     assert first == key(dict(reversed(study.items())))
     found = [
@@ -141,6 +143,7 @@ def test_a_cell_that_was_killed_resumes_at_its_last_checkpoint_to_the_same_bits(
     assert resumed[2] == whole[2]
 
 
+@alone
 def test_a_checkpoint_with_another_key_is_never_resumed(make, monkeypatch, capfd):
     """Other code, parameters, data, or another processor."""
     trainer, other = make(), make(lr=0.02)
@@ -154,6 +157,7 @@ def test_a_checkpoint_with_another_key_is_never_resumed(make, monkeypatch, capfd
     assert equal(found[0], train(other, "fresh/01")[0])
 
 
+@alone
 def test_a_replicate_that_diverges_is_named_and_the_others_stay_finished(make, monkeypatch):
     monkeypatch.setattr("prunet.training.trainer.cores", lambda: 1)  # all in this process
     trainer, trained = make(3), []
@@ -168,6 +172,7 @@ def test_a_replicate_that_diverges_is_named_and_the_others_stay_finished(make, m
     assert [run["replicate"] for ((run,),) in zip(trained, strict=True)] == [2]
 
 
+@alone
 def test_finished_networks_are_gathered_one_cell_at_a_time(make, monkeypatch):
     """All of them together might not fit in memory."""
     trainer, events, load, save = make(steps=1), [], loop.load_finished, storage.save_cell
@@ -177,6 +182,7 @@ def test_finished_networks_are_gathered_one_cell_at_a_time(make, monkeypatch):
     assert events == ["load", "load", "save"] * 2
 
 
+@alone
 def test_networks_of_all_cells_share_one_pool_of_workers(make, monkeypatch):
     trainer, calls = make(), []
     monkeypatch.setattr(workers, "run", lambda *arguments: calls.append(arguments) or run(*arguments))
@@ -191,6 +197,7 @@ def test_networks_of_all_cells_share_one_pool_of_workers(make, monkeypatch):
 def test_on_a_gpu_cells_of_one_plan_are_one_stack(make):
     def groups(trainer, *plans):
         trainer.device = SimpleNamespace(type="cuda")
+        assert trainer._at_once() == 1
         asked = [cell(trainer, f"a/{number:02}", plan=plan) for number, plan in enumerate(plans)]
         return [[(member.cell.name, member.number) for member in group] for group in trainer._groups(asked)]
 

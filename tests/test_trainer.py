@@ -12,7 +12,7 @@ from prunet.models.built_in import initial_weights
 from prunet.training.plan import MaskSchedule, TrainingPlan
 from prunet.training.trainer import Trainer
 from tests import toys
-from tests.toy_cells import cell, equal, maker, outcome, train
+from tests.toy_cells import alone, cell, equal, maker, outcome, train
 
 
 @pytest.fixture
@@ -20,6 +20,7 @@ def make(tmp_path):
     return maker(tmp_path)
 
 
+@alone
 def test_a_replicate_does_not_depend_on_those_beside_it(make):
     alone, beside = make(1), make(3)
     first, others = alone.initial_weights("init"), beside.initial_weights("init")
@@ -52,7 +53,7 @@ def test_the_result_is_complete(make, tmp_path):
     assert result["layer_density"] == {"fc1.weight": 0.5, "fc2.weight": 1.0, "output.weight": 1.0}
     assert result["density"] == pytest.approx((150 * 36 + 30_000 + 300) / (300 * 36 + 30_000 + 300))
     assert result["epochs_per_step"] == 8 / 60
-    assert (result["key"], result["device"], result["threads"]) == ("key", "cpu", 1)
+    assert (result["key"], result["device"], result["threads"]) == ("key", trainer.device.type, 1)
     assert [set(run["seeds"]) for run in result["networks"]] == 2 * [{"init", "order", "augment", "dropout"}]
     seeds = [seed for run in result["networks"] for seed in run["seeds"].values()]
     assert len(set(seeds)) == len(seeds)

@@ -1,12 +1,16 @@
 """Cells of a toy study, and their outcome."""
 
 import numpy as np
+import pytest
+import torch
 
 from prunet.base import files
 from prunet.cells import storage
 from prunet.training.cells import Cell, Job
 from prunet.training.trainer import Trainer
 from tests import toys
+
+alone = pytest.mark.skipif(torch.cuda.is_available(), reason="on a GPU these networks train as one stack")
 
 
 def maker(folder):
