@@ -14,6 +14,7 @@ from prunet.base.files import replacing, write_json, write_rows
 from prunet.base.options import PARAMS
 from prunet.data.faces import cropping, detection
 from prunet.data.listing import quality, scraping
+from prunet.data.listing.manifests import CROP_COLUMNS, accepted, read_manifest
 
 
 @click.command()
@@ -29,8 +30,8 @@ def main(params: dict[str, Any], photos: Path, output: Path) -> None:
     """
     settings = dict(params)
     min_accepted, doubtful = settings.pop("min_accepted"), settings.pop("doubtful")
-    listed = with_places(quality.read_manifest(photos, scraping.COLUMNS))
-    rows = quality.accepted(listed, photos, "photo", "row")
+    listed = with_places(read_manifest(photos, scraping.COLUMNS))
+    rows = accepted(listed, photos, "photo", "row")
     quality.report([quality.listed_twice(listed)], doubtful)
     with replacing(output) as unfinished:
         processes = cropping.processes_for(len(rows))
@@ -38,7 +39,7 @@ def main(params: dict[str, Any], photos: Path, output: Path) -> None:
         results = list(tqdm(found, desc="crop", total=len(rows), unit="photo", disable=None))
         require_faces(results)
         quality.report([quality.mostly_rejected(results, min_accepted)], doubtful)
-        write_rows(unfinished / scraping.MANIFEST, quality.CROP_COLUMNS, results)
+        write_rows(unfinished / scraping.MANIFEST, CROP_COLUMNS, results)
         counts = Counter(result["status"] for result in results)
         write_json(unfinished / scraping.COUNTS, {status: counts[status] for status in detection.STATUSES})
 

@@ -13,7 +13,8 @@ from prunet.base.files import read_rows, replacing, write_json, write_rows
 from prunet.base.options import PARAMS
 from prunet.data.faces import gray
 from prunet.data.images.decoding import load_rgb
-from prunet.data.listing import quality, scraping
+from prunet.data.listing import scraping
+from prunet.data.listing.manifests import CROP_COLUMNS, GRAY_COLUMNS, accepted, read_manifest
 
 
 @click.command()
@@ -29,7 +30,7 @@ def main(params: dict[str, Any], exclude: Path, crops: Path, output: Path, sheet
     leave out, by the names on the sheets. SHEETS gets a contact sheet of each person, with excluded faces
     crossed out in red. OUTPUT/manifest.csv has one row per face; OUTPUT/counts.json counts them.
     """
-    rows = quality.accepted(quality.read_manifest(crops, quality.CROP_COLUMNS), crops, "face", "photo")
+    rows = accepted(read_manifest(crops, CROP_COLUMNS), crops, "face", "photo")
     reasons = read_exclude(exclude)
     unmatched = set(reasons) - {key(row) for row in rows}
     for label, name in sorted(unmatched):
@@ -45,7 +46,7 @@ def main(params: dict[str, Any], exclude: Path, crops: Path, output: Path, sheet
                 (partial / entry["label"]).mkdir(parents=True, exist_ok=True)
                 image = gray.to_gray(load_rgb(crops / entry["crop"]), params["size"])
                 Image.fromarray(image).save(partial / entry["image"], compress_level=1)
-        write_rows(partial / scraping.MANIFEST, quality.GRAY_COLUMNS, results)
+        write_rows(partial / scraping.MANIFEST, GRAY_COLUMNS, results)
         numbers = {"ok": counts["ok"], "excluded": counts["excluded"], "exclude_unmatched": len(unmatched)}
         write_json(partial / scraping.COUNTS, numbers)
     with replacing(sheets) as partial:

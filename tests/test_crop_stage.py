@@ -14,7 +14,7 @@ from PIL import Image
 
 from prunet.base.errors import InputError
 from prunet.data.faces import cropping, detection
-from prunet.data.listing import quality, scraping
+from prunet.data.listing import manifests, scraping
 from stages import crop
 from tests.toy_faces import contents, fake_faces, make_photos, many, read_table, refusal, run, texture
 
@@ -30,7 +30,7 @@ def test_crop_writes_squares_and_a_manifest(tmp_path):
     make_photos(tmp_path / "photos", [*photos, ("boris", photo)], failed=[1])
     assert run(crop, tmp_path) == ""
     rows = read_table(tmp_path / "crops" / "manifest.csv")
-    assert tuple(rows[0]) == quality.CROP_COLUMNS
+    assert tuple(rows[0]) == manifests.CROP_COLUMNS
     assert [(row["row"], row["place"], row["status"], row["faces"]) for row in rows] == [
         ("2", "1", "ok", "1"),
         ("3", "0", "no-face", "0"),
@@ -119,9 +119,10 @@ def refusal_in_two_processes(find, tmp_path, monkeypatch):
 
 
 def test_a_killed_process_ends_the_stage_with_a_message(tmp_path, monkeypatch):
-    message = refusal_in_two_processes(
-        lambda photo: os.kill(os.getpid(), signal.SIGKILL), tmp_path, monkeypatch
-    )
+    def find(photo):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    message = refusal_in_two_processes(find, tmp_path, monkeypatch)
     assert message.startswith("a process that detects faces was killed, probably for lack of memory")
 
 
@@ -136,7 +137,7 @@ def test_an_error_in_a_process_ends_the_stage(tmp_path, monkeypatch):
 def test_no_process_outlives_the_stage(tmp_path, monkeypatch, end):
     monkeypatch.setattr(detection, "detector", lambda: lambda photo: time.sleep(60))
     photos = make_photos(tmp_path / "photos", many(1))
-    rows = crop.with_places(quality.read_manifest(photos, scraping.COLUMNS))
+    rows = crop.with_places(manifests.read_manifest(photos, scraping.COLUMNS))
     settings = {"photos": photos, "output": tmp_path, "margin": 0, "max_side": 800}
     stage = multiprocessing.get_context("fork").Process(
         target=lambda: (

@@ -9,7 +9,7 @@ from PIL import Image
 
 from prunet.data.faces import detection
 from prunet.data.images import dataset
-from prunet.data.listing import quality
+from prunet.data.listing.manifests import GRAY_COLUMNS
 from stages import crop, images, resize
 from tests.toy_faces import (
     contents,
@@ -98,7 +98,7 @@ def test_resize_writes_gray_faces_and_leaves_out_what_the_list_names(tmp_path):
     assert warning.count("\n") == 1
 
     rows = read_table(tmp_path / "gray" / "manifest.csv")
-    assert tuple(rows[0]) == quality.GRAY_COLUMNS
+    assert tuple(rows[0]) == GRAY_COLUMNS
     assert [(row["status"], row["image"], row["detail"]) for row in rows[:4]] == [
         ("ok", f"boris/{1:016x}.png", ""),
         ("excluded", "", "wrong person"),
@@ -161,7 +161,7 @@ def test_the_dataset_has_the_bytes_that_published_results_were_made_from(tmp_pat
         Image.fromarray(pixels).save(tmp_path / "gray" / name)
         row = {"row": number, "place": number // 2, "label": label, "image": name, "status": "ok"}
         rows.append(row | {"detail": "", "crop": name, "photo_hash": f"{number // 3:016x}"})
-    write_table(tmp_path / "gray" / "manifest.csv", quality.GRAY_COLUMNS, rows)
+    write_table(tmp_path / "gray" / "manifest.csv", GRAY_COLUMNS, rows)
     run(images, tmp_path, val=0.2, test=0.1, near_duplicate_distance=0)
     digest = hashlib.sha256((tmp_path / "data.safetensors").read_bytes()).hexdigest()
     assert digest == "a69f08f719cf988b2a96d02df66afe16350efa1b44a8caa73297928e01cd2fb4"

@@ -11,7 +11,7 @@ import pytest
 
 from prunet.data.faces import detection
 from prunet.data.faces.detection import choose
-from prunet.data.listing.quality import LANDMARKS
+from prunet.data.listing.manifests import LANDMARKS
 from prunet.data.sample.people import invent_people
 from prunet.data.sample.photos import photo_of_nobody, photo_of_one
 from stages import crop

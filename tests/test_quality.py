@@ -4,7 +4,9 @@ from PIL import Image
 
 from prunet.base.errors import InputError
 from prunet.data.listing import quality, scraping
-from prunet.data.listing.quality import GRAY_COLUMNS, read_gray, read_manifest, report
+from prunet.data.listing.manifests import GRAY_COLUMNS, read_manifest
+from prunet.data.listing.quality import report
+from prunet.data.sets.people import read_gray
 from tests.toy_faces import write_table
 
 GOOD = {

@@ -1,4 +1,4 @@
-"""Perceptual hash of an image."""
+"""Perceptual hashes of images, and near-duplicates by their hashes."""
 
 import imagehash
 import numpy as np
@@ -15,3 +15,14 @@ def perceptual_hash(image: NDArray[np.uint8]) -> np.uint64:
     """
     bits = imagehash.phash(Image.fromarray(image)).hash
     return np.uint64(int.from_bytes(np.packbits(bits).tobytes()))
+
+
+def near_duplicates(hashes: NDArray[np.uint64], i: int, distance: int) -> NDArray[np.bool_]:
+    """Return which of the images before image `i` are near-duplicates of it: (i,).
+
+    Args:
+        hashes: (N, K), K kinds of perceptual hashes of each image.
+        i: number of the image, from 0.
+        distance: near-duplicates differ in at most this many of 64 bits, in at least one kind of hash.
+    """
+    return np.asarray((np.bitwise_count(hashes[:i] ^ hashes[i]) <= distance).any(axis=1))

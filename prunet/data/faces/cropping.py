@@ -19,7 +19,7 @@ from prunet.base.processes import cores
 from prunet.data.faces import detection
 from prunet.data.hashing import perceptual_hash
 from prunet.data.images.decoding import load_rgb
-from prunet.data.listing.quality import LANDMARKS
+from prunet.data.listing.manifests import LANDMARKS
 
 PHOTOS_PER_PROCESS = 100  # with fewer, another process takes longer to start than it saves
 
@@ -85,7 +85,7 @@ def _leave_with_parent() -> None:
 def crop_one(
     row: dict[str, Any], *, photos: Path, output: Path, margin: float, max_side: int, **rules: Any
 ) -> dict[str, Any]:
-    """Write the face of a photo, if it has one, and return its manifest row (`quality.CROP_COLUMNS`).
+    """Write the face of a photo, if it has one, and return its manifest row (`manifests.CROP_COLUMNS`).
 
     Args:
         row: row of the manifest of `photos`, with its `place`.

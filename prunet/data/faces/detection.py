@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from prunet.data.listing.quality import LANDMARKS
+from prunet.data.listing.manifests import LANDMARKS
 
 Photo = NDArray[np.uint8]  # (H, W, 3), RGB
 

@@ -25,15 +25,16 @@ class TransientFailure(Rejection):
         self.wait = wait
 
 
-class Answer(NamedTuple):
-    """A server's answer."""
+class Body(NamedTuple):
+    """Bytes of a url, not yet decoded."""
 
-    data: bytes | None  # None: unchanged since the known validators
-    validators: dict[str, str]  # the headers ETag and Last-Modified, where present
+    data: bytes | None = None  # downloaded; None: those of the local file or in the store
+    validators: dict[str, str] | None = None  # of `data`: the headers ETag and Last-Modified, where present
+    note: str = ""  # becomes the detail of an `ok` row
 
 
-async def read(response: aiohttp.ClientResponse, max_bytes: int, known: Mapping[str, str] | None) -> Answer:
-    """Read a response that is not a redirect.
+async def read(response: aiohttp.ClientResponse, max_bytes: int, known: Mapping[str, str] | None) -> Body:
+    """Read a response that is not a redirect; it has no data if nothing changed since the known validators.
 
     Args:
         response: of a server.
@@ -46,14 +47,14 @@ async def read(response: aiohttp.ClientResponse, max_bytes: int, known: Mapping[
         zlib.error, aiohttp.ClientError: the body is damaged or ends early.
     """
     if response.status == 304 and known:
-        return Answer(None, dict(known))
+        return Body()
     if response.status in TRANSIENT_CODES:
         raise TransientFailure("http-error", f"HTTP status {response.status}", _retry_after(response))
     if response.status != 200:
         raise Rejection("http-error", f"HTTP status {response.status}")
     found = {name: response.headers.get(name, "") for name in VALIDATORS}
     validators = {name: value for name, value in found.items() if SAFE_HEADER.fullmatch(value)}
-    return Answer(await _read_body(response, max_bytes), validators)
+    return Body(await _read_body(response, max_bytes), validators)
 
 
 async def _read_body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:

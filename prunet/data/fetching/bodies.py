@@ -11,7 +11,7 @@ from PIL import Image
 
 from prunet.base.errors import InputError
 from prunet.data.fetching.addresses import host_of, is_remote
-from prunet.data.fetching.answers import TransientFailure, too_large
+from prunet.data.fetching.answers import Body, TransientFailure, too_large
 from prunet.data.fetching.downloading import download
 from prunet.data.fetching.local_files import read_local
 from prunet.data.fetching.store import Store, key
@@ -38,14 +38,6 @@ class Settings(NamedTuple):
     private_addresses: bool  # whether to allow addresses that are not on the public internet
 
 
-class Body(NamedTuple):
-    """The result of fetching a url, not yet decoded."""
-
-    data: bytes | None = None  # downloaded; None: read it from a local file or from the store
-    validators: dict[str, str] | None = None  # of `data`, to be stored with it
-    note: str = ""  # becomes the detail of an `ok` row
-
-
 def host_to_ask(url: str, store: Store, recheck: bool) -> str:
     """Return the host that `url` will be requested from, or "" if it is a local file or in the store."""
     host = host_of(url)
@@ -65,8 +57,7 @@ async def fetch(
         return Body()
     if store.has(url):
         return Body(note=await _recheck(session, url, store, settings, last_try) if settings.recheck else "")
-    answer = await download(session, url, timeout=settings.timeout, max_bytes=settings.max_bytes)
-    return Body(answer.data, answer.validators)
+    return await download(session, url, timeout=settings.timeout, max_bytes=settings.max_bytes)
 
 
 async def _recheck(

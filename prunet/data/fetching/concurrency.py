@@ -13,8 +13,8 @@ import aiohttp
 from tqdm import tqdm
 
 from prunet.data.fetching import bodies
-from prunet.data.fetching.answers import TransientFailure
-from prunet.data.fetching.bodies import Body, Settings
+from prunet.data.fetching.answers import Body, TransientFailure
+from prunet.data.fetching.bodies import Settings
 from prunet.data.fetching.decoders import Decoder
 from prunet.data.fetching.downloading import open_session
 from prunet.data.fetching.host_queue import HostQueue, Task

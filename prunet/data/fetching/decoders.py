@@ -9,7 +9,7 @@ import signal
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 
-from prunet.data.fetching.bodies import Body
+from prunet.data.fetching.answers import Body
 from prunet.data.listing.scraping import Row
 
 Batch = Sequence[tuple[str, Body]]

@@ -13,7 +13,7 @@ from yarl import URL
 
 from prunet.base.errors import InputError
 from prunet.data.fetching.addresses import Refused, is_address, public_socket
-from prunet.data.fetching.answers import Answer, TransientFailure, read
+from prunet.data.fetching.answers import Body, TransientFailure, read
 from prunet.data.images.decoding import Rejection
 
 MAX_REDIRECTS = 5
@@ -55,7 +55,7 @@ async def download(
     timeout: float,
     max_bytes: int,
     known: Mapping[str, str] | None = None,
-) -> Answer:
+) -> Body:
     """Try once to download an http or https address.
 
     Args:

@@ -107,11 +107,8 @@ def ellipsoid(x: Array, y: Array, axes: tuple[float, float, float], pose: Pose) 
     right, down, ray = _turn(pose).tolist()
     start = [right[i] * x + down[i] * y for i in range(3)]
     square = sum((ray[i] / axes[i]) ** 2 for i in range(3))
-    linear = start[0] * (ray[0] / axes[0] ** 2)
-    constant = (start[0] / axes[0]) ** 2 - 1
-    for i in (1, 2):
-        linear += start[i] * (ray[i] / axes[i] ** 2)
-        constant += (start[i] / axes[i]) ** 2
+    linear = sum(start[i] * (ray[i] / axes[i] ** 2) for i in range(3))
+    constant = sum(((start[i] / axes[i]) ** 2 for i in range(3)), start=-1)
     root = linear * linear - square * constant
     depth = (np.sqrt(np.clip(root, 0, None)) - linear) / square
     point = [start[i] + ray[i] * depth for i in range(3)]

@@ -1,14 +1,19 @@
 """Faces of a list of people as a data set."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
+from numpy.typing import NDArray
 
+from prunet.base.errors import InputError
 from prunet.data.hashing import perceptual_hash
 from prunet.data.images.dataset import SPLITS
+from prunet.data.images.decoding import load_rgb
 from prunet.data.listing import quality
+from prunet.data.listing.manifests import GRAY_COLUMNS, accepted, read_manifest
 from prunet.data.sets.splitting import LEFT_OUT, block_of, keep_together, side_of
 
 
@@ -35,9 +40,9 @@ def people(
             `refuse`, there is something to report.
     """
     block = block_of(val, test)
-    rows = quality.accepted(quality.read_manifest(folder, quality.GRAY_COLUMNS), folder, "image", "face")
+    rows = accepted(read_manifest(folder, GRAY_COLUMNS), folder, "image", "face")
     labels, names = [row["label"] for row in rows], [row["image"] for row in rows]
-    images = quality.read_gray(folder, names)
+    images = read_gray(folder, names)
     own = [side_of(row["label"], int(row["place"]), block, seed) for row in rows]
     # The photo's hash survives re-encoding and resizing, which shift the crop; the face's, another framing.
     hashes = [
@@ -61,3 +66,22 @@ def people(
         "split": split[kept],
         "class_names": class_names,
     }
+
+
+def read_gray(folder: Path, names: Sequence[str]) -> NDArray[np.uint8]:
+    """Read the gray images (S, S) of a folder into one array (N, S, S).
+
+    Raises:
+        InputError: an image is missing, broken, coloured, or not the size of the first.
+    """
+    images: list[NDArray[np.uint8]] = []
+    for name in names:
+        image = load_rgb(folder / name)
+        height, width = image.shape[:2]
+        size = images[0].shape[0] if images else height
+        if (height, width) != (size, size) or (image != image[..., :1]).any():
+            raise InputError(
+                f"{folder / name} is not a gray image of {size} x {size} pixels; rerun the stage resize."
+            )
+        images.append(image[..., 0])
+    return np.stack(images)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from prunet.base.errors import InputError
 from prunet.base.seeds import derive
+from prunet.data.hashing import near_duplicates
 from prunet.data.images.dataset import SPLITS
 
 LEFT_OUT = len(SPLITS)  # side of an image that is in no split
@@ -87,9 +88,8 @@ def keep_together(
     If those are on different sides, it is left out. Later images never move earlier ones.
 
     Args:
-        hashes: (N, K) K kinds of perceptual hashes of each image, in list order.
+        hashes, distance: as in `near_duplicates`; the images are in list order.
         sides: (N,) each image's own side, an index into `SPLITS`.
-        distance: near-duplicates differ in at most this many of 64 bits, in at least one kind of hash.
 
     Returns:
         (N,) the sides, `LEFT_OUT` where an image is left out; (N,) True where an image has earlier
@@ -98,8 +98,8 @@ def keep_together(
     sides = sides.copy()
     joined = np.zeros(len(sides), dtype=bool)
     for i in range(len(sides)):
-        near = (np.bitwise_count(hashes[:i] ^ hashes[i]) <= distance).any(axis=1)
-        found = np.unique(sides[:i][near & (sides[:i] != LEFT_OUT)])
+        near = near_duplicates(hashes, i, distance) & (sides[:i] != LEFT_OUT)
+        found = np.unique(sides[:i][near])
         if len(found) > 0:
             joined[i] = len(found) == 1
             sides[i] = found[0] if joined[i] else LEFT_OUT

@@ -1,0 +1,88 @@
+"""Manifests: one row for each row of the scraping list, written by ingest, crop and resize."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from prunet.base.errors import InputError
+from prunet.base.files import read_rows
+from prunet.data.listing.scraping import MANIFEST, label_problem
+
+LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")  # left: on the left of the photo
+# Columns of the manifests of crop and resize; ingest's are `scraping.COLUMNS`.
+CROP_COLUMNS = (
+    *("row", "place", "label", "image", "status", "detail", "photo", "photo_hash", "faces"),
+    *("confidence", "x", "y", "width", "height"),
+    *(f"{name}_{axis}" for name in LANDMARKS for axis in "xy"),
+)
+GRAY_COLUMNS = ("row", "place", "label", "image", "status", "detail", "crop", "photo_hash")
+
+NUMBER = re.compile(r"[0-9]{1,9}")
+HASH = re.compile(r"[0-9a-f]{16}")
+
+
+def read_manifest(folder: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """Read the manifest written by ingest, crop or resize, in the order of the list.
+
+    The manifest may have been edited by hand. On return, images lie in `folder / label`, no two rows share
+    one, and `row`, `place` and `photo_hash` are numbers.
+
+    Raises:
+        InputError: the manifest is missing, its columns are not `columns`, or a row breaks a guarantee.
+    """
+    path = folder / MANIFEST
+    rows = read_rows(path, columns)
+    for name in rows[0] if rows else ():
+        if name not in columns:
+            raise InputError(f"{path} has a column {name!r} that no stage wrote; remove it.")
+    seen: set[PurePosixPath] = set()
+    for number, row in enumerate(rows, start=1):
+        problem = _problem(row)
+        if not problem and row["status"] == "ok":
+            image = PurePosixPath(row["image"]).with_suffix("")
+            problem = f"its image {row['image']!r} also belongs to an earlier row" if image in seen else ""
+            seen.add(image)
+        if problem:
+            raise InputError(
+                f"{path}, row {number} below the header: {problem}; fix it or rerun the stage that writes it."
+            )
+    return sorted(rows, key=lambda row: int(row["row"]))
+
+
+def _problem(row: Mapping[str, str]) -> str:
+    """Describe what is wrong with a row of a manifest; return an empty string if nothing is."""
+    for name in ("row", "place"):
+        if name in row and not NUMBER.fullmatch(row[name]):
+            return f"its {name} is {row[name]!r}, not a whole number"
+    if row["status"] != "ok":
+        return ""
+    if problem := label_problem(row["label"]):
+        return problem
+    for name in ("image", "photo", "crop"):
+        label, _, file = row.get(name, row["image"]).partition("/")
+        if label != row["label"] or label_problem(file):
+            return f"its {name} is {row[name]!r}, not a file in the folder {row['label']!r}"
+    if "photo_hash" in row and not HASH.fullmatch(row["photo_hash"]):
+        return f"its photo_hash is {row['photo_hash']!r}, not 16 hexadecimal digits"
+    return ""
+
+
+def accepted(rows: Sequence[dict[str, Any]], folder: Path, content: str, origin: str) -> list[dict[str, Any]]:
+    """Return the rows with an image.
+
+    Args:
+        rows: of a manifest.
+        folder: its folder.
+        content: what the message calls an image of this folder.
+        origin: what the message calls that which a row is about.
+
+    Raises:
+        InputError: no row has an image.
+    """
+    found = [row for row in rows if row["status"] == "ok"]
+    if not found:
+        raise InputError(
+            f"{folder} has no {content}; {folder / MANIFEST} gives the reason for each {origin}."
+        )
+    return found
