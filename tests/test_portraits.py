@@ -72,9 +72,7 @@ def test_canvas_stays_float32():
 
 
 def upright(yaw: float = 0.0, pitch: float = 0.0) -> Pose:
-    return Pose(
-        yaw=yaw, pitch=pitch, roll=0.0, smile=0.0, mouth_open=0.0, eyes_open=1.0, brows_up=0.0, gaze=0.0
-    )
+    return Pose(yaw, pitch, roll=0.0, smile=0.0, mouth_open=0.0, eyes_open=1.0, brows_up=0.0, gaze=0.0)
 
 
 def view() -> View:

@@ -16,20 +16,12 @@ def test_own_rates_of_layers():
 @pytest.mark.parametrize(
     ("leave_out", "own_rate", "says"),
     [
-        (
-            ["conv3.weight"],
-            [],
-            "'conv3.weight', and the layers are conv1.weight, conv2.weight, output.weight",
-        ),
+        (["conv3.weight"], [], "'conv3.weight', and the layers are conv1.weight, conv2.weight, output.wei"),
         ([], ["conv3.weight=0.1"], "names 'conv3.weight'"),
         ([], ["conv1.weight=0.1", "conv1.weight=0.2"], "conv1.weight two rates, 0.1 and 0.2"),
         (["conv1.weight"], ["conv1.weight=0.2"], "conv1.weight two rates, 0 and 0.2"),
-        *[
-            ([], [entry], "write NAME=RATE")
-            for entry in ("0.1", "=0.1", "conv1.weight", "conv1.weight=1.1", "conv1.weight=-1")
-        ],
-        ([], ["conv1.weight=nan"], "write NAME=RATE"),
-        ([], ["conv1.weight=much"], "write NAME=RATE"),
+        *(([], [entry], "write NAME=RATE") for entry in ("0.1", "=0.1", "conv1.weight")),
+        *(([], [f"conv1.weight={rate}"], "write NAME=RATE") for rate in ("1.1", "-1", "nan", "much")),
     ],
 )
 def test_wrong_rates_are_refused(leave_out, own_rate, says):

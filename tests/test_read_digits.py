@@ -21,13 +21,8 @@ torch.set_num_threads(1)
 def train(data, steps):
     """Train LeNet-300-100 for some steps; return its weights and metadata."""
     preparation = batches.preparation(data, None, "none")
-    metadata = {
-        "model": "lenet-300-100",
-        "preparation": preparation,
-        "class_names": data["class_names"],
-        "threshold": 0.5,
-        "faces": None,
-    }
+    metadata = {"model": "lenet-300-100", "preparation": preparation, "class_names": data["class_names"]}
+    metadata |= {"threshold": 0.5, "faces": None}
     model = models.MODELS["lenet-300-100"](tuple(preparation["shape"]), 10)
     model.load_state_dict(models.initial_weights(model, 0, "glorot"))
     chosen = data["split"] == SPLITS.index("train")
@@ -184,9 +179,8 @@ def test_table_and_json_have_a_row_for_every_image(optdigits, tmp_path):
 def test_only_blank_images_are_not_an_error(optdigits, tmp_path):
     (tmp_path / "in").mkdir()
     Image.new("L", (8, 8)).save(tmp_path / "in" / "blank.png")
-    assert [row["status"] for row in results(read_digits, tmp_path, optdigits[1], tmp_path / "in")] == [
-        "blank"
-    ]
+    (row,) = results(read_digits, tmp_path, optdigits[1], tmp_path / "in")
+    assert row["status"] == "blank"
 
 
 def test_a_ticket_of_faces_and_paths_without_an_image_are_refused(optdigits, tmp_path):

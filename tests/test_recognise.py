@@ -167,16 +167,10 @@ def test_photos_without_faces_and_unreadable_files_have_rows_of_their_own(ticket
     result = invoke(recognise, ticket, folder, tmp_path / "page.jpg", "--csv", tmp_path / "rows.csv")
     assert result.exit_code == 0
     found = {Path(row["file"]).name: row["status"] for row in read_table(tmp_path / "rows.csv")}
-    assert found == {
-        "one.png": "ok",
-        "empty.png": "no-face",
-        "cut.png": "broken-image",
-        "page.jpg": "not-an-image",
-    }
-    assert (
-        "photos: 2, faces: 1, unknown: 0, photos without a face: 1, unreadable files: 2, other files: 1"
-        in result.stderr
-    )
+    failed = {"empty.png": "no-face", "cut.png": "broken-image", "page.jpg": "not-an-image"}
+    assert found == {"one.png": "ok"} | failed
+    counts = "photos: 2, faces: 1, unknown: 0, photos without a face: 1, unreadable files: 2, other files: 1"
+    assert counts in result.stderr
     assert "photos/s" in result.stderr
     assert "faces/s" in result.stderr
     lines = result.stdout.splitlines()
@@ -228,10 +222,7 @@ def test_annotated_photos_keep_their_folders_and_names(ticket, tmp_path):
     write_photo(tmp_path / "in" / "b.bmp", faces=0)
     (tmp_path / "in" / "notes.txt").write_text("")
     results(recognise, tmp_path, ticket, tmp_path / "in", "--output", tmp_path / "out")
-    assert sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.*")) == [
-        "a/one.png",
-        "b.bmp.png",
-    ]
+    assert set(toy_faces.contents(tmp_path / "out")) == {Path("a/one.png"), Path("b.bmp.png")}
     drawn = np.asarray(Image.open(tmp_path / "out" / "a" / "one.png"))
     assert drawn.shape == plain.shape
     assert tuple(drawn[30, 20]) == annotation.GREEN  # the left side of the face's box, at (20, 10)
@@ -241,9 +232,8 @@ def test_annotated_photos_keep_their_folders_and_names(ticket, tmp_path):
 def test_an_existing_output_folder_is_left_alone(ticket, tmp_path):
     write_photo(tmp_path / "in" / "one.png")
     (tmp_path / "out").mkdir()
-    assert "out already exists; name a new folder" in refusal(
-        recognise, ticket, tmp_path / "in", "--output", tmp_path / "out"
-    )
+    message = refusal(recognise, ticket, tmp_path / "in", "--output", tmp_path / "out")
+    assert "out already exists; name a new folder" in message
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -270,9 +260,8 @@ def test_two_photos_are_never_written_to_one_file(tmp_path):
 @pytest.mark.parametrize("box", [(-5.0, -8.0, 300.0, 300.0), (95.0, 70.0, 40.0, 40.0), (0.0, 0.0, 1.0, 1.0)])
 def test_labels_stay_inside_the_photo(box):
     photo = np.zeros((80, 100, 3), np.uint8)
-    drawn = np.asarray(
-        annotation.draw(photo, [annotation.Label(box, "somebody with a name 100%", known=False)])
-    )
+    label = annotation.Label(box, "somebody with a name 100%", known=False)
+    drawn = np.asarray(annotation.draw(photo, [label]))
     assert drawn.shape == photo.shape
     assert (drawn == 255).all(2).any()  # white letters
 
@@ -333,11 +322,6 @@ def test_paths_without_a_photo_are_refused(ticket, tmp_path, make, message):
     assert not (tmp_path / "rows.csv").exists()
 
 
-def test_a_missing_ticket_is_refused(tmp_path):
-    write_photo(tmp_path / "one.png")
-    assert "ticket does not exist" in refusal(recognise, tmp_path / "ticket", tmp_path / "one.png")
-
-
 def test_a_photo_with_too_many_pixels_is_not_decoded(tmp_path, monkeypatch):
     write_photo(tmp_path / "one.png")
     monkeypatch.setattr(pictures, "MAX_PIXELS", 7999)
@@ -372,11 +356,8 @@ def test_the_threshold_keeps_a_fraction_of_the_correct_answers(keep, threshold):
     assert (probabilities.max(1)[:4] >= found + 2e-4).mean() < keep
 
 
-def test_the_threshold_is_rounded_down_to_four_decimals():
+def test_the_threshold_is_rounded_down_to_four_decimals_and_nobody_is_known_without_a_correct_answer():
     assert unknown_threshold(confident(0.87659), np.array([0])) == 0.8765
-
-
-def test_without_a_correct_answer_nobody_is_known():
     assert unknown_threshold(confident(0.9, 0.8), np.array([1, 1])) == 1.0
 
 

@@ -40,11 +40,7 @@ def test_a_list_keeps_its_order(tmp_path):
     [
         ("", "utf-8", r"list\.csv has no column 'label' \(its first line names: nothing\)"),
         ("label,url\n", "utf-8", r"list\.csv has a header but no rows; add rows label,url to it"),
-        (
-            "label,link\na,b\n",
-            "utf-8",
-            r"list\.csv has no column 'url' \(its first line names: label, link\)",
-        ),
+        ("label,link\na,b\n", "utf-8", r"list\.csv has no column 'url' \(its first .* names: label, link\)"),
         ("label,url\nZoë,b.jpg\n", "latin-1", r"list\.csv is not UTF-8 text \(byte 12\)"),
         ("label,url\na,b,c.jpg\n", "utf-8", r"list\.csv, line 2: not 2 values; put .* in double quotes"),
     ],
@@ -87,25 +83,19 @@ def test_good_labels(label):
 
 
 @pytest.mark.parametrize(
-    ("label", "word"),
+    ("word", "labels"),
     [
-        ("", "empty"),
-        ("a/b", "slash"),
-        ("a\\b", "slash"),
-        ("../a", "slash"),
-        ("..", "slash"),
-        (".a", "dot"),
-        ("a\x00b", "control"),
-        ("a\nb", "control"),
-        ("a\u202eb", "control"),
-        ("x" * 65, "longer than 64"),
-        ("\U0001f600" * 64, "255 bytes"),
-        ("Manifest.csv", "reserved"),
-        ("counts.json", "reserved"),
+        ("empty", [""]),
+        ("slash", ["a/b", "a\\b", "../a", ".."]),
+        ("dot", [".a"]),
+        ("control", ["a\x00b", "a\nb", "a\u202eb"]),
+        ("longer than 64", ["x" * 65]),
+        ("255 bytes", ["\U0001f600" * 64]),
+        ("reserved", ["Manifest.csv", "counts.json"]),
     ],
 )
-def test_bad_labels(label, word):
-    assert word in label_problem(label)
+def test_bad_labels(word, labels):
+    assert all(word in label_problem(label) for label in labels)
 
 
 def test_screened_rows_are_numbered_and_normalised():
@@ -123,9 +113,8 @@ def test_screened_rows_are_numbered_and_normalised():
 def test_the_first_of_several_equal_images_is_kept():
     rows = screened(("a", "1"), ("a", "2"), ("b", "3"), ("b", "1"), ("b", "4"))
     results = {url: good("f00.jpg") for url in "321"}  # the order of results is irrelevant
-    settle(
-        rows, results | {"4": {"status": "timeout", "image": "", "detail": "no complete answer within 1 s"}}
-    )
+    late = {"status": "timeout", "image": "", "detail": "no complete answer within 1 s"}
+    settle(rows, results | {"4": late})
     other = "same bytes as row 1, whose label is 'a'; one of the two labels is wrong"
     assert [(row["status"], row["image"], row["detail"]) for row in rows] == [
         ("ok", "a/f00.jpg", ""),
@@ -141,12 +130,8 @@ def test_every_status_is_counted():
     settle(rows, {"1": good("f00.jpg")})
     counts = count(rows)
     assert list(counts) == ["rows", *STATUSES]
-    assert {name: number for name, number in counts.items() if number} == {
-        "rows": 3,
-        "ok": 1,
-        "duplicate": 1,
-        "bad-label": 1,
-    }
+    found = {name: number for name, number in counts.items() if number}
+    assert found == {"rows": 3, "ok": 1, "duplicate": 1, "bad-label": 1}
 
 
 def test_a_list_without_any_image_is_refused_with_reasons(tmp_path):

@@ -12,23 +12,15 @@ from prunet.graph.cutting import Select
 from prunet.graph.shrinking import shrink
 from prunet.models import built_in as models
 from tests import toys  # noqa: F401 (one thread)
-from tests.toy_networks import Model, rows
+from tests.toy_networks import Model, prune, rows, single_weights
 
 DIGITS = (1, 6, 6)
 FACES = (1, 16, 16)
 
 
-def pruned(model, density=0.3, seed=0):
-    """Give a model random weights and biases; return it with masks of this density."""
-    generator = torch.Generator().manual_seed(seed)
-    masks = {}
-    for name, parameter in model.named_parameters():
-        parameter.data.normal_(generator=generator)
-        if parameter.ndim > 1:
-            parameter.data /= (density * parameter[0].numel()) ** 0.5
-            masks[name] = torch.rand(parameter.shape, generator=generator) < density
-            parameter.data *= masks[name]
-    return model.eval(), {name: mask.numpy() for name, mask in masks.items()}
+def pruned(model, density=0.3):
+    model, masks = prune(model, single_weights, density)
+    return model.float(), masks
 
 
 def images(count, shape, seed=1):
@@ -66,25 +58,20 @@ def test_a_sparse_product_skips_pruned_weights(kind, columns):
     np.testing.assert_array_equal(PRODUCTS[kind](weight)(x), np.full((2, *columns), 3.0))
 
 
-@pytest.mark.parametrize("kind", PRODUCTS)
-def test_a_fully_connected_network_becomes_one_chain_with_the_same_outputs(kind):
+MIXED = {"fc1": "csr", "fc2": "bag", "output": "dense"}
+
+
+@pytest.mark.parametrize("choices", [*(dict.fromkeys(MIXED, kind) for kind in PRODUCTS), MIXED])
+def test_a_fully_connected_network_becomes_one_chain_with_the_same_outputs(choices):
     model, _ = pruned(models.MODELS["lenet-300-100"](DIGITS, 3))
     before = {name: values.clone() for name, values in model.state_dict().items()}
-    made, chosen = sparsify(model, images(2, DIGITS), kinds(model, kind))
+    made, chosen = sparsify(model, images(2, DIGITS), choices)
     assert isinstance(made, Chain)
-    assert chosen == {"fc1": kind, "fc2": kind, "output": kind}
+    assert chosen == choices
     for count in (1, 2, 17):
         assert_same(model, made, images(count, DIGITS))
     assert all(torch.equal(values, before[name]) for name, values in model.state_dict().items())
     assert all(parameter.requires_grad for parameter in model.parameters())
-
-
-def test_layers_of_a_chain_can_have_different_products():
-    model, _ = pruned(models.MODELS["lenet-300-100"](DIGITS, 3))
-    choices = {"fc1": "csr", "fc2": "bag", "output": "dense"}
-    made, chosen = sparsify(model, images(1, DIGITS), choices)
-    assert chosen == choices
-    assert_same(model, made, images(4, DIGITS))
 
 
 @pytest.mark.parametrize("batch", [1, 20])
@@ -104,11 +91,8 @@ def test_measured_choices_keep_the_outputs_and_can_be_used_again(name, shape, ba
 
 @pytest.mark.parametrize(("name", "shape"), [("resnet-20", (3, 8, 8)), ("light-cnn-29", FACES)])
 def test_networks_with_branches_have_the_same_outputs(name, shape):
-    model = models.MODELS[name](shape, 3)
-    model.load_state_dict(models.initial_weights(model, 0, "he"))
-    rng = np.random.default_rng(0)
-    masks = {layer: rows(rng, model.get_parameter(layer).shape, 0.5) for layer in models.prunable(model)}
-    small = shrink(model, masks)
+    model, masks = prune(models.MODELS[name](shape, 3), rows, 0.5)
+    small = shrink(model.float(), masks)
     layers = {name: layer for name, layer in small.named_modules() if isinstance(layer, sparse.LAYERS)}
     choices = {
         name: "csr" if isinstance(layer, nn.Linear) else "torch" if layer.stride == (2, 2) else "bag"

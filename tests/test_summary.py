@@ -72,9 +72,8 @@ def test_a_single_replicate_has_no_spread(tmp_path):
     assert math.isnan(table["accuracy_ci95"][0])
     tables.write(tmp_path / "summary.csv", table)
     assert pd.read_csv(tmp_path / "summary.csv").shape == table.shape
-    assert summary.curves({("original", "00"): cell(1.0, 0.9)}, ["original"], "00")[
-        "accuracy_ci95"
-    ].isna().tolist() == [True, True]
+    curves = summary.curves({("original", "00"): cell(1.0, 0.9)}, ["original"], "00")
+    assert curves["accuracy_ci95"].isna().tolist() == [True, True]
 
 
 def test_the_report_nests_the_schemes_at_the_headline_round():
@@ -110,7 +109,5 @@ def test_a_scheme_that_starts_later_has_no_earlier_rows():
 
 
 def test_layer_densities_have_a_row_for_each_round():
-    assert summary.layer_densities(RESULTS, "original").values.tolist() == [
-        ["00", 1.0, 1.0],
-        ["01", 0.5, 1.0],
-    ]
+    table = summary.layer_densities(RESULTS, "original")
+    assert table.values.tolist() == [["00", 1.0, 1.0], ["01", 0.5, 1.0]]
