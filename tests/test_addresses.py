@@ -75,13 +75,6 @@ def test_unusual_spellings_of_an_address_are_rejected(host, private_addresses):
         assert server.requests == {"/b": 1}
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_this_machine_is_reachable_if_private_addresses_are_allowed(host):
-    with serving({"/a": body(b"photo")}) as server:
-        url = f"http://{host}:{server.server_port}/a"
-        assert attempt(url, private_addresses=True) == b"photo"
-
-
 def resolve_to(monkeypatch, *addresses):
     """Resolve names to `addresses`, one after another; return the list of names looked up."""
     look_ups = []

@@ -224,7 +224,7 @@ def test_cells_trained_as_one_stack_have_their_own_results_in_order(make, monkey
         assert equal(found_masks, masks)
         assert found_result["density"] == result["density"]
         for mine, theirs in zip(found_result["networks"], result["networks"], strict=True):
-            assert mine["seeds"] == theirs["seeds"]
+            assert (mine["seeds"], mine["early_stop_step"]) == (theirs["seeds"], theirs["early_stop_step"])
             assert mine["curve"]["val_loss"] == pytest.approx(theirs["curve"]["val_loss"], rel=1e-5)
         for name in weights:
-            np.testing.assert_allclose(found[name], weights[name], rtol=1e-3, atol=1e-5)
+            np.testing.assert_allclose(found[name], weights[name], rtol=1e-4, atol=1e-6)

@@ -13,7 +13,7 @@ from safetensors.numpy import save as file_of
 from torch import nn
 
 from prunet.base.errors import InputError
-from prunet.deployment import coding, compact, inference
+from prunet.deployment import coding, compact
 from prunet.deployment.sizes import sizes
 from prunet.models import built_in as models
 
@@ -131,19 +131,6 @@ def test_quantised_survivors_share_the_codebook_of_their_layer_and_biases_are_lo
         np.testing.assert_array_equal(read[name][mask], codebook[indices])
         assert not read[name][~mask].any()
     assert bits_of(read["fc1.bias"]) == bits_of(weights["fc1.bias"])
-
-
-def test_a_loaded_ticket_gives_the_same_probabilities_as_the_saved_one(tmp_path):
-    weights, masks, metadata = glorot(0.1)
-    images = np.random.default_rng(0).integers(0, 256, (5, 1, 4, 4), np.uint8)
-    pruned = {name: np.where(masks.get(name, True), values, 0) for name, values in weights.items()}
-    compact.save(tmp_path / "ticket", weights, masks, metadata)
-    read, _, read_metadata = compact.load(tmp_path / "ticket")
-    answers = [
-        inference.classify(inference.build(values, metadata), images, read_metadata)
-        for values in (pruned, read)
-    ]
-    np.testing.assert_array_equal(*answers)
 
 
 @pytest.mark.parametrize("density", [1, 0.1, 0.01])

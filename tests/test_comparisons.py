@@ -58,16 +58,10 @@ def winner(*tickets):
     return None if found is None else found["round"]
 
 
-def test_the_winning_ticket_is_the_sparsest_that_is_neither_worse_nor_later():
+def test_the_winning_ticket_is_the_sparsest_that_is_neither_worse_beyond_the_interval_nor_later():
     assert winner(((0.92, 0.92), 90), ((0.9, 0.9), 100), ((0.8, 0.8), 90)) == "02"
-
-
-def test_a_ticket_may_be_worse_within_the_interval_but_not_later():
     assert winner(((0.9, 0.9), 90), ((0.95, 0.84), 90)) == "02"
     assert winner(((0.9, 0.9), 90), ((0.95, 0.95), 101)) == "01"
-
-
-def test_there_may_be_no_winning_ticket():
     assert winner(((0.8, 0.8), 90)) is None
     assert comparisons.winning_ticket(comparisons.compare({("random", "01"): cell(0.5, 0.9)})) is None
 

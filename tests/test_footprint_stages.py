@@ -19,6 +19,7 @@ from prunet.pruning.removal import remove_lowest
 from stages import export, footprint
 from tests import toys
 from tests.conftest import CHECKOUT
+from tests.toy_training import drawn
 
 ROUNDS = ["00", "01", "02", "03"]
 DENSITIES = [1, 0.5, 0.2, 0.04]
@@ -27,8 +28,7 @@ DENSITIES = [1, 0.5, 0.2, 0.04]
 def save_cell(folder, density, scale=1.0):
     """Write a cell of two networks with random weights, the smallest of each layer pruned."""
     model = models.MODELS["lenet-300-100"]((1, 6, 6), 3)
-    drawn = [models.initial_weights(model, seed, "glorot") for seed in (0, 1)]
-    weights = {name: scale * torch.stack([own[name] for own in drawn]).numpy() for name in drawn[0]}
+    weights = {name: scale * values.numpy() for name, values in drawn(model, 2).items()}
     masks = {}
     for name in models.prunable(model):
         sizes = np.abs(weights[name]).reshape(2, -1).astype(np.float64)

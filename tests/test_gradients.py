@@ -13,14 +13,14 @@ from prunet.training.gradients import differentiated, fully_connected, network
 from prunet.training.optimizers import OPTIMIZERS
 from prunet.training.vectors import pack
 from tests import toys
+from tests.toy_training import drawn
 
 SIDE, CLASSES = 6, 3
 
 
 def lenet(count):
     model = MODELS["lenet-300-100"]((1, SIDE, SIDE), CLASSES)
-    drawn = [initial_weights(model, seed, "glorot") for seed in range(count)]
-    stack = {name: torch.stack([weights[name] for weights in drawn]) for name in drawn[0]}
+    stack = drawn(model, count)
     generator = torch.Generator().manual_seed(1)
     for tensor in stack.values():
         tensor.add_(torch.rand(tensor.shape, generator=generator) * 0.1)  # biases that are not zero
@@ -166,7 +166,7 @@ def test_networks_with_shared_weights_or_no_layers_are_not_differentiated_by_han
 
 def test_dropout_is_active_in_training_only():
     model = MODELS["light-cnn-9"]((1, 16, 16), CLASSES)
-    stack = {name: tensor.unsqueeze(0) for name, tensor in initial_weights(model, 0, "glorot").items()}
+    stack = drawn(model, 1)
     functions = differentiated(model, toys.SETTINGS)
     images, labels = torch.rand(1, 4, 1, 16, 16), torch.zeros(1, 4, dtype=torch.long)
     assert torch.equal(functions.logits(stack, images[0]), functions.logits(stack, images[0]))

@@ -6,7 +6,7 @@ import torch
 
 from prunet.training import evaluation
 from prunet.training.plan import TrainingPlan
-from tests.toy_training import Toy, cut_off, runs
+from tests.toy_training import Toy, cut_off, runs, same
 
 
 @pytest.fixture
@@ -54,17 +54,6 @@ def test_equal_seeds_give_equal_bits_and_other_seeds_do_not(toy):
     assert not np.array_equal(first["fc1.weight"], other["fc1.weight"])
 
 
-def test_a_network_in_a_stack_differs_from_itself_alone_by_rounding(toy):
-    """A GPU trains stacks. A CPU trains every network alone, to the same bits (test_trainer.py)."""
-    together, results = toy(3).train()
-    for number in range(3):
-        alone, result = toy(3).only(number).train()
-        assert result[0]["curve"]["val_loss"] == pytest.approx(results[number]["curve"]["val_loss"], rel=1e-5)
-        assert result[0]["early_stop_step"] == results[number]["early_stop_step"]
-        for name in alone:
-            np.testing.assert_allclose(alone[name][0], together[name][number], rtol=1e-4, atol=1e-6)
-
-
 def test_it_learns_and_the_early_stop_is_the_lowest_validation_loss(toy):
     _, (result,) = toy(steps=200, weight_decay=0.0).train()
     curve = result["curve"]
@@ -109,9 +98,6 @@ def test_a_run_that_was_killed_after_any_step_ends_with_the_same_bits(toy, optim
     """Its checkpoints do not wait for an evaluation: with `eval_every` 1000 there is none before the end."""
     run = toy(2, 9, 8, optimizer=optimizer, eval_every=eval_every, augment="crop-flip")
     run.plan = TrainingPlan(keep=15)
-    whole, resumed = run.finish(), cut_off(run, steps)
-    assert resumed.results == whole.results
-    for part in ("weights", "kept"):
-        expected, found = getattr(whole, part), getattr(resumed, part)
-        assert list(found) == list(expected)
-        assert all(np.array_equal(expected[name], found[name]) for name in expected)
+    whole = run.finish()
+    assert whole.kept
+    assert same(cut_off(run, steps), whole)

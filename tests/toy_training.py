@@ -12,6 +12,7 @@ from prunet.training.checkpoints import Checkpoint
 from prunet.training.gradients import network
 from prunet.training.plan import TrainingPlan
 from tests import toys
+from tests.toy_cells import equal
 
 CPU = torch.device("cpu")
 NEVER = 1e9
@@ -25,6 +26,18 @@ def runs(count, **seeds):
     ]
 
 
+def drawn(model, count):
+    """Return the stack of start values of `count` networks."""
+    states = [initial_weights(model, number, "glorot") for number in range(count)]
+    return {name: torch.stack([state[name] for state in states]) for name in states[0]}
+
+
+def same(first, second):
+    """Return whether two finished runs have the same results, weights and masks, bit for bit."""
+    parts = ((getattr(first, part), getattr(second, part)) for part in ("weights", "masks", "kept"))
+    return first.results == second.results and all(equal(*pair) for pair in parts)
+
+
 class Toy:
     """A run of `count` small networks, each part of which can be replaced before it starts.
 
@@ -36,8 +49,7 @@ class Toy:
         self.model = MODELS["lenet-300-100"]((1, self.size, self.size), 3)
         self.settings = toys.SETTINGS | settings
         self.network = network(self.model, self.settings)
-        drawn = [initial_weights(self.model, number, "glorot") for number in range(count)]
-        self.start = {name: torch.stack([weights[name] for weights in drawn]) for name in drawn[0]}
+        self.start = drawn(self.model, count)
         rng = torch.Generator().manual_seed(5)
         self.masks = {
             name: torch.rand(self.start[name].shape, generator=rng) < 0.3 for name in prunable(self.model)
@@ -56,17 +68,8 @@ class Toy:
 
     def finish(self, checkpoint=None):
         checkpoint = checkpoint or Checkpoint(self.folder / f"{next(NUMBERS)}.safetensors", "toy", NEVER)
-        loop.train(
-            self.network,
-            self.start,
-            self.masks,
-            self.splits,
-            self.size,
-            self.settings,
-            self.runs,
-            checkpoint,
-            self.plan,
-        )
+        given = self.start, self.masks, self.splits, self.size, self.settings, self.runs
+        loop.train(self.network, *given, checkpoint, self.plan)
         return loop.load_finished(checkpoint)
 
     def train(self, checkpoint=None):
