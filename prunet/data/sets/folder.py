@@ -116,17 +116,17 @@ def _refuse_empty_classes(root: Path, files: Sequence[ImageFile], tree: ImageTre
         for label, name in enumerate(tree.class_names):
             if (part, label) not in full:
                 raise InputError(
-                    f"{root / (part or '') / name} has no readable image: add some, or remove the folder."
+                    f"{root / part / name} has no readable image: add some, or remove the folder."
                 )
 
 
 def _split(
-    parts: Sequence[str | None], labels: NDArray[np.int64], val: int, test: int, seed: int
+    parts: Sequence[str], labels: NDArray[np.int64], val: int, test: int, seed: int
 ) -> NDArray[np.uint8]:
     given = set(parts)
     sides = {"val": "val" if "test" in given else "test", "test": "test"}
-    split = np.array([SPLITS.index(sides.get(part or "", "train")) for part in parts], np.uint8)
-    if given == {None}:
+    split = np.array([SPLITS.index(sides.get(part, "train")) for part in parts], np.uint8)
+    if given == {""}:
         draw_split(split, labels, test, "test", seed)
     if not {"val", "test"} <= given:
         draw_split(split, labels, val, "val", seed)

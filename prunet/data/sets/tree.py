@@ -14,7 +14,7 @@ class ImageFile(NamedTuple):
 
     name: str  # path below the folder, with forward slashes
     label: int  # index into the sorted class names
-    part: str | None  # train, val or test; None in a folder without parts
+    part: str  # train, val or test; empty in a folder without parts
 
 
 class ImageTree(NamedTuple):
@@ -22,7 +22,7 @@ class ImageTree(NamedTuple):
 
     files: list[ImageFile]  # sorted by part, class and name
     class_names: list[str]
-    parts: list[str | None]
+    parts: list[str]
 
 
 def list_images(folder: Path) -> ImageTree:
@@ -41,12 +41,12 @@ def list_images(folder: Path) -> ImageTree:
             f"{folder} holds the folders {', '.join(inside[:5])}: name its parts train, val and test, each "
             "with the same class folders, or keep only class folders in it."
         )
-    parts: list[str | None] = [part for part in SPLITS if part in inside] if divided else [None]
-    names = _subfolders(folder / "train") if divided else inside
+    parts = [part for part in SPLITS if part in inside] if divided else [""]
+    first = folder / parts[0]
+    names = _subfolders(first)
     if len(names) < 2:
-        where = folder / "train" if divided else folder
         raise InputError(
-            f"{where} holds {len(names)} class folders, but a classifier needs at least two: make a folder "
+            f"{first} holds {len(names)} class folders, but a classifier needs at least two: make a folder "
             "of images for each class, or the folders train and val with the same class folders in both."
         )
     for name in names:
@@ -54,19 +54,16 @@ def list_images(folder: Path) -> ImageTree:
             raise InputError(f"{folder}: the name of the class folder {name!r} is not printable; rename it.")
     files = []
     for part in parts:
-        parent = folder / part if part else folder
-        _require_same_classes(parent, _subfolders(parent), folder / "train", names)
+        _require_same_classes(folder / part, first, names)
         for label, name in enumerate(names):
-            files += [ImageFile(file, label, part) for file in _files(parent / name, folder)]
+            files += [ImageFile(file, label, part) for file in _files(folder / part / name, folder)]
     return ImageTree(files, names, parts)
 
 
-def _require_same_classes(part: Path, own: list[str], train: Path, names: list[str]) -> None:
-    for path, other, missing in (
-        (part, train, sorted(set(names) - set(own))),
-        (train, part, sorted(set(own) - set(names))),
-    ):
-        if missing:
+def _require_same_classes(part: Path, first: Path, names: list[str]) -> None:
+    own = _subfolders(part)
+    for path, found, other, wanted in ((part, own, first, names), (first, names, part, own)):
+        if missing := sorted(set(wanted) - set(found)):
             raise InputError(
                 f"{path} lacks the class folders {', '.join(map(repr, missing[:5]))} ({len(missing)} in all) "
                 f"of {other}: give both the same classes."
