@@ -102,17 +102,6 @@ def test_a_batch_may_be_larger_than_the_split():
     assert sorted(torch.bincount(drawn.flatten()).tolist()) == [4, 5, 5]
 
 
-def test_centre_cuts_the_middle():
-    images = torch.arange(16.0).view(1, 1, 4, 4)
-    assert pixels.centre(images, 2).flatten().tolist() == [5, 6, 9, 10]
-    assert torch.equal(pixels.centre(images, 4), images)
-
-
-def test_chunks_contain_every_image():
-    labels = [part[1].tolist() for part in batches.chunks(SPLIT, 4)]
-    assert labels == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
-
-
 def test_take_returns_images_with_their_labels():
     images, labels = batches.take(SPLIT, torch.tensor([5, 2]))
     assert images.flatten().tolist() == labels.tolist() == [5, 2]

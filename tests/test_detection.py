@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import numpy as np
 from PIL import Image
 
@@ -16,11 +13,6 @@ def face(width, height, confidence=0.99, x=0.0):
 
 def chosen(faces, min_confidence=0.9, min_size=24, keep="largest"):
     return choose(faces, min_confidence=min_confidence, min_size=min_size, keep=keep)
-
-
-def test_importing_does_not_import_tensorflow():
-    code = "import sys, prunet.data.faces.detection; sys.exit('tensorflow' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_square_has_the_centre_of_the_box_and_its_longer_side_plus_margins():

@@ -76,16 +76,9 @@ def test_a_transient_failure_has_the_wait_that_the_server_asks_for(failure, aske
 
 
 SETTINGS = Settings(
-    timeout=5.0,
-    retries=1,
-    max_bytes=10_000,
-    max_pixels=10_000,
-    recheck=False,
-    concurrency=4,
-    host_concurrency=4,
-    host_delay=0.0,
-    user_agent="prunet-test",
-    private_addresses=True,
+    **{"timeout": 5.0, "retries": 1, "max_bytes": 10_000, "max_pixels": 10_000, "recheck": False},
+    **{"concurrency": 4, "host_concurrency": 4, "host_delay": 0.0},
+    **{"user_agent": "prunet-test", "private_addresses": True},
 )
 
 

@@ -1,18 +1,8 @@
 import numpy as np
 from PIL import Image
 
-from prunet.data.faces.gray import (
-    CELL,
-    COLUMNS,
-    PAPER,
-    RED,
-    THUMBNAIL,
-    TITLE_HEIGHT,
-    Entry,
-    contact_sheet,
-    scaled,
-    to_gray,
-)
+from prunet.data.faces import gray
+from prunet.data.faces.gray import Entry, contact_sheet, scaled, to_gray
 from prunet.data.faces.strip import save_strip
 
 
@@ -44,27 +34,27 @@ def entries(number, reason=None):
 
 
 def is_red(sheet):
-    return (sheet == RED).all(axis=2)
+    return (sheet == gray.RED).all(axis=2)
 
 
 def test_a_contact_sheet_has_eight_images_in_a_row():
     one, eight, nine = (contact_sheet("ada", "", entries(number)) for number in (1, 8, 9))
     assert one.shape == eight.shape
-    assert one.shape[1] >= COLUMNS * CELL
-    assert nine.shape[0] - eight.shape[0] >= THUMBNAIL
+    assert one.shape[1] >= gray.COLUMNS * gray.CELL
+    assert nine.shape[0] - eight.shape[0] >= gray.THUMBNAIL
     assert one.dtype == np.uint8
-    assert (one[-1, -1] == PAPER).all()
+    assert (one[-1, -1] == gray.PAPER).all()
 
 
 def test_a_contact_sheet_crosses_out_only_excluded_images():
     kept = contact_sheet("ada", "", entries(3))
     assert not is_red(kept).any()
-    images = kept[TITLE_HEIGHT : TITLE_HEIGHT + THUMBNAIL]
-    assert (images == 60).all(axis=2).sum() == 3 * THUMBNAIL**2
+    images = kept[gray.TITLE_HEIGHT : gray.TITLE_HEIGHT + gray.THUMBNAIL]
+    assert (images == 60).all(axis=2).sum() == 3 * gray.THUMBNAIL**2
     mixed = contact_sheet("ada", "", [*entries(1), *entries(1, "wrong person"), *entries(1)])
     columns = np.nonzero(is_red(mixed).any(axis=0))[0]
-    assert columns.min() >= CELL
-    assert columns.max() < 2 * CELL + 16
+    assert columns.min() >= gray.CELL
+    assert columns.max() < 2 * gray.CELL + 16
 
 
 def test_an_excluded_image_without_a_reason_is_crossed_out_too():
@@ -75,7 +65,7 @@ def test_names_and_reasons_stay_in_their_cells():
     reason = "a reason that is far too long for two short lines below an image " * 3 + "x" * 200
     sheet = contact_sheet("ada", "", [*entries(1, reason), *entries(1)])
     red = np.nonzero(is_red(sheet).any(axis=0))[0]
-    assert red.max() < 16 + CELL
+    assert red.max() < 16 + gray.CELL
     assert not is_red(sheet)[-8:].any()
 
 

@@ -10,18 +10,19 @@ from prunet.models.built_in import DISTRIBUTIONS, MODELS, initial_weights, pruna
 from prunet.models.light_cnn import MaxFeatureMap, ResidualBlock
 from prunet.models.resnets import BasicBlock, Shortcut
 
-# The smallest images that each model takes.
-SMALLEST = {
-    "lenet-300-100": (1, 1, 1),
-    "mlp-1000-1000-500-200": (1, 1, 1),
-    "lenet-5": (1, 16, 16),
-    "light-cnn-9": (1, 16, 16),
-    "light-cnn-29": (1, 16, 16),
-    "resnet-20": (3, 8, 8),
-    "resnet-56": (3, 8, 8),
-    "vgg-16": (3, 32, 32),
-    "resnet-50": (3, 64, 64),
+# The smallest images that each model takes; the images, classes and parameters that are published.
+FACTS = {
+    "lenet-300-100": ((1, 1, 1), (1, 28, 28), 10, 266_610),
+    "mlp-1000-1000-500-200": ((1, 1, 1), (1, 28, 28), 10, 2_388_710),
+    "lenet-5": ((1, 16, 16), (1, 28, 28), 10, 431_080),
+    "light-cnn-9": ((1, 16, 16), (1, 128, 128), 7, 5_482_663),
+    "light-cnn-29": ((1, 16, 16), (1, 128, 128), 7, 12_573_280 + 256 * 7 + 7),
+    "resnet-20": ((3, 8, 8), (3, 32, 32), 10, 269_722),
+    "resnet-56": ((3, 8, 8), (3, 32, 32), 10, 853_018),
+    "vgg-16": ((3, 32, 32), (3, 32, 32), 10, 14_728_266),
+    "resnet-50": ((3, 64, 64), (3, 224, 224), 1000, 25_557_032),
 }
+SMALLEST = {name: smallest for name, (smallest, *_) in FACTS.items()}
 # torchvision takes seconds to import.
 NAMES = [pytest.param(name, marks=pytest.mark.slow) if name == "resnet-50" else name for name in MODELS]
 
@@ -54,21 +55,9 @@ def kind(node, model):
     return type(model.get_submodule(node.target)) if node.op == "call_module" else node.target
 
 
-@pytest.mark.parametrize(
-    ("name", "shape", "classes", "published"),
-    [
-        ("lenet-300-100", (1, 28, 28), 10, 266_610),
-        ("mlp-1000-1000-500-200", (1, 28, 28), 10, 2_388_710),
-        ("lenet-5", (1, 28, 28), 10, 431_080),
-        ("light-cnn-9", (1, 128, 128), 7, 5_482_663),
-        ("light-cnn-29", (1, 128, 128), 7, 12_573_280 + 256 * 7 + 7),
-        ("resnet-20", (3, 32, 32), 10, 269_722),
-        ("resnet-56", (3, 32, 32), 10, 853_018),
-        ("vgg-16", (3, 32, 32), 10, 14_728_266),
-        pytest.param("resnet-50", (3, 224, 224), 1000, 25_557_032, marks=pytest.mark.slow),
-    ],
-)
-def test_parameter_counts(name, shape, classes, published):
+@pytest.mark.parametrize("name", NAMES)
+def test_parameter_counts(name):
+    _, shape, classes, published = FACTS[name]
     model = build(name, shape, classes)
     assert sum(parameter.numel() for parameter in model.parameters()) == published
 

@@ -13,38 +13,18 @@ torch.set_num_threads(1)  # as in SETTINGS: the bits depend on it
 
 PARAMS = Path(__file__).parent.parent / "params.yaml"
 SETTINGS = {
-    "optimizer": "adam",
-    "lr": 0.01,
-    "schedule": "constant",
-    "milestones": [],
-    "decay": 0.1,
-    "warmup": 0,
-    "momentum": 0.9,
-    "nesterov": False,
-    "weight_decay": 0.1,
-    "label_smoothing": 0.0,
-    "group_lasso": 0.0,
-    "scale_l1": 0.0,
-    "batch_size": 8,
-    "steps": 30,
-    "eval_every": 10,
-    "augment": "none",
-    "dtype": "float32",
-    "channels_last": False,
-    "threads": 1,
+    **{"optimizer": "adam", "momentum": 0.9, "nesterov": False, "weight_decay": 0.1},
+    **{"lr": 0.01, "schedule": "constant", "milestones": [], "decay": 0.1, "warmup": 0},
+    **{"label_smoothing": 0.0, "group_lasso": 0.0, "scale_l1": 0.0},
+    **{"batch_size": 8, "steps": 30, "eval_every": 10, "augment": "none"},
+    **{"dtype": "float32", "channels_last": False, "threads": 1},
 }
 
 
 def block(**training):
     """Return a study's block of params.yaml without `data`, as the stages get it."""
-    return {
-        "model": "lenet-300-100",
-        "init": "glorot",
-        "input_size": None,
-        "replicates": 2,
-        "rewind": 0,
-        "training": SETTINGS | training,
-    }
+    model = {"model": "lenet-300-100", "init": "glorot", "input_size": None}
+    return model | {"replicates": 2, "rewind": 0, "training": SETTINGS | training}
 
 
 def study(**training):
