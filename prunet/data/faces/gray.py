@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-Colour = tuple[int, int, int]
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 COLUMNS = 8
 CELL = 168  # pixels; fits a name of 16 hexadecimal digits
@@ -76,25 +76,20 @@ def _draw_entry(sheet: Image.Image, draw: ImageDraw.ImageDraw, left: int, top: i
     draw.line((left, bottom, right, top), RED, 4)
     draw.rectangle((left, top, right, bottom), outline=RED, width=4)
     draw.text((left, bottom + 4), entry.name, RED, name_font)
-    for number, line in enumerate(_wrap(entry.reason, _font(13), lines=2)):
+    for number, line in enumerate(_two_lines(entry.reason, _font(13))):
         draw.text((left, bottom + 4 + (number + 1) * LINE), line, RED, _font(13))
 
 
-def _wrap(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, lines: int) -> list[str]:
-    """Break a text into at most `lines` lines as wide as a thumbnail; cut the rest off with an ellipsis."""
-    wrapped = [""]
-    for word in text.split():
-        longer = f"{wrapped[-1]} {word}".strip()
-        if font.getlength(longer) <= THUMBNAIL or not wrapped[-1]:
-            wrapped[-1] = longer
-        else:
-            wrapped.append(word)
-    if len(wrapped) > lines:
-        wrapped = [*wrapped[: lines - 1], " ".join(wrapped[lines - 1 :])]
-    return [_shortened(line, font) for line in wrapped]
+def _two_lines(text: str, font: Font) -> list[str]:
+    """Break a text into two lines as wide as a thumbnail; cut the rest off with an ellipsis."""
+    first: list[str] = []
+    rest = text.split()
+    while rest and (not first or font.getlength(" ".join([*first, rest[0]])) <= THUMBNAIL):
+        first.append(rest.pop(0))
+    return [_shortened(" ".join(words), font) for words in (first, rest)]
 
 
-def _shortened(line: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+def _shortened(line: str, font: Font) -> str:
     shown = line
     while font.getlength(shown) > THUMBNAIL:
         line = line[:-1]
@@ -102,5 +97,5 @@ def _shortened(line: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) ->
     return shown
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def _font(size: int) -> Font:
     return ImageFont.load_default(size)

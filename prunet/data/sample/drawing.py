@@ -57,7 +57,7 @@ def faceless_rows(seed: int, people: dict[str, Person], folder: Path) -> Iterato
     for number in range(NOBODY):
         rng = stream(seed, NOBODY_STREAM, 0, number)
         name = names[int(rng.integers(len(names)))]
-        yield {"label": name, "url": save(folder, to_jpeg(photo_of_nobody(rng), 90), ".jpg")}
+        yield {"label": name, "url": save_jpeg(folder, photo_of_nobody(rng), 90)}
 
 
 def crowded_rows(seed: int, people: dict[str, Person], folder: Path) -> Iterator[dict[str, str]]:
@@ -67,7 +67,7 @@ def crowded_rows(seed: int, people: dict[str, Person], folder: Path) -> Iterator
         rng = stream(seed, TWO_STREAM, 0, number)
         name, other = (names[int(index)] for index in rng.choice(len(names), 2, replace=False))
         photo = photo_of_two(people[name], people[other], rng)
-        yield {"label": name, "url": save(folder, to_jpeg(photo, 90), ".jpg")}
+        yield {"label": name, "url": save_jpeg(folder, photo, 90)}
 
 
 def repeated_rows(seed: int, good: list[dict[str, str]]) -> Iterator[dict[str, str]]:
@@ -82,8 +82,7 @@ def near_duplicate_rows(seed: int, good: list[dict[str, str]], folder: Path) -> 
     for index in rng.choice(len(good), NEAR, replace=False):
         original = np.asarray(cv2.imread(str(folder / good[index]["url"])), np.uint8)[..., ::-1]
         copy = near_duplicate(original, rng)
-        quality = int(rng.integers(45, 70))
-        yield {"label": good[index]["label"], "url": save(folder, to_jpeg(copy, quality), ".jpg")}
+        yield good[index] | {"url": save_jpeg(folder, copy, int(rng.integers(45, 70)))}
 
 
 def broken_rows(seed: int, people: dict[str, Person], folder: Path) -> list[dict[str, str]]:
@@ -112,6 +111,11 @@ def encode(photo: Photo, rng: np.random.Generator) -> tuple[bytes, str]:
 def to_jpeg(photo: Photo, quality: int) -> bytes:
     """Encode a photo, (H, W, 3) uint8 RGB, as JPEG of `quality` 0 to 100."""
     return cv2.imencode(".jpg", photo[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+
+
+def save_jpeg(folder: Path, photo: Photo, quality: int) -> str:
+    """Write a photo as JPEG and return its url."""
+    return save(folder, to_jpeg(photo, quality), ".jpg")
 
 
 def save(folder: Path, body: bytes, extension: str) -> str:
