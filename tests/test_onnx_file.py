@@ -13,23 +13,16 @@ from prunet.graph.cutting import Interleave, Select
 from prunet.graph.shrinking import shrink
 from prunet.models import built_in as models
 from prunet.models.resnets import Shortcut
-from prunet.pruning.removal import remove_lowest
 from prunet.training import batches
-from tests.toy_networks import Net, images, prune, rows, whole_outputs
+from tests.toy_networks import Net, images, prune, rows, single_weights, whole_outputs
 
 NAMES = ["Ada", "Zoë", "李"]
 PREPARATION = {"stored": 16, "side": 8, "shape": [1, 8, 8], "mean": 30.5, "std": 70.25}
 
 
-def network(density=1.0):
-    """Return LeNet-300-100 with random weights, the smallest of each layer zero."""
-    model = models.MODELS["lenet-300-100"]((1, 8, 8), len(NAMES))
-    weights = models.initial_weights(model, 1, "glorot")
-    for layer in models.prunable(model):
-        values = weights[layer].numpy()
-        values.ravel()[~remove_lowest(np.abs(values.ravel()), np.ones(values.size, bool), 1 - density)] = 0
-    model.load_state_dict(weights)
-    return model.eval()
+def network(density):
+    """Return LeNet-300-100 with random weights, of which this share is not zero."""
+    return prune(models.MODELS["lenet-300-100"]((1, 8, 8), len(NAMES)), single_weights, density)[0].float()
 
 
 def prepared(count):
@@ -70,10 +63,8 @@ def test_the_metadata_say_how_to_use_the_file(exported):
 def test_pruned_weights_are_zero_in_the_file(exported):
     model, path = exported
     weights = {entry.name: onnx.numpy_helper.to_array(entry) for entry in onnx.load(path).graph.initializer}
-    layers = models.prunable(model)
-    assert sum(np.count_nonzero(weights[layer]) for layer in layers) == sum(
-        np.count_nonzero(model.get_parameter(layer).detach()) for layer in layers
-    )
+    for layer in models.prunable(model):
+        assert np.count_nonzero(weights[layer]) == model.get_parameter(layer).count_nonzero()
 
 
 def test_the_file_does_not_say_where_it_was_made(exported):
@@ -137,7 +128,7 @@ def test_a_file_that_is_missing_or_damaged_is_refused(tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InputError, match=r"ticket.onnx cannot be run by ONNX Runtime"):
-        onnx_file.check(path, network(), prepared(1))
+        onnx_file.check(path, network(0.2), prepared(1))
 
 
 def test_a_failed_save_keeps_the_old_file(exported, tmp_path, monkeypatch):
@@ -146,6 +137,6 @@ def test_a_failed_save_keeps_the_old_file(exported, tmp_path, monkeypatch):
     program = SimpleNamespace(model_proto=onnx.load(exported[1]))
     monkeypatch.setattr(torch.onnx, "export", lambda *args, **options: program)
     with pytest.raises(TypeError):  # not JSON
-        onnx_file.save(path, network(), PREPARATION | {"mean": object()}, NAMES)
+        onnx_file.save(path, network(0.2), PREPARATION | {"mean": object()}, NAMES)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]

@@ -31,9 +31,8 @@ def svg(*arguments, **properties):
 
 
 def test_the_template_has_the_colors_of_the_schemes():
-    params = {
-        param["name"]: param["value"] for param in files.read_json(TEMPLATES / "schemes.json")["params"]
-    }
+    template = files.read_json(TEMPLATES / "schemes.json")
+    params = {param["name"]: param["value"] for param in template["params"]}
     assert len(set(params["colors"].values()) | set(params["other_colors"])) == 24
     schemes = {name: scheme.load(name).color for name in scheme.names()}
     for name in set(params["colors"]) - {"dense"}:

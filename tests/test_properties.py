@@ -3,7 +3,6 @@
 import copy
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 from hypothesis import HealthCheck, assume, given, settings
@@ -18,8 +17,8 @@ from prunet.data.listing import scraping
 from prunet.data.sets import splitting
 from prunet.pruning.removal import remove_lowest
 from tests.toy_pruning import pruned
+from tests.toys import PARAMS
 
-PARAMS = Path(__file__).parent.parent / "params.yaml"
 FEW = settings(
     max_examples=60,
     derandomize=True,
@@ -192,9 +191,7 @@ HASHES = st.lists(  # near-duplicates are common
 @FEW
 @given(HASHES, st.integers(0, 64), st.data())
 def test_near_duplicates_share_a_side_and_later_images_move_none(hashes, distance, data):
-    sides = np.array(
-        data.draw(st.lists(st.integers(0, 2), min_size=len(hashes), max_size=len(hashes))), np.uint8
-    )
+    sides = data.draw(hnp.arrays(np.uint8, len(hashes), elements=st.integers(0, 2)))
     hashes = np.array(hashes, np.uint64)
     split, joined = splitting.keep_together(hashes, sides, distance)
     kept = split != splitting.LEFT_OUT

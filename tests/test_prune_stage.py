@@ -134,10 +134,6 @@ def test_round_0_removes_nothing_and_evidence_is_only_read_when_it_is_needed(rou
     ("rules", "says"),
     [
         (
-            {"layers": {"leave_out": ["fc9.weight"], "own_rate": []}},
-            r"the layers are fc1\.weight, fc2\.weight, output\.weight",
-        ),
-        (
             {"empty_layers": "refuse", "layers": {"leave_out": [], "own_rate": ["output.weight=1"]}},
             r"would remove all weights of output\.weight",
         ),

@@ -67,7 +67,7 @@ def mnist(url):
 
 
 def cifar(url, place, classes, **train):
-    """Return a small CIFAR as `mnist` does: an archive; `train` has its files with their numbers of images."""
+    """Return a small CIFAR as `mnist` does: an archive; `train` has numbers of images by file."""
     fine, test, meta = ("", "test_batch", "batches.meta") if classes == 10 else ("fine_", "test", "meta")
     files, first = {}, 0
     for name, count in (train | {test: classes}).items():

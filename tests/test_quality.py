@@ -83,9 +83,8 @@ def test_two_rows_with_one_image_are_refused_whatever_its_format(tmp_path):
 
 
 def test_unknown_and_missing_columns_are_refused(tmp_path):
-    assert refusal(tmp_path, {"colour": "red"}) == (
-        "manifest.csv has a column 'colour' that no stage wrote; remove it."
-    )
+    message = refusal(tmp_path, {"colour": "red"})
+    assert message == "manifest.csv has a column 'colour' that no stage wrote; remove it."
     write(tmp_path, {key: value for key, value in GOOD.items() if key != "place"})
     with pytest.raises(InputError, match=r"manifest.csv has no column 'place'"):
         read_manifest(tmp_path, GRAY_COLUMNS)
@@ -103,9 +102,7 @@ def test_gray_images_are_read_as_they_were_written(tmp_path):
 def test_images_must_be_gray_and_of_one_size(tmp_path, size, mode):
     Image.new("L", (8, 8)).save(tmp_path / "0.png")
     Image.new(mode, size, "red" if mode == "RGB" else 1).save(tmp_path / "1.png")
-    with pytest.raises(
-        InputError, match=r"1.png is not a gray image of 8 x 8 pixels; rerun the stage resize"
-    ):
+    with pytest.raises(InputError, match=r"1.png is not a gray image of 8 x 8 pixels; rerun the stage res"):
         read_gray(tmp_path, ["0.png", "1.png"])
 
 
@@ -154,10 +151,9 @@ def test_people_with_too_few_faces_are_found_and_three_are_listed():
 def test_near_duplicates_of_different_people_are_found_by_either_hash():
     hashes = np.array([[0, 0], [0b11, 2**40 - 1], [2**50 - 1, 2**40 - 1], [2**50 - 1, 2**20 - 1]], np.uint64)
     names, people = ["a/1", "b/1", "c/1", "c/2"], ["a", "b", "c", "c"]
-    assert quality.look_alike(hashes, people, names, 2).startswith(
-        "2 pairs of images of different people differ in at most 2"
-    )
-    assert ": a/1 and b/1, b/1 and c/1. Add" in quality.look_alike(hashes, people, names, 2)
+    found = quality.look_alike(hashes, people, names, 2)
+    assert found.startswith("2 pairs of images of different people differ in at most 2")
+    assert ": a/1 and b/1, b/1 and c/1. Add" in found
     assert ": b/1 and c/1. Add the wrong" in quality.look_alike(hashes, people, names, 1)
     assert quality.look_alike(hashes, ["a"] * 4, names, 64) == ""
 

@@ -23,6 +23,7 @@ from prunet.training import batches
 from stages import crop, images, recognise, resize
 from tests import toy_faces
 from tests.toy_faces import fake_faces, make_photos, many, read_table, texture
+from tests.toy_networks import prune, single_weights
 from tests.toy_tools import invoke, refusal, results
 
 torch.set_num_threads(1)
@@ -38,28 +39,19 @@ def fake_detector(request, monkeypatch):
 
 @torch.no_grad()
 def save_ticket(path, data, faces=FACES):
-    """Save a light-cnn-9 with random weights, every second one pruned; return its weights and metadata.
+    """Save a light-cnn-9 with random weights, half of them pruned; return its weights and metadata.
 
     The mean logit of each class is 0, so that answers differ between images. (The network is not trained,
     because PyTorch's optimizers and TensorFlow crash in one process.)
     """
-    metadata = {
-        "model": "light-cnn-9",
-        "preparation": batches.preparation(data, 16, "crop-flip"),
-        "class_names": data["class_names"],
-        "study": "faces",
-        "threshold": 0.0,
-        "faces": faces,
-    }
-    model = models.MODELS["light-cnn-9"]((1, 16, 16), len(data["class_names"])).eval()
-    weights = models.initial_weights(model, 3, "glorot")
-    masks = {name: torch.arange(weights[name].numel()) % 2 == 0 for name in models.prunable(model)}
-    masks = {name: mask.view_as(weights[name]) for name, mask in masks.items()}
-    model.load_state_dict(weights | {name: weights[name] * mask for name, mask in masks.items()})
-    inputs = batches.prepare(torch.from_numpy(data["images"]), metadata["preparation"])
-    model.output.bias -= model(inputs).mean(0)
+    preparation, names = batches.preparation(data, 16, "crop-flip"), data["class_names"]
+    metadata = {"model": "light-cnn-9", "preparation": preparation, "class_names": names}
+    metadata |= {"study": "faces", "threshold": 0.0, "faces": faces}
+    model, masks = prune(models.MODELS["light-cnn-9"]((1, 16, 16), len(names)), single_weights, 0.5, seed=3)
+    inputs = batches.prepare(torch.from_numpy(data["images"]), preparation)
+    model.float().output.bias -= model(inputs).mean(0)
     weights = {name: values.numpy() for name, values in model.state_dict().items()}
-    compact.save(path, weights, {name: mask.numpy() for name, mask in masks.items()}, metadata)
+    compact.save(path, weights, masks, metadata)
     return weights, metadata
 
 
@@ -211,10 +203,8 @@ def test_json_holds_what_the_csv_holds(ticket, tmp_path):
     rows = results(recognise, tmp_path, ticket, tmp_path / "in", *options)
     written = json.loads((tmp_path / "rows.json").read_text())
     assert (written["threshold"], written["keep"]) == (0.25, "all")
-    texts = [
-        {key: "" if value is None else str(value) for key, value in row.items()} for row in written["results"]
-    ]
-    assert texts == rows
+    for row, texts in zip(written["results"], rows, strict=True):
+        assert {key: "" if value is None else str(value) for key, value in row.items()} == texts
 
 
 def test_annotated_photos_keep_their_folders_and_names(ticket, tmp_path):
@@ -310,10 +300,7 @@ def test_invalid_face_settings_are_refused(ticket, change, message):
         (lambda path: None, "does not exist or is not a file"),
         (lambda path: path.mkdir(), "in contains no files"),
         (lambda path: path.write_text("text"), "None of 1 files could be read as a picture, for example"),
-        (
-            lambda path: (path.mkdir(), (path / "a.txt").write_text("text")),
-            "None of 1 files could be read",
-        ),
+        (lambda path: (path.mkdir(), (path / "a.txt").write_text("text")), "None of 1 files could be read"),
     ],
 )
 def test_paths_without_a_photo_are_refused(ticket, tmp_path, make, message):

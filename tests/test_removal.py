@@ -50,10 +50,8 @@ def test_a_surviving_zero_is_not_a_pruned_weight():
 
 def test_masks_nest_and_density_follows_the_rate_down_to_one_weight():
     rng = np.random.default_rng(0)
-    weights = {
-        "a": rng.normal(size=(1, 40, 25)).astype(np.float32),
-        "b": rng.normal(size=(1, 7)).astype(np.float32),
-    }
+    shapes = {"a": (1, 40, 25), "b": (1, 7)}
+    weights = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
     masks = {name: np.ones(values.shape, bool) for name, values in weights.items()}
     left = 1000
     for _ in range(60):
@@ -72,9 +70,8 @@ def test_one_shot_removes_from_the_dense_networks_as_much_as_all_rounds():
     after = pruned(weights, number=8, **options)
     assert counts(after) == [round(10_000 * 0.9**8), round(1000 * 0.9**8)]
     assert after["layer0"][0, -1]
-    assert counts(pruned(weights, number=1, **options)) == counts(
-        pruned(weights, **options | {"schedule": "iterative"})
-    )
+    first = pruned(weights, **options | {"schedule": "iterative"})
+    assert counts(pruned(weights, number=1, **options)) == counts(first)
 
 
 def test_the_output_layer_has_its_own_rate():
@@ -108,12 +105,12 @@ def test_global_scope_ranks_the_layers_without_their_own_rate():
 def test_emptying_a_layer_is_refused_by_name():
     asked = {"empty_layers": "refuse", "rate": 0.9}
     with pytest.raises(
-        InputError, match=r"magnitude .scope layer. would remove all weights of layer1 at a rate of 0\.9:"
+        InputError, match=r"\(scope layer\) would remove all weights of layer1 .* rate of 0\.9:"
     ):
         pruned(network(10, 3), **asked)
     low = {"low": np.array([[1, 2]], np.float32), "high": np.array([[3, 4, 5, 6]], np.float32)}
     with pytest.raises(
-        InputError, match=r"scope global. would remove all weights of low at a rate of 0\.34:"
+        InputError, match=r"\(scope global\) would remove all weights of low .* rate of 0\.34:"
     ):
         pruned(low, empty_layers="refuse", scope="global", rate=0.34)
     left = pruned(low, empty_layers="refuse", scope="global", rate=1 / 6)  # no weight is protected

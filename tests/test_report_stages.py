@@ -32,11 +32,11 @@ def test_the_gallery_draws_kept_images_and_refuses_an_empty_folder(tmp_path, sta
     save(photos / "ada" / "1.jpg", 40, 60, 3)
     save(crops / "ada" / "1.png", 30, 30, 3)
     save(grays / "ada" / "1.png", 20, 20)
-    files.write_rows(
-        crops / "manifest.csv", ["image", "photo"], [{"image": "ada/1.png", "photo": "ada/1.jpg"}]
-    )
-    row = {"label": "ada", "image": "ada/1.png", "status": status}
-    files.write_rows(grays / "manifest.csv", list(row), [row])
+    for folder, row in (
+        (crops, {"image": "ada/1.png", "photo": "ada/1.jpg"}),
+        (grays, {"label": "ada", "image": "ada/1.png", "status": status}),
+    ):
+        files.write_rows(folder / "manifest.csv", list(row), [row])
     done = invoke(gallery, crops, photos, grays, output)
     if status == "ok":
         assert done.exit_code == 0, done.output
@@ -87,10 +87,9 @@ def test_plot_draws_every_figure_also_of_a_scheme_without_a_style(project, tmp_p
     params = {"study": "digits", "report": {"scheme": "original", "round": "01"}, "schemes": SCHEMES}
     del params["schemes"]["random"]
     files.write_json(tmp_path / "plot.json", params)
+    inputs = (tmp_path / "plot.json", project / "metrics" / "digits", project / "plots" / "digits")
     figures = tmp_path / "figures"
-    succeed(
-        plot, tmp_path / "plot.json", project / "metrics" / "digits", project / "plots" / "digits", figures
-    )
+    succeed(plot, *inputs, figures)
     names = ["accuracy", "codebooks", "curves", "early_stop", "layers", "sizes", "speedups"]
     assert sorted(path.stem for path in figures.iterdir()) == names
 

@@ -14,34 +14,20 @@ from tests.test_shrinking import LAWS
 from tests.toy_networks import Model, Net, chain, count, fill, prune, rows, shrunk, single_weights
 
 
-def norm(weight, bias, mean, variance):
-    layer = nn.BatchNorm2d(len(weight), eps=0)
-    for name, values in (
-        ("weight", weight),
-        ("bias", bias),
-        ("running_mean", mean),
-        ("running_var", variance),
-    ):
-        getattr(layer, name).data.copy_(torch.tensor(values))
-    return layer
-
-
 def test_a_norm_is_cut_with_its_layer_and_its_constants_are_folded():
-    first, second, output = (
-        nn.Conv2d(1, 4, 1),
-        norm([1.0, 2, 3, 0], [0.0, 1, 2, 5], [1.0, 2, 3, 4], [1.0, 4, 9, 16]),
-        nn.Linear(4, 2),
-    )
-    model = chain(first, second, nn.Flatten(), output)
+    first, norm, output = nn.Conv2d(1, 4, 1), nn.BatchNorm2d(4, eps=0), nn.Linear(4, 2)
+    values = {"weight": [1, 2, 3, 0], "bias": [0, 1, 2, 5], "running_mean": [1, 2, 3, 4]}
+    values |= {"running_var": [1, 4, 9, 16], "num_batches_tracked": 0}
+    norm.load_state_dict({name: torch.tensor(value) for name, value in values.items()})
+    model = chain(first, norm, nn.Flatten(), output)
     masks = {
         # Map 1 is always 4, normalised (4 - 2) / 2 * 2 + 1 = 3. Map 3 is always 5. Nothing reads map 2.
         "0.weight": fill(first, [1.0, 0, 1, 1], [0.0, 4, 0, 0]),
         "3.weight": fill(output, [[7.0, 2, 0, 0], [0, 1, 0, 10]], [0.0, 1]),
     }
     smaller = shrunk(model, masks, (1, 1, 1))
-    assert {name: values.tolist() for name, values in smaller[1].state_dict().items()} == {
-        "weight": [1], "bias": [0], "running_mean": [1], "running_var": [1], "num_batches_tracked": 0
-    }  # fmt: skip
+    left = {"weight": [1], "bias": [0], "running_mean": [1], "running_var": [1], "num_batches_tracked": 0}
+    assert {name: values.tolist() for name, values in smaller[1].state_dict().items()} == left
     assert smaller[1].num_features == 1
     assert (smaller[3].weight.tolist(), smaller[3].bias.tolist()) == ([[7], [0]], [6, 54])
 
@@ -52,11 +38,8 @@ def added(model, images):
 
 
 def adding(stem, stem_bias, branch, branch_bias, output):
-    model = (
-        Model(added, stem=nn.Conv2d(1, 3, 1), branch=nn.Conv2d(3, 3, 1), output=nn.Linear(3, 2))
-        .double()
-        .eval()
-    )
+    layers = {"stem": nn.Conv2d(1, 3, 1), "branch": nn.Conv2d(3, 3, 1), "output": nn.Linear(3, 2)}
+    model = Model(added, **layers).double().eval()
     masks = {
         "stem.weight": fill(model.stem, stem, stem_bias),
         "branch.weight": fill(model.branch, branch, branch_bias),
@@ -93,10 +76,7 @@ def test_a_branch_may_need_a_feature_that_the_sum_does_not():
     )
     smaller = shrunk(model, masks, (1, 1, 1))
     assert smaller.stem.weight.flatten().tolist() == [1, 3]
-    assert smaller.branch.weight.flatten(1).tolist() == [
-        [1, 5],
-        [0, 0],
-    ]  # its map 2 is there for the sum alone
+    assert smaller.branch.weight.flatten(1).tolist() == [[1, 5], [0, 0]]  # map 2 is for the sum alone
     assert smaller.branch.bias.tolist() == [0, 0]
     assert smaller.output.layer.weight.tolist() == [[1], [1]]
 
@@ -107,13 +87,8 @@ def shortened(model, images):
 
 
 def shortening(branch, read):
-    model = Model(
-        shortened,
-        stem=nn.Conv2d(1, 3, 1),
-        shortcut=Shortcut(2),
-        branch=nn.Conv2d(3, 5, 1, 2),
-        output=nn.Linear(5, 2),
-    ).double().eval()  # fmt: skip
+    layers = {"stem": nn.Conv2d(1, 3, 1), "branch": nn.Conv2d(3, 5, 1, 2), "output": nn.Linear(5, 2)}
+    model = Model(shortened, shortcut=Shortcut(2), **layers).double().eval()
     masks = {
         "stem.weight": fill(model.stem, [1.0, 0, 1], [0.0, 9, 0]),
         "branch.weight": np.array(branch, bool)[:, None, None, None] & np.ones((5, 3, 1, 1), bool),

@@ -101,9 +101,8 @@ def test_evaluation_equals_that_of_images_in_memory(in_memory, on_disk):
     stack = {name: tensor[None] for name, tensor in initial_weights(model, 0, "glorot").items()}
     found, expected = (batches.to_device(data, 16, "none", CPU) for data in (on_disk, in_memory))
     for name in SPLITS:
-        assert evaluation.evaluate(network, stack, found[name], 16) == evaluation.evaluate(
-            network, stack, expected[name], 16
-        )
+        ours, theirs = (evaluation.evaluate(network, stack, data[name], 16) for data in (found, expected))
+        assert ours == theirs
 
 
 def test_chosen_images_equal_those_in_memory(in_memory, on_disk):
@@ -161,9 +160,7 @@ def test_a_missing_disk_ends_the_run(own):
 def test_a_missing_folder_is_named(own):
     photos = Path(own["images"].folder)
     photos.rename(photos.with_name("elsewhere"))
-    with pytest.raises(
-        InputError, match=r"photos, the folder with the images .*, does not exist: restore it"
-    ):
+    with pytest.raises(InputError, match=r"photos, the folder with .*, does not exist: restore it"):
         batches.to_device(own, None, "none", CPU)
 
 

@@ -9,6 +9,7 @@ from prunet.retraining import scheme, tickets
 from prunet.training import cells
 from tests.toy_cells import maker
 
+SPARSE = ("static", "set", "rigl", "sparse-momentum")
 DYNAMIC = {"densities": "uniform", "begin": 0.0, "end": 0.75, "every": 10, "drop": 0.3}
 
 
@@ -65,7 +66,7 @@ def test_only_a_scheme_that_keeps_the_mask_has_whole_units(models):
 
 
 def test_masks_are_drawn_from_the_seed_of_scheme_and_round(models):
-    first, *others = (models(name).job().masks["fc1.weight"] for name in ("static", "set", "rigl"))
+    first, *others = (models(name).job().masks["fc1.weight"] for name in SPARSE)
     assert all(np.array_equal(first, other) for other in others)
     seed = derive(0, "toy", "random-mask", "01")
     drawn = models("random-mask").job().masks["fc1.weight"]
