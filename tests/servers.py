@@ -79,13 +79,13 @@ def serving(answers: Mapping[str, Answer], tls: ssl.SSLContext | None = None) ->
             thread.join()
 
 
-def body(data: bytes, **headers: Any) -> Answer:
-    """Answer 200 with `data`; `headers` override the usual ones, None removes one."""
+def body(data: bytes, code: int = 200, **headers: Any) -> Answer:
+    """Answer `code` with `data`; `headers` override the usual ones, None removes one."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         wanted = {"Content-Type": "image/jpeg", "Content-Length": len(data)}
         wanted |= {name.replace("_", "-"): value for name, value in headers.items()}
-        handler.send_response(200)
+        handler.send_response(code)
         for name, value in wanted.items():
             if value is not None:
                 handler.send_header(name, str(value))
@@ -97,15 +97,7 @@ def body(data: bytes, **headers: Any) -> Answer:
 
 def status(code: int, **headers: str) -> Answer:
     """Answer `code` with an empty body."""
-
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(code)
-        for name, value in headers.items():
-            handler.send_header(name.replace("_", "-"), value)
-        handler.send_header("Content-Length", "0")
-        handler.end_headers()
-
-    return answer
+    return body(b"", code, **headers)
 
 
 def redirect(to: str) -> Answer:

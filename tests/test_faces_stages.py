@@ -11,24 +11,13 @@ from prunet.data.faces import detection
 from prunet.data.images import dataset
 from prunet.data.listing.manifests import GRAY_COLUMNS
 from stages import crop, images, resize
-from tests.toy_faces import (
-    contents,
-    exclude,
-    fake_faces,
-    invoke,
-    make_photos,
-    many,
-    read_table,
-    refusal,
-    run,
-    run_all,
-    write_table,
-)
+from tests import toy_faces
+from tests.toy_faces import exclude, make_photos, many, read_table, refusal, run, run_all, write_table
 
 
 @pytest.fixture(autouse=True)
 def fake_detector(monkeypatch):
-    monkeypatch.setattr(detection, "detector", lambda: fake_faces)
+    monkeypatch.setattr(detection, "detector", lambda: toy_faces.fake_faces)
 
 
 def prepared(folder, photos, *excluded):
@@ -135,7 +124,7 @@ def test_resize_refuses_an_exclude_list_without_a_column(tmp_path):
 
 def test_the_dataset_is_in_the_order_of_the_list(tmp_path):
     prepared(tmp_path, many(10))
-    result = invoke(images, tmp_path, val=0.2, test=0.1)
+    result = toy_faces.invoke(images, tmp_path, val=0.2, test=0.1)
     assert result.stdout == (
         f"{tmp_path}/gray: 20 images, 2 classes, 14 train, 4 val, 2 test; "
         "near-duplicates: 0 moved, 0 left out\n"
@@ -199,8 +188,8 @@ def test_people_with_few_faces_and_faces_alike_are_a_warning_or_refused(tmp_path
     few, alike = run(images, tmp_path, min_faces=9).splitlines()
     assert few.startswith("warning: 1 person has fewer than 9 faces: ada (8)")
     assert f"ada/{8:016x}.png and boris/{17:016x}.png" in alike
-    before = contents(tmp_path)
+    before = toy_faces.contents(tmp_path)
     message = refusal(images, tmp_path, min_faces=9, doubtful="refuse")
     assert few.removeprefix("warning: ") in message
     assert alike.removeprefix("warning: ") in message
-    assert contents(tmp_path) == before
+    assert toy_faces.contents(tmp_path) == before

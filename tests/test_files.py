@@ -204,9 +204,6 @@ def test_a_malformed_csv_file_is_refused_in_one_sentence(tmp_path, content, mess
     assert str(path) in error.value.message
     assert message in error.value.message
     assert error.value.exit_code == 2
-
-
-def test_a_missing_csv_file_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"gone.csv does not exist"):
         files.read_rows(tmp_path / "gone.csv", [])
 

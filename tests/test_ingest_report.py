@@ -18,13 +18,9 @@ def manifest(*rows):
 
 def fetched(*hashes):
     """Results of the urls u0, u1, ... with these perceptual hashes and distinct bytes."""
+    good = {"status": "ok", "detail": ""}
     return {
-        f"u{number}": {
-            "status": "ok",
-            "image": f"{number}.jpg",
-            "detail": "",
-            "perceptual_hash": f"{bits:016x}",
-        }
+        f"u{number}": good | {"image": f"{number}.jpg", "perceptual_hash": f"{bits:016x}"}
         for number, bits in enumerate(hashes)
     }
 
@@ -44,12 +40,8 @@ def test_near_duplicates_are_at_most_four_bits_apart():
 
 
 def test_equal_bytes_are_a_conflict_only_under_different_labels():
-    rows = manifest(
-        ("a", "u0", "ok", ""),
-        ("a", "u1", "duplicate", ""),
-        ("b", "u2", "duplicate", ""),
-        ("b", "u0", "duplicate", ""),
-    )
+    duplicates = [(label, url, "duplicate", "") for label, url in (("a", "u1"), ("b", "u2"), ("b", "u0"))]
+    rows = manifest(("a", "u0", "ok", ""), *duplicates)
     results = fetched(7, 7, 7)
     for result in results.values():
         result["image"] = "7.jpg"
@@ -61,9 +53,6 @@ def test_rows_without_an_image_do_not_conflict():
     results = fetched(0, 0, 0)
     results["u2"] = {"status": "timeout", "image": "", "detail": "slow"}
     assert found(rows, results) == [[], []]
-
-
-def test_an_empty_list_has_no_conflicts():
     assert conflicts.find([], {}) == ([], [])
 
 
