@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from prunet.data.faces.detection import detector
 from prunet.data.sample.geometry import Pose, Position, View, ellipsoid, project, view_around
 from prunet.data.sample.lighting import Light, normals, shade
 from prunet.data.sample.paint import blend
@@ -27,7 +28,9 @@ def test_no_two_people_share_a_slice_of_any_measure(seed):
         assert sorted(measure.astype(int)) == list(range(len(people)))
 
 
-def test_people_differ_in_style_skin_and_hair():
+def test_people_differ_in_style_skin_and_hair_and_with_the_seed():
+    assert invent_people(1) != PEOPLE
+    assert not np.array_equal(draw("ada"), draw("boris"))
     for trait in ("style", "skin", "hair"):
         assert len({getattr(person, trait) for person in PEOPLE.values()}) == len(PEOPLE)
 
@@ -120,20 +123,12 @@ def test_paint_follows_the_mask():
 
 
 @pytest.mark.mtcnn
-@pytest.mark.filterwarnings("ignore:::(tensorflow|keras|google|mtcnn|joblib|lz4)")
-def test_mtcnn_finds_exactly_the_people_in_a_photo(monkeypatch):
-    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
-    from mtcnn import MTCNN  # imports TensorFlow, which takes seconds
+def test_mtcnn_finds_exactly_the_people_in_a_photo():
+    find = detector()
 
-    detector = MTCNN()
-
-    def faces(photo: np.ndarray) -> list[int]:
+    def faces(photo):
         """Return the areas of the detected faces in square pixels, largest first."""
-        try:
-            found = detector.detect_faces(photo)
-        except Exception:  # mtcnn raises when no candidate survives
-            return []
-        boxes = [face["box"] for face in found if face["confidence"] >= 0.9]
+        boxes = [face.box for face in find(photo) if face.confidence >= 0.9]
         return sorted((width * height for _, _, width, height in boxes), reverse=True)
 
     names = list(PEOPLE)

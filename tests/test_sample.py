@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 
 from prunet.base.files import read_rows
 from prunet.data.sample import drawing
-from prunet.data.sample.people import STYLES, Person, invent_people
-from prunet.data.sample.photos import Photo, photo_of_one
+from prunet.data.sample.people import STYLES, invent_people
+from prunet.data.sample.photos import photo_of_one
 from stages.sample import main
 from tests.toy_faces import contents
 
@@ -68,9 +68,8 @@ def test_all_but_two_files_are_intact_photos_of_both_kinds_named_by_a_hash(drawn
     for path in (drawn / "photos").iterdir():
         body = path.read_bytes()
         assert path.stem == hashlib.sha256(body).hexdigest()[:16]
-        start, end = {".jpg": (b"\xff\xd8", b"\xff\xd9"), ".png": (b"\x89PNG", b"IEND\xaeB`\x82")}[
-            path.suffix
-        ]
+        whole = {".jpg": (b"\xff\xd8", b"\xff\xd9"), ".png": (b"\x89PNG", b"IEND\xaeB`\x82")}
+        start, end = whole[path.suffix]
         if not body.endswith(end):
             broken.append(body[:3])
         else:
@@ -113,8 +112,8 @@ def test_an_interrupted_run_leaves_the_old_output(tmp_path, monkeypatch):
     (output / "list.csv").write_text("label,url\n")
     calls = []
 
-    def interrupted(person: Person, rng: np.random.Generator) -> Photo:
-        calls.append(person)
+    def interrupted(*_):
+        calls.append(1)
         if len(calls) == 3:
             raise KeyboardInterrupt
         return np.zeros((8, 8, 3), np.uint8)

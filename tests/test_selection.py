@@ -4,38 +4,27 @@ import pytest
 from prunet.base.errors import InputError
 from prunet.cells import storage
 from prunet.deployment import inference, selection
-from prunet.training.cells import Cell, Job
-from prunet.training.trainer import Trainer
 from tests import toys
+from tests.toy_cells import cell, maker
 from tests.toy_faces import CROP
 
 FINDING = {"crop": CROP, "resize": {"size": 144}}
 
 
-def train(folder, study, data, masks=None, reinits=1):
-    """Train one cell and return its folder."""
-    trainer = Trainer(study, data, folder)
-    start = trainer.initial_weights("init", reinits=reinits)
-    masks = masks or trainer.dense_masks()
-    count = len(next(iter(masks.values())))
-    return trainer.train([Cell("toy", "key", count, lambda: Job(start, masks, ("init",)))])[0]
-
-
 @pytest.fixture(scope="module")
-def cell(tmp_path_factory):
-    """Two replicates with two draws each, pruned and trained."""
-    folder = tmp_path_factory.mktemp("cell")
-    dense = Trainer(toys.study(), toys.data(), folder).dense_masks()
-    masks = {name: np.repeat(mask, 2, axis=0) for name, mask in dense.items()}
+def two(tmp_path_factory):
+    """Return the folder of a cell: two replicates with two draws each, pruned and trained."""
+    trainer = maker(tmp_path_factory.mktemp("cell"))()
+    masks = {name: np.repeat(mask, 2, axis=0) for name, mask in trainer.dense_masks().items()}
     masks["fc1.weight"][2:, 100:] = False
-    return train(folder, toys.study(), toys.data(), masks, reinits=2)
+    return trainer.train([cell(trainer, start=trainer.initial_weights("init", reinits=2), masks=masks)])[0]
 
 
 @pytest.mark.parametrize(("replicate", "index"), [(0, 0), (1, 2)])
-def test_a_replicate_is_the_first_of_its_draws(cell, replicate, index):
-    stored, _ = storage.load_network(cell)
-    result = selection.results.read(cell / "result.json")
-    weights, masks, metadata = selection.select(cell, replicate, {"study": "toy"})
+def test_a_replicate_is_the_first_of_its_draws(two, replicate, index):
+    stored, _ = storage.load_network(two)
+    result = selection.results.read(two / "result.json")
+    weights, masks, metadata = selection.select(two, replicate, {"study": "toy"})
     for name, values in weights.items():
         np.testing.assert_array_equal(values, stored[name][index])
         assert values.flags.c_contiguous
@@ -45,18 +34,17 @@ def test_a_replicate_is_the_first_of_its_draws(cell, replicate, index):
     assert metadata["test_accuracy"] == result["networks"][index]["final"]["test_accuracy"]
 
 
-def test_a_missing_replicate_is_refused(cell):
+def test_a_missing_replicate_is_refused(two):
     with pytest.raises(InputError, match="has replicates 0 to 1, not 2; choose one"):
-        selection.select(cell, 2, {})
+        selection.select(two, 2, {})
 
 
 @pytest.mark.parametrize("augment", ["none", "crop-flip"])
 def test_a_selected_network_has_the_accuracy_that_training_measured(tmp_path, augment):
     """Inference prepares images as training does."""
-    data = toys.data(side=9)
-    study = toys.study(augment=augment) | {"replicates": 1}
-    folder = train(tmp_path, study, data)
-    weights, _, metadata = selection.select(folder, 0, selection.about_study(study, None, data))
+    data, trainer = toys.data(side=9), maker(tmp_path)(1, side=9, augment=augment)
+    (folder,) = trainer.train([cell(trainer)])
+    weights, _, metadata = selection.select(folder, 0, selection.about_study(trainer.study, None, data))
     test = data["split"] == 2
     model = inference.build(weights, metadata)
     probabilities = inference.classify(model, data["images"][test], metadata, batch_size=7)

@@ -9,7 +9,6 @@ from torch import nn
 from torch.nn import functional
 
 from prunet.base.errors import InputError
-from prunet.deployment import inference
 from prunet.graph.shrinking import shrink
 from prunet.models.built_in import MODELS, prunable
 from prunet.models.light_cnn import MaxFeatureMap
@@ -244,15 +243,6 @@ def test_small_convolutional_networks_keep_their_outputs(density, seed, padding)
     smaller = shrunk(model, masks, (2, 6, 6), 1e-12)
     nonzero = sum(int(parameter.count_nonzero()) for parameter in smaller.parameters() if parameter.ndim > 1)
     assert nonzero <= sum(mask.sum() for mask in masks.values())
-
-
-def test_a_smaller_network_classifies_like_the_ticket():
-    model, masks = prune(MODELS["lenet-300-100"]((1, 8, 8), 7), single_weights, 0.05)
-    preparation = {"stored": 8, "side": 8, "shape": [1, 8, 8], "mean": 30.0, "std": 50.0}
-    raw = np.random.default_rng(0).integers(0, 256, (20, 1, 8, 8), np.uint8)
-    metadata = {"preparation": preparation}
-    found = inference.classify(shrink(model.float(), masks), raw, metadata)
-    np.testing.assert_allclose(found, inference.classify(model, raw, metadata), rtol=0, atol=1e-6)
 
 
 def flat(follow):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from prunet.base import tables
 from prunet.cells import storage
@@ -65,11 +66,9 @@ def test_accuracy_is_that_of_the_masked_networks_on_the_test_split(swept):
     images, labels = trainer.splits["test"]
     found = []
     for replicate in range(2):
-        features = images.flatten(1).cpu().numpy()
-        for layer in ("fc1", "fc2", "output"):
-            weight = weights[f"{layer}.weight"][replicate] * masks[f"{layer}.weight"][replicate]
-            features = features @ weight.T + weights[f"{layer}.bias"][replicate]
-            features = np.maximum(features, 0) if layer != "output" else features
-        found.append(float((features.argmax(1) == labels.cpu().numpy()).mean()))
+        stacks = weights | {name: weights[name] * mask for name, mask in masks.items()}
+        state = {name: torch.from_numpy(values[replicate]) for name, values in stacks.items()}
+        logits = torch.func.functional_call(trainer.model, state, images.cpu())
+        found.append(float((logits.argmax(1) == labels.cpu()).float().mean()))
     row = table[(table["criterion"] == "magnitude") & (table["sparsity"] == 0.5)].iloc[0]
     assert row["accuracy_mean"] == pytest.approx(np.mean(found), rel=1e-5)
