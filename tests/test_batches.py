@@ -94,9 +94,7 @@ def test_every_epoch_contains_every_image_once_and_every_batch_is_full():
     flat = drawn.flatten().tolist()
     assert sorted(flat[:10]) == sorted(flat[10:20]) == list(range(10))
     assert flat[:10] != flat[10:20]
-
-
-def test_a_batch_may_be_larger_than_the_split():
+    # A batch may be larger than the split.
     drawn = batches.order(count=3, batch_size=7, steps=2, generator=torch.Generator().manual_seed(0))
     assert drawn.shape == (2, 7)
     assert sorted(torch.bincount(drawn.flatten()).tolist()) == [4, 5, 5]

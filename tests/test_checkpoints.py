@@ -13,15 +13,11 @@ def saved(tmp_path):
     return path
 
 
-def test_a_checkpoint_comes_back_bit_for_bit(tmp_path, capsys):
+def test_a_checkpoint_comes_back_bit_for_bit_and_none_is_no_warning(tmp_path, capsys):
+    assert Checkpoint(tmp_path / "none.safetensors", "k", 20).load() is None
     tensors, values = Checkpoint(saved(tmp_path), "k", 20).load()
     assert values == VALUES
     assert {name for name in tensors if torch.equal(tensors[name], TENSORS[name])} == set(TENSORS)
-    assert capsys.readouterr().err == ""
-
-
-def test_no_checkpoint_is_no_warning(tmp_path, capsys):
-    assert Checkpoint(tmp_path / "none.safetensors", "k", 20).load() is None
     assert capsys.readouterr().err == ""
 
 
@@ -42,19 +38,13 @@ def test_a_truncated_checkpoint_is_ignored_with_a_warning(tmp_path, capsys, size
     assert f"{path} is damaged; training starts from the beginning" in capsys.readouterr().err
 
 
-def test_a_checkpoint_is_due_after_its_seconds(tmp_path):
+def test_a_checkpoint_is_due_after_its_seconds_which_start_again_when_it_is_saved_or_loaded(tmp_path):
+    """The time before a run starts does not count: runs wait for a free worker."""
     assert Checkpoint(tmp_path / "a", "k", 0).due()
     assert not Checkpoint(tmp_path / "a", "k", 1000).due()
     soon = Checkpoint(tmp_path / "a", "k", 1000)
-    soon._saved -= 1000
-    assert soon.due()
-    soon.save({}, {})
-    assert not soon.due()
-
-
-def test_the_time_before_a_run_starts_does_not_count(tmp_path):
-    """Runs wait for a free worker."""
-    waiting = Checkpoint(tmp_path / "a", "k", 1000)
-    waiting._saved -= 1000
-    waiting.load()
-    assert not waiting.due()
+    for restart in (lambda: soon.save({}, {}), soon.load):
+        soon._saved -= 1000
+        assert soon.due()
+        restart()
+        assert not soon.due()

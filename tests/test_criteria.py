@@ -30,7 +30,7 @@ def test_magnitude():
     assert scores["a"].dtype == np.float64
 
 
-def test_movement_away_from_zero():
+def test_movement_is_away_from_zero():
     before = {"a": np.array([1, -3, 0, 2], np.float32)}
     scores = criteria.movement(evidence({"a": np.array([3, -1, -1, 2], np.float32)}, initial=lambda: before))
     assert scores["a"].tolist() == [4, -4, 0.5, 0]

@@ -35,18 +35,17 @@ def test_a_dataset_comes_back_as_saved_and_equal_data_gives_equal_bytes(tmp_path
         assert loaded[name].dtype == data[name].dtype
 
 
-def test_a_class_missing_from_a_split_is_refused(tmp_path):
-    data = toy()
-    data["split"] = np.array([0, 0, 1, 1, 2, 0], np.uint8)
-    with pytest.raises(InputError, match=r"class 'odd' has 3 images, none of them in the test split"):
-        dataset.save(tmp_path / "data", **data)
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"split": np.array([0, 0, 1, 1, 2, 0])}, "class 'odd' has 3 images, none of them in the test split"),
+        ({"class_names": ["only"], "labels": np.zeros(6, np.int64)}, "at least two classes"),
+    ],
+)
+def test_a_class_missing_from_a_split_and_a_single_class_are_refused(tmp_path, changes, says):
+    with pytest.raises(InputError, match=says):
+        dataset.save(tmp_path / "data", **toy() | changes)
     assert not (tmp_path / "data").exists()
-
-
-def test_one_class_is_not_a_classification(tmp_path):
-    data = toy() | {"class_names": ["only"], "labels": np.zeros(6, np.int64)}
-    with pytest.raises(InputError, match="at least two classes"):
-        dataset.save(tmp_path / "data", **data)
 
 
 def test_half_a_file_is_refused(tmp_path):

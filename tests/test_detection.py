@@ -42,33 +42,25 @@ def test_largest_goes_by_area_and_surest_by_confidence():
     assert chosen([small, large, flat], keep="surest") == (small, "ok", "One of 3 usable faces was kept.")
 
 
-def test_equal_faces_the_first_wins():
+def test_of_equal_faces_the_first_wins():
     first, second = face(30, 30, x=1.0), face(30, 30, x=50.0)
     assert chosen([first, second])[0] == first
     assert chosen([first, second], keep="surest")[0] == first
 
 
-def test_only_takes_a_face_that_is_alone():
+def test_only_takes_the_one_face_that_is_usable():
     one, other = face(30, 30), face(60, 60)
-    assert chosen([one], keep="only") == (one, "ok", "")
+    assert chosen([face(60, 60, 0.5), one, face(10, 60)], keep="only") == (one, "ok", "")
     expected = (None, "several-faces", "The photo has 2 usable faces, not one.")
     assert chosen([one, other], keep="only") == expected
 
 
-def test_only_does_not_count_faces_that_are_not_usable():
-    one = face(60, 60)
-    assert chosen([face(60, 60, 0.5), one, face(10, 60)], keep="only") == (one, "ok", "")
-
-
-def test_why_a_photo_has_no_face():
+def test_why_a_photo_has_no_face_and_the_limits_themselves_are_enough():
     assert chosen([]) == (None, "no-face", "No face was found.")
     unsure = "The surest face has a confidence of 0.899, less than 0.9."
     assert chosen([face(60, 60, 0.5), face(60, 60, 0.899)]) == (None, "unsure", unsure)
     small = "The largest face is 23 pixels wide, less than 24."
     assert chosen([face(60, 60, 0.5), face(23, 60), face(20, 20)]) == (None, "too-small", small)
-
-
-def test_the_limits_themselves_are_enough():
     exact = face(24, 24, 0.9)
     assert chosen([exact]) == (exact, "ok", "")
 

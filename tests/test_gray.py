@@ -55,9 +55,7 @@ def test_a_contact_sheet_crosses_out_only_excluded_images():
     columns = np.nonzero(is_red(mixed).any(axis=0))[0]
     assert columns.min() >= gray.CELL
     assert columns.max() < 2 * gray.CELL + 16
-
-
-def test_an_excluded_image_without_a_reason_is_crossed_out_too():
+    # Also without a reason.
     assert is_red(contact_sheet("ada", "", entries(1, ""))).any()
 
 

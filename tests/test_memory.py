@@ -7,13 +7,10 @@ from prunet.models.built_in import MODELS
 from prunet.models.light_cnn import MaxFeatureMap
 
 
-def test_parameters_count_with_their_size_in_bytes():
+def test_parameters_and_buffers_count_with_their_size_in_bytes_a_shared_tensor_once():
     assert parameter_bytes(nn.Linear(4, 8)) == (32 + 8) * 4
     assert parameter_bytes(nn.Linear(4, 8).double()) == (32 + 8) * 8
     assert parameter_bytes(MODELS["light-cnn-9"]((1, 128, 128), 7)) == 4 * 5_482_663
-
-
-def test_buffers_count_and_a_shared_tensor_counts_once():
     norm = nn.BatchNorm2d(3)  # weight, bias, mean, variance, and a 64-bit counter
     assert parameter_bytes(norm) == 4 * 3 * 4 + 8
     first, second = nn.Linear(2, 2), nn.Linear(2, 2)

@@ -177,15 +177,6 @@ def test_residual_blocks_add_their_convolutions_to_their_input():
     assert torch.equal(block(images), images + 3)
 
 
-def test_light_cnn_has_dropout_in_training_only(small):
-    model = small("light-cnn-9")
-    images = torch.rand(1, 1, 16, 16)
-    torch.manual_seed(0)
-    assert not torch.equal(model(images), model(images))
-    model.eval()
-    assert torch.equal(model(images), model(images))
-
-
 def test_weight_matrices_and_filters_are_prunable_but_not_biases_and_norms(small):
     assert prunable(small("lenet-300-100")) == ["fc1.weight", "fc2.weight", "output.weight"]
     assert len(prunable(small("light-cnn-9"))) == 11
