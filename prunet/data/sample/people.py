@@ -1,6 +1,6 @@
 """Seven imaginary people: everything that stays the same from photo to photo."""
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple, get_type_hints
 
 import numpy as np
 
@@ -16,24 +16,24 @@ class Style(NamedTuple):
 
 
 class Looks(NamedTuple):
-    """Measures of a face, in head units unless noted."""
+    """Measures of a face, in head units unless noted, each with its smallest and its largest value."""
 
-    width: float  # half the width of the head
-    jaw: float  # relative widening (positive) or narrowing of the jaw against an ellipse
-    eye_gap: float  # from the middle of the face to the middle of an eye
-    eye_width: float  # half the width of an eye
-    eye_height: float  # half the height of an open eye
-    eye_tilt: float  # slope; positive: outer corners higher
-    brow_gap: float  # from eye to brow
-    brow_thickness: float
-    brow_tilt: float  # slope; positive: outer ends higher
-    nose_length: float  # from the eye line to the tip
-    nose_width: float  # from the middle to a wing
-    nose_height: float  # height of the tip above the face
-    mouth_y: float
-    mouth_width: float  # half the width at rest
-    lips: float  # thickness of a lip
-    age: float  # 0 smooth to 1 wrinkled
+    width: Annotated[float, 0.68, 0.80]  # half the width of the head
+    jaw: Annotated[float, -0.10, 0.20]  # relative widening of the jaw against an ellipse
+    eye_gap: Annotated[float, 0.275, 0.335]  # from the middle of the face to the middle of an eye
+    eye_width: Annotated[float, 0.120, 0.155]  # half the width of an eye
+    eye_height: Annotated[float, 0.052, 0.080]  # half the height of an open eye
+    eye_tilt: Annotated[float, -0.10, 0.20]  # slope; positive: outer corners higher
+    brow_gap: Annotated[float, 0.15, 0.21]  # from eye to brow
+    brow_thickness: Annotated[float, 0.022, 0.050]
+    brow_tilt: Annotated[float, -0.22, 0.25]  # slope; positive: outer ends higher
+    nose_length: Annotated[float, 0.30, 0.42]  # from the eye line to the tip
+    nose_width: Annotated[float, 0.10, 0.155]  # from the middle to a wing
+    nose_height: Annotated[float, 0.16, 0.24]  # height of the tip above the face
+    mouth_y: Annotated[float, 0.585, 0.66]
+    mouth_width: Annotated[float, 0.20, 0.28]  # half the width at rest
+    lips: Annotated[float, 0.040, 0.085]  # thickness of a lip
+    age: Annotated[float, 0.0, 1.0]  # 0 smooth to 1 wrinkled
 
 
 class Person(NamedTuple):
@@ -57,24 +57,8 @@ STYLES = {
     "goran": Style("crop", "stubble", "square"),
 }
 
-RANGES = {  # smallest and largest value of each measure of `Looks`
-    "width": (0.68, 0.80),
-    "jaw": (-0.10, 0.20),
-    "eye_gap": (0.275, 0.335),
-    "eye_width": (0.120, 0.155),
-    "eye_height": (0.052, 0.080),
-    "eye_tilt": (-0.10, 0.20),
-    "brow_gap": (0.15, 0.21),
-    "brow_thickness": (0.022, 0.050),
-    "brow_tilt": (-0.22, 0.25),
-    "nose_length": (0.30, 0.42),
-    "nose_width": (0.10, 0.155),
-    "nose_height": (0.16, 0.24),
-    "mouth_y": (0.585, 0.66),
-    "mouth_width": (0.20, 0.28),
-    "lips": (0.040, 0.085),
-    "age": (0.0, 1.0),
-}
+# The smallest and the largest value of each measure.
+RANGES = {name: hint.__metadata__ for name, hint in get_type_hints(Looks, include_extras=True).items()}
 EYES_Y = -0.04  # the eye line, where the nose begins
 
 SKINS = np.array([(0.50, 0.33, 0.24), (0.95, 0.77, 0.66)])  # the darkest and the lightest
@@ -106,7 +90,7 @@ def invent_people(seed: int) -> dict[str, Person]:
     return {
         name: Person(
             style=STYLES[name],
-            looks=Looks(**dict(zip(RANGES, own, strict=True))),
+            looks=Looks(*own),
             skin=tuple((SKINS[0] + (SKINS[1] - SKINS[0]) * (skin / (number - 1))).tolist()),
             hair=HAIRS[skin],
             iris=IRISES[min(int(rng.integers(0, 2)) + skin // 2, len(IRISES) - 1)],
