@@ -35,24 +35,17 @@ def test_people_differ_in_style_skin_and_hair_and_with_the_seed():
         assert len({getattr(person, trait) for person in PEOPLE.values()}) == len(PEOPLE)
 
 
-@pytest.mark.parametrize("name", STYLES)
-def test_photo_is_an_rgb_image_of_the_documented_size(name):
-    for seed in range(2):
-        photo = draw(name, seed)
-        assert photo.dtype == np.uint8
-        assert photo.ndim == 3
-        assert photo.shape[2] == 3
-        assert 160 <= max(photo.shape) <= 360
+@pytest.mark.parametrize("seed", range(3))
+def test_photos_are_rgb_images_of_the_documented_sizes(seed):
+    photos = [draw(name, seed) for name in STYLES]
+    two = photo_of_two(PEOPLE["ada"], PEOPLE["femi"], np.random.default_rng(seed))
+    nobody = photo_of_nobody(np.random.default_rng(seed))
+    for photo in (*photos, two, nobody):
+        assert (photo.dtype, photo.shape[2:]) == (np.uint8, (3,))
         assert photo.std() > 10
-
-
-def test_photos_of_two_and_of_nobody():
-    for seed in range(3):
-        two = photo_of_two(PEOPLE["ada"], PEOPLE["femi"], np.random.default_rng(seed))
-        nobody = photo_of_nobody(np.random.default_rng(seed))
-        assert two.dtype == nobody.dtype == np.uint8
-        assert 300 <= two.shape[1] <= 360
-        assert 200 <= max(nobody.shape) <= 360
+    assert all(160 <= max(photo.shape) <= 360 for photo in photos)
+    assert 300 <= two.shape[1] <= 360
+    assert 200 <= max(nobody.shape) <= 360
 
 
 def test_a_near_duplicate_is_smaller_but_looks_the_same():

@@ -26,7 +26,6 @@ FEW = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 WRITES = settings(FEW, max_examples=15)  # each example syncs a file to disk
-SHAPES = st.tuples(st.integers(1, 3), hnp.array_shapes(max_dims=4, max_side=5)).map(lambda s: (s[0], *s[1]))
 VALUES = st.one_of(  # including -0.0, numbers near zero, and many equal numbers
     st.floats(-(2.0**100), 2.0**100, width=32), st.sampled_from([0.0, -0.0, 1.0, -1.0])
 )
@@ -114,28 +113,18 @@ def test_a_cell_is_read_back_bit_by_bit(tmp_path, network):
     weights, masks = network
     zeroed = {name: np.where(masks[name], values, np.float32(0)) for name, values in weights.items()}
     replicates = len(next(iter(masks.values())))
-    everything = zeroed | {"bias": np.arange(replicates * 2, dtype=np.float32).reshape(replicates, 2)}
+    bias = np.arange(replicates * 2, dtype=np.float32).reshape(replicates, 2)
+    everything = {"steps": np.full((replicates, 1), 2**40)} | zeroed | {"bias": bias}
     tickets.save_cell(tmp_path / "cell", everything, masks, {})
     loaded, loaded_masks = tickets.load_network(tmp_path / "cell")
     assert list(loaded) == list(everything)
     assert list(loaded_masks) == list(masks)
     for name, values in everything.items():
-        assert loaded[name].dtype == np.float32
+        assert loaded[name].dtype == values.dtype
         assert loaded[name].shape == values.shape
         assert loaded[name].tobytes() == values.tobytes()
     for name, mask in masks.items():
         np.testing.assert_array_equal(loaded_masks[name], mask)
-
-
-@WRITES
-@given(SHAPES, st.sampled_from([np.float32, np.int64]), st.data())
-def test_weights_of_any_shape_are_read_back(tmp_path, shape, dtype, data):
-    values = data.draw(hnp.arrays(dtype, shape, elements=VALUES if dtype == np.float32 else None))
-    tickets.save_weights(tmp_path / "weights", {"b": values, "a": values[:1]})
-    loaded = tickets.load_weights(tmp_path / "weights")
-    assert list(loaded) == ["b", "a"]
-    assert loaded["b"].dtype == dtype
-    assert loaded["b"].tobytes() == values.tobytes()
 
 
 @WRITES

@@ -1,11 +1,10 @@
 """Rounds that remove single weights."""
 
-import math
-
 import numpy as np
 import pytest
 
 from prunet.base.errors import InputError
+from prunet.cells.masks import density
 from prunet.pruning.removal import remove_lowest
 from tests.toy_pruning import pruned
 
@@ -48,20 +47,11 @@ def test_a_surviving_zero_is_not_a_pruned_weight():
     assert after["a"].tolist() == [[False, False, True, True]]
 
 
-def test_masks_nest_and_density_follows_the_rate_down_to_one_weight():
-    rng = np.random.default_rng(0)
-    shapes = {"a": (1, 40, 25), "b": (1, 7)}
-    weights = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
-    masks = {name: np.ones(values.shape, bool) for name, values in weights.items()}
-    left = 1000
-    for _ in range(60):
-        after = pruned(weights, masks)
-        assert all(np.all(masks[name] >= after[name]) for name in masks)
-        left -= min(math.floor(0.2 * left + 0.5), left - 1)
-        assert after["a"].sum() == left
-        masks = after
-    assert left == 2  # round(0.2 * 2) = 0: two weights lose none
-    assert masks["b"].sum() == 2
+def test_eight_rounds_at_a_fifth_leave_a_sixth():
+    weights, masks = network(10_000), None
+    for _ in range(8):
+        masks = pruned(weights, masks)
+    assert density(masks) == pytest.approx(0.8**8, abs=1e-4)
 
 
 def test_one_shot_removes_from_the_dense_networks_as_much_as_all_rounds():

@@ -5,15 +5,7 @@ import os
 import pytest
 
 from prunet.base.errors import InputError
-from prunet.data.listing.scraping import (
-    STATUSES,
-    count,
-    label_problem,
-    read_list,
-    require_images,
-    screen,
-    settle,
-)
+from prunet.data.listing import scraping
 
 
 def listed(tmp_path, text, encoding="utf-8"):
@@ -23,7 +15,7 @@ def listed(tmp_path, text, encoding="utf-8"):
 
 
 def screened(*pairs):
-    return screen([{"label": label, "url": url} for label, url in pairs])
+    return scraping.screen([{"label": label, "url": url} for label, url in pairs])
 
 
 def good(image):
@@ -32,7 +24,7 @@ def good(image):
 
 def test_a_list_keeps_its_order(tmp_path):
     path = listed(tmp_path, 'note,url,label\nx,b.jpg,Zoë\n,"a,1.jpg",Arya\n', "utf-8-sig")
-    assert read_list(path) == [{"label": "Zoë", "url": "b.jpg"}, {"label": "Arya", "url": "a,1.jpg"}]
+    assert scraping.read_list(path) == [{"label": "Zoë", "url": "b.jpg"}, {"label": "Arya", "url": "a,1.jpg"}]
 
 
 @pytest.mark.parametrize(
@@ -47,12 +39,12 @@ def test_a_list_keeps_its_order(tmp_path):
 )
 def test_an_unreadable_list_is_refused(tmp_path, text, encoding, message):
     with pytest.raises(InputError, match=message):
-        read_list(listed(tmp_path, text, encoding))
+        scraping.read_list(listed(tmp_path, text, encoding))
 
 
 def test_a_missing_source_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"nothing\.csv does not exist; give a CSV list"):
-        read_list(tmp_path / "nothing.csv")
+        scraping.read_list(tmp_path / "nothing.csv")
 
 
 def test_a_tree_is_read_in_sorted_order_without_hidden_files(tmp_path):
@@ -62,19 +54,19 @@ def test_a_tree_is_read_in_sorted_order_without_hidden_files(tmp_path):
         (tmp_path / name).touch()
     (tmp_path / "linked").symlink_to(tmp_path / "b")
     labelled = [("a", "a/deep/3.jpg"), ("a", "a/notes.txt"), ("b", "b/1.jpg"), ("b", "b/2.jpg")]
-    found = [(row["label"], row["url"]) for row in read_list(tmp_path)]
+    found = [(row["label"], row["url"]) for row in scraping.read_list(tmp_path)]
     assert found == [*labelled, ("", "linked"), ("", "stray.jpg")]
 
 
 def test_an_empty_tree_is_refused(tmp_path):
     (tmp_path / "label").mkdir()
     with pytest.raises(InputError, match=r"contains no files; add pictures as label/photo\.jpg"):
-        read_list(tmp_path)
+        scraping.read_list(tmp_path)
 
 
 @pytest.mark.parametrize("label", ["Grey Worm", "Zoë", "丹妮莉丝", "O'Brien-2 (b)", "x" * 64])
 def test_good_labels(label):
-    assert label_problem(label) == ""
+    assert scraping.label_problem(label) == ""
 
 
 @pytest.mark.parametrize(
@@ -90,7 +82,7 @@ def test_good_labels(label):
     ],
 )
 def test_bad_labels(word, labels):
-    assert all(word in label_problem(label) for label in labels)
+    assert all(word in scraping.label_problem(label) for label in labels)
 
 
 def test_screened_rows_are_numbered_and_normalised():
@@ -108,7 +100,7 @@ def test_the_first_of_several_equal_images_is_kept():
     rows = screened(("a", "1"), ("a", "2"), ("b", "3"), ("b", "1"), ("b", "4"))
     results = {url: good("f00.jpg") for url in "321"}  # the order of results is irrelevant
     late = {"status": "timeout", "image": "", "detail": "no complete answer within 1 s"}
-    settle(rows, results | {"4": late})
+    scraping.settle(rows, results | {"4": late})
     other = "same bytes as row 1, whose label is 'a'; one of the two labels is wrong"
     assert [(row["status"], row["image"], row["detail"]) for row in rows] == [
         ("ok", "a/f00.jpg", ""),
@@ -121,18 +113,18 @@ def test_the_first_of_several_equal_images_is_kept():
 
 def test_every_status_is_counted():
     rows = screened(("a", "1"), ("a", "1"), ("", "2"))
-    settle(rows, {"1": good("f00.jpg")})
-    counts = count(rows)
-    assert list(counts) == ["rows", *STATUSES]
+    scraping.settle(rows, {"1": good("f00.jpg")})
+    counts = scraping.count(rows)
+    assert list(counts) == ["rows", *scraping.STATUSES]
     found = {name: number for name, number in counts.items() if number}
     assert found == {"rows": 3, "ok": 1, "duplicate": 1, "bad-label": 1}
 
 
 def test_a_list_without_any_image_is_refused_with_reasons(tmp_path):
     rows = screened(("a", "1"), ("..", "2"), ("..", "3"))
-    settle(rows, {"1": {"status": "http-error", "image": "", "detail": "HTTP status 404"}})
+    scraping.settle(rows, {"1": {"status": "http-error", "image": "", "detail": "HTTP status 404"}})
     with pytest.raises(InputError) as raised:
-        require_images(rows, tmp_path / "list.csv")
+        scraping.require_images(rows, tmp_path / "list.csv")
     assert str(raised.value).replace(f"{tmp_path}{os.sep}", "") == (
         "none of the 3 rows of list.csv yielded an image (2 bad-label, 1 http-error); fix the rows, for "
         "example row 2, '2': the label contains a slash or '..', or starts with a dot; it must be a plain "

@@ -112,17 +112,6 @@ def test_units_and_pixels_go_and_constants_are_folded_exactly():
     assert (smaller[5].weight.tolist(), smaller[5].bias.tolist()) == ([[1], [1]], [6, -11])
 
 
-def test_a_unit_is_removed_with_everything_that_only_it_read():
-    layers = [nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 2)]
-    model = chain(nn.Flatten(), *layers)
-    masks = {f"{number}.weight": np.eye(3, dtype=bool) for number in (1, 2, 3)}
-    masks["4.weight"] = np.array([[True, False, False], [True, False, True]])
-    smaller = shrink(model, masks)
-    # Pixels 0 and 2 remain, with 2x2 weights and 2 biases in each of the four layers.
-    assert count(smaller) == 4 * 6
-    assert smaller[1].select.indices.tolist() == [0, 2]
-
-
 @pytest.mark.parametrize(
     ("bias", "padding", "inputs"),
     [
