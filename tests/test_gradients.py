@@ -167,28 +167,6 @@ def test_dropout_is_active_in_training_only():
     assert not torch.equal(first, second)
 
 
-@pytest.mark.parametrize("make", [fully_connected, differentiated])
-def test_label_smoothing_spreads_a_share_over_all_classes(make):
-    model = nn.Sequential(OrderedDict(flatten=nn.Flatten(), output=nn.Linear(1, 4)))
-    stack = {"output.weight": torch.zeros(1, 4, 1), "output.bias": torch.zeros(1, 4)}
-    images, labels = torch.full((1, 1, 1, 1, 1), 2.0), torch.tensor([[1]])
-    settings = toys.SETTINGS | {"label_smoothing": 0.2}
-    weight, bias = gradients(make(model, settings), stack, images, labels)
-    # Every class has probability 1/4; the label is 0.85 for class 1 and 0.05 for the others.
-    torch.testing.assert_close(bias, torch.tensor([[0.2, -0.6, 0.2, 0.2]]))
-    torch.testing.assert_close(weight, torch.tensor([[[0.4], [-1.2], [0.4], [0.4]]]))
-
-
-@pytest.mark.parametrize("make", [fully_connected, differentiated])
-def test_labels_are_smoothed_in_training_only(make):
-    model, stack, images, labels = lenet(1)
-    plain, smoothed = (make(model, toys.SETTINGS | {"label_smoothing": share}) for share in (0.0, 0.5))
-    split = (images[0], labels[0])
-    assert evaluation.evaluate(plain, stack, split, SIDE) == evaluation.evaluate(smoothed, stack, split, SIDE)
-    first, second = (gradients(functions, stack, images, labels)[0] for functions in (plain, smoothed))
-    assert not torch.allclose(first, second)
-
-
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("limit", [2, 5, 500])
 def test_evaluation_returns_the_mean_cross_entropy_and_accuracy(count, limit, monkeypatch):

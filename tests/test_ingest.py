@@ -48,6 +48,10 @@ def write_list(path, *pairs):
         csv.writer(stream).writerows([("label", "url"), *pairs])
 
 
+def write_urls(folder, *urls, name="list.csv"):
+    write_list(folder / name, *(("a", url) for url in urls))
+
+
 def write_params(folder, source, store, **changes):
     path = folder / "params.json"
     path.write_text(json.dumps(PARAMS | {"source": str(source), "store": str(store)} | changes))
@@ -73,6 +77,10 @@ def refused(folder, **options):
     assert result.output.startswith("Error: ")
     assert len(result.output.splitlines()) == 1
     return message(result)
+
+
+def statuses(rows):
+    return [row["status"] for row in rows]
 
 
 def outcome(rows):
@@ -151,14 +159,13 @@ def stored(folder):
 def test_private_addresses_are_refused_unless_allowed(tmp_path):
     (tmp_path / "good.jpg").write_bytes(picture(0))
     with serving({"/a": body(picture(1))}) as server:
-        write_list(tmp_path / "list.csv", ("a", "good.jpg"), ("a", server.url("/a")))
+        write_urls(tmp_path, "good.jpg", server.url("/a"))
         rows = ingested(tmp_path, private_addresses=False)
         assert outcome(rows[1:]) == [("refused", "", "127.0.0.1 is not on the public internet")]
         assert not server.requests
         assert "set `private_addresses`" in (tmp_path / "out" / "report.md").read_text()
-        assert [row["status"] for row in ingested(tmp_path)] == ["ok", "ok"]
-        stored = ingested(tmp_path, private_addresses=False)
-        assert [row["status"] for row in stored] == ["ok", "ok"]
+        assert statuses(ingested(tmp_path)) == ["ok", "ok"]
+        assert statuses(ingested(tmp_path, private_addresses=False)) == ["ok", "ok"]  # stored
 
 
 def test_a_folder_of_photos(tmp_path):
@@ -189,12 +196,14 @@ def test_file_names_need_not_be_utf_8(tmp_path):
     assert [(row["url"], row["status"]) for row in rows] == [("a/\\udce9.jpg", "ok")]
 
 
-def test_a_list_without_any_image_keeps_the_old_output(tmp_path):
+def test_the_command_prints_a_summary_and_a_list_without_any_image_keeps_the_old_output(tmp_path):
     (tmp_path / "good.jpg").write_bytes(picture(0))
-    write_list(tmp_path / "list.csv", ("a", "good.jpg"))
-    ingested(tmp_path)
+    write_urls(tmp_path, "good.jpg")
+    result = ingest(tmp_path)
+    summary = f"1 of 1 rows yielded an image. See {tmp_path}/out/report.md.\n"
+    assert (result.exit_code, result.stdout, result.stderr) == (0, summary, "")
     before = tree(tmp_path / "out") | tree(tmp_path)
-    write_list(tmp_path / "bad.csv", ("a", "1.jpg"), ("a", "/2.jpg"), ("a", "3.jpg"))
+    write_urls(tmp_path, "1.jpg", "/2.jpg", "3.jpg", name="bad.csv")
     expected = f"none of the 3 rows of {tmp_path}/bad.csv yielded an image (2 missing-file, 1 bad-url); fix "
     assert refused(tmp_path, source="bad.csv").startswith(expected)
     (tmp_path / "bad.csv").unlink()
@@ -220,15 +229,15 @@ def test_the_output_replaces_neither_the_source_nor_the_store(tmp_path, changes,
 def test_stored_images_are_not_fetched_again(tmp_path):
     answers = {f"/{number}": body(picture(number)) for number in range(3)} | {"/html": body(b"<html>")}
     with serving(answers) as server:
-        pairs = [("a", server.url(f"/{number}")) for number in range(3)] + [("a", server.url("/html"))]
-        write_list(tmp_path / "list.csv", *pairs[:2])
+        urls = list(map(server.url, answers))
+        write_urls(tmp_path, *urls[:2])
         ingested(tmp_path)
         server.requests.clear()
-        write_list(tmp_path / "list.csv", *pairs)
-        first = [row["status"] for row in ingested(tmp_path)]
+        write_urls(tmp_path, *urls)
+        first = statuses(ingested(tmp_path))
         assert first == ["ok", "ok", "ok", "not-an-image"]
         assert server.requests == {"/2": 1, "/html": 1}
-        assert [row["status"] for row in ingested(tmp_path)] == first
+        assert statuses(ingested(tmp_path)) == first
         assert server.requests == {"/2": 1, "/html": 2}  # only images are stored
         limited = ingested(tmp_path, max_bytes=len(picture(0)))  # the limits also apply to the store
         larger = [len(picture(number)) > len(picture(0)) for number in range(3)]
@@ -250,7 +259,7 @@ def test_two_runs_write_the_same_bytes(tmp_path):
 def test_a_killed_run_leaves_the_store_but_no_output(tmp_path):
     answers = {f"/{number}": body(picture(number)) for number in range(4)}
     with serving(answers | {"/3": hang}) as server:
-        write_list(tmp_path / "list.csv", *(("a", server.url(f"/{number}")) for number in range(4)))
+        write_urls(tmp_path, *(server.url(f"/{number}") for number in range(4)))
         params = write_params(tmp_path, tmp_path / "list.csv", tmp_path / "store")
         command = [sys.executable, "-m", "stages.ingest", params, tmp_path / "out"]
         with subprocess.Popen(command, start_new_session=True) as run:
@@ -263,9 +272,9 @@ def test_a_killed_run_leaves_the_store_but_no_output(tmp_path):
             index.write('{"key": "cut o')
         server.answers |= answers
         server.requests.clear()
-        assert [row["status"] for row in ingested(tmp_path)] == ["ok"] * 4
+        assert statuses(ingested(tmp_path)) == ["ok"] * 4
         assert server.requests == {"/3": 1}
-        assert [row["status"] for row in ingested(tmp_path)] == ["ok"] * 4
+        assert statuses(ingested(tmp_path)) == ["ok"] * 4
         assert server.requests == {"/3": 1}
 
 
@@ -284,7 +293,7 @@ def members(group):
 def test_damaged_files_in_the_store_are_detected(tmp_path):
     with serving({"/0": body(picture(0)), "/1": body(picture(1))}) as server:
         urls = [server.url("/0"), server.url("/1")]
-        write_list(tmp_path / "list.csv", *(("a", url) for url in urls))
+        write_urls(tmp_path, *urls)
         ingested(tmp_path)
         shorter, other = (tmp_path / "store" / key(url) for url in urls)
         shorter.write_bytes(picture(0)[:-1])
@@ -296,7 +305,7 @@ def test_damaged_files_in_the_store_are_detected(tmp_path):
         ]
         assert server.requests == {"/0": 1}
         other.unlink()
-        assert [row["status"] for row in ingested(tmp_path)] == ["ok", "ok"]
+        assert statuses(ingested(tmp_path)) == ["ok", "ok"]
 
 
 def conditional(data, tag):
@@ -312,7 +321,7 @@ def conditional(data, tag):
 def test_changed_addresses_are_reported_and_keep_the_stored_image(tmp_path):
     answers = {f"/{number}": conditional(picture(number), f'"{number}"') for number in range(5)}
     with serving(answers) as server:
-        write_list(tmp_path / "list.csv", *(("a", server.url(path)) for path in answers))
+        write_urls(tmp_path, *map(server.url, answers))
         first = ingested(tmp_path)
         server.answers |= {
             "/1": conditional(picture(11), '"11"'),
@@ -343,9 +352,9 @@ def test_an_image_that_crashes_its_decoder_is_broken(tmp_path, monkeypatch):
     monkeypatch.setattr(decoding, "verify", fragile)  # inherited by the decoders, which are forked
     for number in range(10):
         (tmp_path / f"{number}.jpg").write_bytes(picture(number))
-    write_list(tmp_path / "list.csv", *(("a", f"{number}.jpg") for number in range(10)))
+    write_urls(tmp_path, *(f"{number}.jpg" for number in range(10)))
     rows = ingested(tmp_path)
-    assert [row["status"] for row in rows] == ["ok"] * 5 + ["broken-image"] + ["ok"] * 4
+    assert statuses(rows) == ["ok"] * 5 + ["broken-image"] + ["ok"] * 4
     assert rows[5]["detail"] == "crashes its decoder"
 
 
@@ -354,18 +363,9 @@ def test_an_output_that_cannot_be_written_is_an_error(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device", "/full/disk")
 
     (tmp_path / "a.jpg").write_bytes(picture(0))
-    write_list(tmp_path / "list.csv", ("a", "a.jpg"))
+    write_urls(tmp_path, "a.jpg")
     monkeypatch.setattr(Path, "write_bytes", full)
     assert refused(tmp_path) == "/full/disk cannot be written (No space left on device)."
-
-
-def test_the_command_prints_a_summary(tmp_path):
-    (tmp_path / "a.jpg").write_bytes(picture(0))
-    write_list(tmp_path / "list.csv", ("a", "a.jpg"))
-    result = ingest(tmp_path)
-    summary = f"1 of 1 rows yielded an image. See {tmp_path}/out/report.md.\n"
-    assert (result.exit_code, result.stdout, result.stderr) == (0, summary, "")
-    assert outcome(read_table(tmp_path / "out" / "manifest.csv")) == [("ok", f"a/{name(picture(0))}", "")]
 
 
 def test_help_explains_the_store():
