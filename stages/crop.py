@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from tqdm import tqdm
 
 from prunet.base.errors import InputError
 from prunet.base.files import replacing, write_json, write_rows
 from prunet.base.options import PARAMS
+from prunet.base.progress import progress
 from prunet.data.faces import cropping, detection
 from prunet.data.listing import quality, scraping
 from prunet.data.listing.manifests import CROP_COLUMNS, accepted, read_manifest
@@ -36,7 +36,7 @@ def main(params: dict[str, Any], photos: Path, output: Path) -> None:
     with replacing(output) as unfinished:
         processes = cropping.processes_for(len(rows))
         found = cropping.crop_all(rows, processes, photos=photos, output=unfinished, **settings)
-        results = list(tqdm(found, desc="crop", total=len(rows), unit="photo", disable=None))
+        results = list(progress(found, desc="crop", total=len(rows), unit="photo"))
         require_faces(results)
         quality.report([quality.mostly_rejected(results, min_accepted)], doubtful)
         write_rows(unfinished / scraping.MANIFEST, CROP_COLUMNS, results)

@@ -7,10 +7,10 @@ from typing import Any
 import click
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from prunet.base.files import read_rows, replacing, write_json, write_rows
 from prunet.base.options import PARAMS
+from prunet.base.progress import progress
 from prunet.data.faces import gray
 from prunet.data.images.decoding import load_rgb
 from prunet.data.listing import scraping
@@ -41,7 +41,7 @@ def main(params: dict[str, Any], exclude: Path, crops: Path, output: Path, sheet
     results = [result(row, reasons.get(key(row))) for row in rows]
     counts = Counter(entry["status"] for entry in results)
     with replacing(output) as partial:
-        for entry in tqdm(results, desc="resize", unit="face", disable=None):
+        for entry in progress(results, desc="resize", unit="face"):
             if entry["status"] == "ok":
                 (partial / entry["label"]).mkdir(parents=True, exist_ok=True)
                 image = gray.to_gray(load_rgb(crops / entry["crop"]), params["size"])

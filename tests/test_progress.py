@@ -9,7 +9,7 @@ def test_a_log_gets_whole_lines(capfd, monkeypatch):
     assert list(progress(range(2), desc="train", unit="step")) == [0, 1]
     lines = capfd.readouterr().err.splitlines()
     assert [line.split(" after ")[0] for line in lines if line.strip()] == [
-        f"train: {done} of 2 steps" for done in (0, 1, 2)
+        f"train: {done} of 2" for done in (0, 1, 2)
     ]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-LINE = "{desc}: {n_fmt} of {total_fmt} {unit}s after {elapsed}, {remaining} left\n"
+LINE = "{desc}: {n_fmt} of {total_fmt} after {elapsed}, {remaining} left\n"
 LOG: dict[str, Any] = {"delay": 60, "mininterval": 60, "bar_format": LINE}
 
 

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Any
 
 import aiohttp
 from tqdm import tqdm
 
+from prunet.base.progress import progress
 from prunet.data.fetching import bodies
 from prunet.data.fetching.answers import Body, TransientFailure
 from prunet.data.fetching.bodies import Settings
@@ -51,8 +52,8 @@ def fetch_all(
     with ExitStack() as stack:
         # Fork before there are threads and connections.
         decoders = [stack.enter_context(Decoder(verify)) for _ in range(min(DECODERS, len(urls)))]
-        progress = stack.enter_context(tqdm(desc="fetch", total=len(urls), unit="url", disable=None))
-        run = _Run(urls, store, settings, progress)
+        bar = stack.enter_context(progress(desc="fetch", total=len(urls), unit="url"))
+        run = _Run(urls, store, settings, bar)
         try:
             asyncio.run(run.fetch(decoders))
         except BaseExceptionGroup as several:
@@ -61,10 +62,8 @@ def fetch_all(
 
 
 class _Run:
-    def __init__(
-        self, urls: Sequence[str], store: Store, settings: Settings, progress: "tqdm[NoReturn]"
-    ) -> None:
-        self.store, self.settings, self.progress = store, settings, progress
+    def __init__(self, urls: Sequence[str], store: Store, settings: Settings, bar: "tqdm[Any]") -> None:
+        self.store, self.settings, self.bar = store, settings, bar
         host_of = partial(bodies.host_to_ask, store=store, recheck=settings.recheck)
         self.queue = HostQueue(urls, host_of, settings.host_concurrency, settings.host_delay)
         self.pending = len(urls)  # whose last try has not ended
@@ -135,4 +134,4 @@ class _Run:
 
     def settle(self, url: str, row: Row) -> None:
         self.results[url] = row
-        self.progress.update()
+        self.bar.update()

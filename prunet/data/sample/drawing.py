@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
+from prunet.base.processes import cores
+from prunet.base.progress import progress
 from prunet.data.sample.people import Person, invent_people
 from prunet.data.sample.photos import Photo, near_duplicate, photo_of_nobody, photo_of_one, photo_of_two
 
@@ -40,11 +42,15 @@ def draw_sample(seed: int, photos: int, folder: Path) -> list[dict[str, str]]:
     """
     people = invent_people(seed)
     wanted = [(index, name, number) for index, name in enumerate(people) for number in range(photos)]
-    good = []
-    for index, name, number in tqdm(wanted, desc="sample", unit="photo", disable=None):
+
+    def draw(index: int, name: str, number: int) -> dict[str, str]:
         rng = stream(seed, GOOD_STREAM, index, number)
         body, extension = encode(photo_of_one(people[name], rng), rng)
-        good.append({"label": name, "url": save(folder, body, extension)})
+        return {"label": name, "url": save(folder, body, extension)}
+
+    with ThreadPoolExecutor(cores()) as pool:  # OpenCV draws and encodes without holding Python's lock
+        drawn = pool.map(draw, *zip(*wanted, strict=True))
+        good = list(progress(drawn, desc="sample", total=len(wanted), unit="photo"))
     rows = [*good, *faceless_rows(seed, people, folder), *crowded_rows(seed, people, folder)]
     rows += [*repeated_rows(seed, good), *near_duplicate_rows(seed, good, folder)]
     rows += broken_rows(seed, people, folder)

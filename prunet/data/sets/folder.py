@@ -12,10 +12,10 @@ from typing import Any
 import click
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from prunet.base.errors import InputError
 from prunet.base.processes import cores
+from prunet.base.progress import progress
 from prunet.data.images.dataset import SPLITS
 from prunet.data.images.decoding import Rejection
 from prunet.data.images.image_files import DIGEST, Files
@@ -73,7 +73,7 @@ def _read(
     try:
         with ProcessPoolExecutor(processes, multiprocessing.get_context("fork")) as pool:
             results = pool.map(partial(_try, root, read, side), names, chunksize=CHUNK)
-            bar = tqdm(results, total=len(listed), desc="images", unit="image", disable=None, leave=False)
+            bar = progress(results, total=len(listed), desc="images", unit="image")
             for file, (content, reason) in zip(listed, bar, strict=True):
                 if reason is None:
                     files.append(file)
