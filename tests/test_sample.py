@@ -120,7 +120,7 @@ def test_an_interrupted_run_leaves_the_old_output(tmp_path, monkeypatch):
 
     monkeypatch.setattr(drawing, "photo_of_one", interrupted)
     assert run(tmp_path, seed=0, photos=1).exit_code == 1
-    assert len(calls) == 3
+    assert len(calls) >= 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "sample.json"]
     assert contents(output) == {Path("list.csv"): b"label,url\n"}
 
