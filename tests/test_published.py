@@ -59,7 +59,7 @@ def mnist(url):
     for part, count in (("train", 300), ("t10k", 10)):
         labels = (np.arange(count) % 10).astype(np.uint8)
         images = np.random.default_rng(0).integers(0, 256, (count, 28, 28), np.uint8)
-        images[:, 0, 0] = labels
+        images[:, 0, 0], images[:, 0, 1] = labels, 50
         for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
             files[f"{part}-{kind}-ubyte.gz"] = idx(array)
     resources = [(name, md5(content)) for name, content in files.items()]
@@ -74,6 +74,7 @@ def cifar(url, place, classes, **train):
         labels = np.arange(first, first := first + count) % classes
         pixels = np.random.default_rng(first).integers(0, 256, (count, 3072), np.uint8)
         pixels[:, 0], pixels[:, 1024], pixels[:, 2048] = labels, 100, 200  # the first pixel
+        pixels[:, 1] = 50  # right of it
         files[name] = pickle.dumps({"data": pixels, f"{fine}labels": labels.tolist()})
     files[meta] = pickle.dumps({f"{fine}label_names": [f"class {n}" for n in range(classes)]})
     stream = io.BytesIO()
@@ -128,6 +129,7 @@ def test_a_missing_set_is_downloaded_once_and_keeps_its_test_split(tmp_path, sma
     assert (data["split"][train:] == 2).all()
     pixels = data["images"][:, :, 0, 0]  # rows and channels are in order
     np.testing.assert_array_equal(pixels[:, 0], data["labels"])
+    assert (data["images"][:, 0, 0, 1] == 50).all()
     if name != "mnist":
         assert data["images"].shape[1:] == (3, 32, 32)
         assert (pixels[:, 1:] == [100, 200]).all()
