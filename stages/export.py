@@ -9,6 +9,7 @@ from prunet.base import files
 from prunet.base.options import PARAMS
 from prunet.base.processes import run_and_exit
 from prunet.data.images import dataset
+from prunet.deployment import exporting, selection
 
 
 @click.command()
@@ -33,8 +34,6 @@ def main(params: dict[str, Any], data: Path, dense: Path, cells: Path, output: P
 
     Every ONNX file is run on the test images and compared with PyTorch before OUTPUT is written.
     """
-    from prunet.deployment import exporting, selection
-
     chosen = params["export"]
     contents = dataset.load(data)
     metadata = selection.about_study(params["study"], params["finding"], contents)

@@ -10,6 +10,8 @@ from prunet.base import tables
 from prunet.base.options import PARAMS
 from prunet.base.processes import run_and_exit
 from prunet.data.images import dataset
+from prunet.deployment import measuring, selection
+from prunet.training import streams
 
 
 @click.command()
@@ -27,9 +29,6 @@ def main(params: dict[str, Any], data: Path, dense: Path, cells: Path, metrics: 
     operations and milliseconds of every round), latency.csv (times of every form and batch at the timed
     rounds, with quartiles) and quantised.csv (size against accuracy).
     """
-    from prunet.deployment import measuring, selection
-    from prunet.training import streams
-
     contents = dataset.load(data)
     metadata = selection.about_study(params["study"], params["finding"], contents)
     test = contents["split"] == dataset.SPLITS.index("test")

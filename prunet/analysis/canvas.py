@@ -1,5 +1,6 @@
 """Size, style, axes and legend that all figures share."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#00
 COLORS += ["#7B3294", "#4D9221", "#A63603", "#B8860B"]
 MARKERS = "osv^Dp*hX<>d"
 LINESTYLES = ("-", "--", ":", "-.")
+
+# {scheme or criterion: its label, color, linestyle and marker}; one that is missing gets a style of its own.
+Styles = Mapping[str, dict[str, Any]]
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -81,6 +85,16 @@ def line_with_band(
     axes.plot(x, mean, **style)
     if half.notna().all():
         axes.fill_between(x, mean - half, mean + half, color=style["color"], alpha=0.15, linewidth=0)
+
+
+def lines(table: pd.DataFrame, column: str, styles: Styles) -> Iterator[tuple[pd.DataFrame, dict[str, Any]]]:
+    """Yield the rows of each value of a column, and the label and style of their line."""
+    for number, (value, rows) in enumerate(table.groupby(column, sort=False)):
+        style = {"label": str(value)} | line_style(number) | styles.get(str(value), {})
+        if not isinstance(style["linestyle"], str):  # JSON has no tuples
+            offset, dashes = style["linestyle"]
+            style["linestyle"] = (offset, tuple(dashes))
+        yield rows, style
 
 
 def legend(figure: Figure, *axes: Axes) -> Figure:

@@ -1,8 +1,5 @@
 """Figures of a study by epoch, density, round and layer: one column wide, readable without colour."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib import rc_context
@@ -12,31 +9,31 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, PercentFor
 
 from prunet.analysis.canvas import (
     STYLE,
+    Styles,
     density_figure,
     legend,
     limit_to_shares,
     line_style,
     line_with_band,
+    lines,
     new_figure,
     shades,
 )
 
-# {scheme: its label, color, linestyle and marker}; one that is missing gets a style of its own.
-Schemes = Mapping[str, dict[str, Any]]
 NAMED = 12  # layers that fit into a legend
 
 
-def curves(table: pd.DataFrame, schemes: Schemes, title: str) -> Figure:
+def curves(table: pd.DataFrame, schemes: Styles, title: str) -> Figure:
     """Draw validation accuracy by epoch, a line for each scheme with its 95% confidence interval."""
     figure, axes = new_figure(title)
-    for rows, style in _lines(table, schemes):
+    for rows, style in lines(table, "scheme", schemes):
         line_with_band(axes, rows["epoch"], rows["accuracy"], rows["accuracy_ci95"], **style, markersize=2.5)
     axes.set(xlabel="epoch", ylabel="validation accuracy", xlim=(0, None))
     limit_to_shares(axes)
     return legend(figure, axes)
 
 
-def accuracy_by_density(summary: pd.DataFrame, schemes: Schemes, title: str) -> Figure:
+def accuracy_by_density(summary: pd.DataFrame, schemes: Styles, title: str) -> Figure:
     """Draw test accuracy at the early stop by density, with 95% confidence intervals, and the dense line."""
     figure, axes = density_figure(summary, title)
     _draw_schemes(axes, summary, schemes, "accuracy")
@@ -47,7 +44,7 @@ def accuracy_by_density(summary: pd.DataFrame, schemes: Schemes, title: str) -> 
     return legend(figure, axes)
 
 
-def early_stop_by_density(summary: pd.DataFrame, schemes: Schemes, title: str) -> Figure:
+def early_stop_by_density(summary: pd.DataFrame, schemes: Styles, title: str) -> Figure:
     """Draw the step of the early stop by density, with 95% confidence intervals."""
     figure, axes = density_figure(summary, title)
     _draw_schemes(axes, summary, schemes, "early_stop_step")
@@ -89,20 +86,10 @@ def layer_densities(table: pd.DataFrame, title: str) -> Figure:
     return legend(figure, axes)
 
 
-def _draw_schemes(axes: Axes, summary: pd.DataFrame, schemes: Schemes, name: str) -> None:
-    for rows, style in _lines(summary[summary["scheme"] != "dense"], schemes):
+def _draw_schemes(axes: Axes, summary: pd.DataFrame, schemes: Styles, name: str) -> None:
+    for rows, style in lines(summary[summary["scheme"] != "dense"], "scheme", schemes):
         mean, half = rows[f"{name}_mean"], rows[f"{name}_ci95"]
         line_with_band(axes, rows["density"], mean, half, **style, markersize=3)
-
-
-def _lines(table: pd.DataFrame, schemes: Schemes) -> Iterator[tuple[pd.DataFrame, dict[str, Any]]]:
-    """Yield the rows of each scheme, and the label and style of its line."""
-    for number, (scheme, rows) in enumerate(table.groupby("scheme", sort=False)):
-        style = {"label": scheme} | line_style(number) | schemes.get(str(scheme), {})
-        if not isinstance(style["linestyle"], str):  # JSON has no tuples
-            offset, dashes = style["linestyle"]
-            style["linestyle"] = (offset, tuple(dashes))
-        yield rows, style
 
 
 def _short(layer: str) -> str:

@@ -5,20 +5,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from prunet.analysis.statistics import interval
 
 # (scheme, round): result of the cell. The dense networks are scheme "dense", round "00".
 Results = dict[tuple[str, str], dict[str, Any]]
 
-# name in the tables: keys of the value in a network's result
+# name in the tables: path of the value in a network's result
 MEASURED = {
-    "accuracy": ("early", "test_accuracy"),
-    "loss": ("early", "test_loss"),
-    "early_stop_step": ("early_stop_step",),
-    "final_accuracy": ("final", "test_accuracy"),
-    "final_loss": ("final", "test_loss"),
+    "accuracy": "early.test_accuracy",
+    "loss": "early.test_loss",
+    "early_stop_step": "early_stop_step",
+    "final_accuracy": "final.test_accuracy",
+    "final_loss": "final.test_loss",
 }
 
 
@@ -46,18 +45,8 @@ def summarize(results: Results) -> pd.DataFrame:
 
 def by_replicate(result: dict[str, Any], name: str) -> "pd.Series[float]":
     """Return one of `MEASURED` for each replicate of a cell, averaged over its draws."""
-    values = [_dig(network, MEASURED[name]) for network in result["networks"]]
-    return pd.Series(values, dtype=float).groupby(_replicates(result)).mean()
-
-
-def _replicates(result: dict[str, Any]) -> NDArray[np.int64]:
-    return np.array([network["replicate"] for network in result["networks"]])
-
-
-def _dig(result: Any, keys: tuple[str, ...]) -> float:
-    for key in keys:
-        result = result[key]
-    return float(result)
+    networks = pd.json_normalize(result["networks"])
+    return networks[MEASURED[name]].astype(float).groupby(networks["replicate"]).mean()
 
 
 def report(
@@ -100,7 +89,8 @@ def curves(results: Results, schemes: Sequence[str], number: str) -> pd.DataFram
         result = results[scheme, number]
         steps = np.array(result["networks"][0]["curve"]["step"])
         drawn = pd.DataFrame([network["curve"]["val_accuracy"] for network in result["networks"]])
-        runs = drawn.groupby(_replicates(result)).mean()
+        replicates = np.array([network["replicate"] for network in result["networks"]])
+        runs = drawn.groupby(replicates).mean()
         columns = {"scheme": scheme, "step": steps, "epoch": steps * result["epochs_per_step"]}
         spread = {"accuracy_std": runs.std(), "accuracy_ci95": runs.apply(interval)}
         tables.append(pd.DataFrame(columns | {"accuracy": runs.mean()} | spread))

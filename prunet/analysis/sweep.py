@@ -5,16 +5,14 @@ from typing import Any
 
 import pandas as pd
 import torch
-from tqdm import tqdm
 
 from prunet.analysis.statistics import interval
+from prunet.base.progress import progress
 from prunet.cells.masks import Masks, Weights, density
 from prunet.pruning.rounds import TrainedNetworks, prune
 from prunet.pruning.unit_criteria import UNIT_CRITERIA
 from prunet.training import evaluation, gradients
 from prunet.training.trainer import Trainer
-
-Row = dict[str, Any]
 
 
 def sweep(
@@ -28,7 +26,7 @@ def sweep(
     """Prune dense networks once by every criterion to every sparsity, and test them without retraining.
 
     Args:
-        trainer: of the trainer. Its test split is read, and chooses nothing.
+        trainer: of the study. Its test split is read, and chooses nothing.
         networks: R dense networks.
         criteria: keys of `CRITERIA` and `UNIT_CRITERIA`.
         sparsities: share of each layer's weights, or units, to remove, 0 to 1.
@@ -40,7 +38,7 @@ def sweep(
         `accuracy_mean`, `accuracy_std` and `accuracy_ci95` over replicates, `bytes_ticket` of the first.
     """
     rows = []
-    for criterion in tqdm(criteria, desc="sweep", unit="criterion", disable=None):
+    for criterion in progress(criteria, desc="sweep", unit="criterion"):
         for sparsity in sparsities:
             masks = prune(networks, schedule="iterative", number=1, rate=sparsity, criterion=criterion, **how)
             weights = _masked(trainer, networks.weights, masks, criterion in UNIT_CRITERIA)

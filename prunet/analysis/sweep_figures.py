@@ -1,6 +1,6 @@
 """Figures of a sweep: accuracy and size of networks that were pruned once and not retrained."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from prunet.analysis.canvas import legend, line_style, line_with_band, new_figure, plain_log_ticks
+from prunet.analysis.canvas import legend, line_with_band, lines, new_figure, plain_log_ticks
 
 
 def accuracy_by_sparsity(table: pd.DataFrame, published: Sequence[dict[str, Any]], title: str) -> Figure:
@@ -21,13 +21,13 @@ def accuracy_by_sparsity(table: pd.DataFrame, published: Sequence[dict[str, Any]
     """
     figure, axes = new_figure(title)
     points = pd.DataFrame(published, columns=["criterion", "sparsity", "accuracy"])
-    for criterion, rows, style in _lines(table):
+    for rows, style in lines(table, "criterion", {}):
         mean, half = rows["accuracy_mean"], rows["accuracy_ci95"]
-        line_with_band(axes, rows["sparsity"], mean, half, label=criterion, markersize=3, **style)
-        theirs = points[points["criterion"] == criterion]
+        line_with_band(axes, rows["sparsity"], mean, half, markersize=3, **style)
+        theirs = points[points["criterion"] == style["label"]]
         if len(theirs):
-            hollow = style | {"linestyle": "none", "markerfacecolor": "none", "markersize": 6}
-            axes.plot(theirs["sparsity"], theirs["accuracy"], label=f"{criterion}, published", **hollow)
+            style |= {"label": f"{style['label']}, published", "linestyle": "none", "markerfacecolor": "none"}
+            axes.plot(theirs["sparsity"], theirs["accuracy"], markersize=6, **style)
     axes.set(ylabel="test accuracy without retraining", ylim=(0, 1.02))
     return _finish(figure, axes)
 
@@ -35,16 +35,11 @@ def accuracy_by_sparsity(table: pd.DataFrame, published: Sequence[dict[str, Any]
 def bytes_by_sparsity(table: pd.DataFrame, title: str) -> Figure:
     """Draw the size of the compact file by sparsity, a line for each criterion."""
     figure, axes = new_figure(title)
-    for criterion, rows, style in _lines(table):
-        axes.plot(rows["sparsity"], rows["bytes_ticket"] / 1000, label=criterion, markersize=3, **style)
+    for rows, style in lines(table, "criterion", {}):
+        axes.plot(rows["sparsity"], rows["bytes_ticket"] / 1000, markersize=3, **style)
     axes.set(ylabel="compact file (kB)", yscale="log")
     plain_log_ticks(axes.yaxis)
     return _finish(figure, axes)
-
-
-def _lines(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, dict[str, Any]]]:
-    for number, (criterion, rows) in enumerate(table.groupby("criterion", sort=False)):
-        yield str(criterion), rows, line_style(number)
 
 
 def _finish(figure: Figure, axes: Axes) -> Figure:

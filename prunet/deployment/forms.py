@@ -1,18 +1,17 @@
 """Forms in which a network can run, and their inference times."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from prunet.deployment import latency
-from prunet.deployment.sparse import LAYERS, UNCHANGED, sparsify
+from prunet.deployment.costs import Row
+from prunet.deployment.operations import LAYERS
+from prunet.deployment.sparse import UNCHANGED, sparsify
 
 WIDE = 64  # images; the fastest products for larger batches are the same
-
-Row = dict[str, Any]
 
 
 def timed_rounds(rounds: Sequence[str], count: int) -> list[str]:
@@ -47,8 +46,11 @@ def latencies(
 
 def all_in_numpy(model: nn.Module) -> dict[str, str]:
     """Return choices for `sparsify`: dense NumPy products for fully connected layers, the rest unchanged."""
-    layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, LAYERS)}
-    return {name: "dense" if isinstance(layer, nn.Linear) else UNCHANGED for name, layer in layers.items()}
+    return {
+        name: "dense" if isinstance(layer, nn.Linear) else UNCHANGED
+        for name, layer in model.named_modules()
+        if isinstance(layer, LAYERS)
+    }
 
 
 def best(rows: Sequence[Row]) -> Row:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from prunet.base.processes import cores
+from prunet.base.progress import progress
 from prunet.deployment import costs, forms, inference
 from prunet.deployment.costs import Row
 from prunet.deployment.selection import Ticket
@@ -53,16 +53,14 @@ def measure_rounds(
     )
     with ThreadPoolExecutor(cores()) as pool:  # gzip takes most of the time, and releases the GIL
         found = pool.map(lambda number: on_disk(select(number)), rounds)
-        stored = list(tqdm(found, desc="size", total=len(rounds), unit="round", disable=None))
+        stored = list(progress(found, desc="size", total=len(rounds), unit="round"))
 
     chosen = np.resize(np.arange(len(images)), max(settings["batches"]))  # a small test split is repeated
     prepared = prepare(torch.from_numpy(images[chosen]), metadata["preparation"])
     batches = [prepared[:size] for size in settings["batches"]]
     timed = forms.timed_rounds(rounds, settings["rounds"])
     tables: dict[str, list[Row]] = {"footprint": [], "latency": [], "quantised": []}
-    for number, (sizes, quantised) in zip(
-        tqdm(rounds, desc="time", unit="round", disable=None), stored, strict=True
-    ):
+    for number, (sizes, quantised) in zip(progress(rounds, desc="time", unit="round"), stored, strict=True):
         ticket = select(number)
         masked = inference.build(ticket[0], metadata)
         small = shrink(masked, ticket[1])

@@ -91,8 +91,6 @@ def parse(text: str) -> tuple[dict[str, Any], int | None, dict[str, Spec]]:
     total = sum(tensor.numel() for tensor in state.values())
     if total > MAX_WEIGHTS:
         raise ValueError(f"its network has {total} weights, more than {MAX_WEIGHTS}")
-    return metadata, content["bits"], {name: _spec(tensor, name in pruned) for name, tensor in state.items()}
-
-
-def _spec(tensor: torch.Tensor, pruned: bool) -> Spec:
-    return Spec(tuple(tensor.shape), torch.empty(0, dtype=tensor.dtype).numpy().dtype, pruned)
+    dtypes = {name: torch.empty(0, dtype=tensor.dtype).numpy().dtype for name, tensor in state.items()}
+    specs = {name: Spec(tuple(state[name].shape), dtypes[name], name in pruned) for name in state}
+    return metadata, content["bits"], specs

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from prunet.base.errors import InputError
+from prunet.graph.shrinking import check_masks
 from prunet.models.inputs import Shape
 
 LAYERS = (nn.Linear, nn.Conv2d)
@@ -35,10 +35,7 @@ def operations(model: nn.Module, masks: dict[str, NDArray[np.bool_]], shape: Sha
     """
     model = copy.deepcopy(model).eval()
     layers = {name: module for name, module in model.named_modules() if isinstance(module, LAYERS)}
-    shapes = {f"{name}.weight": layer.weight.shape for name, layer in layers.items()}
-    for name, mask in masks.items():
-        if shapes.get(name) != mask.shape:
-            raise InputError(f"mask {name} {mask.shape} fits no layer; use the masks of this model.")
+    check_masks(masks, layers)
     counts = {name: {"macs_dense": 0, "macs_effective": 0} for name in layers}
 
     def count(name: str, weight: Tensor, output: Tensor) -> None:

@@ -62,13 +62,6 @@ def select(folder: Path, replicate: int, metadata: dict[str, Any]) -> Ticket:
         )
     index = replicates.index(replicate)
     chosen = {name: np.ascontiguousarray(mask[index]) for name, mask in masks.items()}
-    return (
-        {name: np.array(values[index]) for name, values in weights.items()},
-        chosen,
-        metadata
-        | {
-            "replicate": replicate,
-            "density": density(chosen),
-            "test_accuracy": networks[index]["final"]["test_accuracy"],
-        },
-    )
+    own = {"replicate": replicate, "density": density(chosen)}
+    own["test_accuracy"] = networks[index]["final"]["test_accuracy"]
+    return {name: np.array(values[index]) for name, values in weights.items()}, chosen, metadata | own

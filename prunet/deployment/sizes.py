@@ -28,15 +28,10 @@ def sizes(weights: Weights, masks: Masks) -> dict[str, int]:
         for name, values in weights.items()
     }
     return {
-        "bytes_dense": len(_file(weights)),
-        "bytes_gzip": len(gzip.compress(_file(pruned), 9, mtime=0)),
+        "bytes_dense": len(safetensors_bytes(weights)),
+        "bytes_gzip": len(gzip.compress(safetensors_bytes(pruned), 9, mtime=0)),
         "bytes_bound": math.ceil(sum(_bits(values, masks.get(name)) for name, values in weights.items()) / 8),
     }
-
-
-def _file(weights: Weights) -> bytes:
-    data: bytes = safetensors_bytes(weights)
-    return data
 
 
 def _bits(values: NDArray[Any], mask: NDArray[np.bool_] | None) -> float:

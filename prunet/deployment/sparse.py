@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from prunet.deployment import latency
+from prunet.deployment.operations import LAYERS
 from prunet.deployment.products import LINKS, PRODUCTS, Chain, Convolution, columns
 
 CHOICE_SECONDS = 0.01  # time to measure one form of one layer
 CHOICE_TIMES = 3  # measurements of one form, at least
 CHOICE_IMAGES = 8  # images for convolutions; the sparse form takes one at a time, so more change little
 UNCHANGED = "torch"  # the layer as it was
-LAYERS = (nn.Linear, nn.Conv2d)
 
 Choices = dict[str, str]  # {layer: a key of `PRODUCTS`, or `UNCHANGED`}
 

@@ -86,10 +86,6 @@ class _Walk:
         return [labels[ids.flatten().long().numpy()] for ids in self.given]
 
 
-def _images(walk: _Walk, step: Step) -> Tensor:
-    return walk.fresh(walk.channels, 4)
-
-
 def _layer(walk: _Walk, step: Step, ids: Tensor) -> Tensor:
     if ids.ndim != DIMENSIONS[step.kind]:
         raise unsupported(f"{step.kind.__name__} on features of {ids.ndim} dimensions (at {step.name})")
@@ -99,10 +95,6 @@ def _layer(walk: _Walk, step: Step, ids: Tensor) -> Tensor:
 def _norm(walk: _Walk, step: Step, ids: Tensor) -> Tensor:
     if step.operation.num_features != ids.shape[1]:
         raise unsupported(f"a norm of something other than maps or units (at {step.name})")
-    return ids
-
-
-def _keep(walk: _Walk, step: Step, ids: Tensor) -> Tensor:
     return ids
 
 
@@ -150,10 +142,10 @@ def route(step: Step, count: int) -> Ids:
 
 
 _FOLLOW: dict[Effect, Callable[..., Tensor]] = {
-    "images": _images,
+    "images": lambda walk, _: walk.fresh(walk.channels, 4),
     "layer": _layer,
     "norm": _norm,
-    "keep": _keep,
+    "keep": lambda walk, _, ids: ids,
     "apply": _apply,
     "pairs": _pairs,
     "sum": _sum,

@@ -80,10 +80,6 @@ def _outcome(folded: Folded, constants: Tensor) -> Tensor:
     return outcome.view(1, -1, *constants.shape[2:])
 
 
-def _images(step: Step) -> Tensor:
-    return torch.full((1, 1, 1, 1), torch.nan, dtype=torch.float64)
-
-
 def _norm(step: Step, constants: Tensor) -> Tensor:
     """Normalise by the running statistics; a feature whose scale is zero becomes constant."""
     module = step.operation
@@ -95,25 +91,17 @@ def _norm(step: Step, constants: Tensor) -> Tensor:
     return after.where(scale != 0, shift).view_as(constants)
 
 
-def _keep(step: Step, constants: Tensor) -> Tensor:
-    return constants
-
-
 def _pairs(step: Step, constants: Tensor) -> Tensor:
     first, second = constants.chunk(2, 1)
     return torch.maximum(first, second)  # NaN, varying, if either of the two is
 
 
-def _sum(step: Step, first: Tensor, second: Tensor) -> Tensor:
-    return first + second
-
-
 _CONSTANTS: dict[Effect, Callable[..., Tensor]] = {
-    "images": _images,
+    "images": lambda _: torch.full((1, 1, 1, 1), torch.nan, dtype=torch.float64),
     "norm": _norm,
-    "keep": _keep,
+    "keep": lambda _, constants: constants,
     "apply": apply,
     "pairs": _pairs,
-    "sum": _sum,
+    "sum": lambda _, first, second: first + second,
     "move": apply,
 }

@@ -11,7 +11,7 @@ row of zeros there.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -51,7 +51,7 @@ def shrink(model: nn.Module, masks: dict[str, NDArray[np.bool_]]) -> nn.Module:
     """
     smaller = copy.deepcopy(model).eval()
     steps = trace(smaller)
-    _check(steps, masks)
+    check_masks(masks, {step.name: step.operation for step in steps if step.effect == "layer"})
     ids = number_features(steps, channels=1, across_moves=False)
     known, folded = fold(steps, masks)
     constants = [values.flatten() for values in known]
@@ -77,8 +77,9 @@ def shrink(model: nn.Module, masks: dict[str, NDArray[np.bool_]]) -> nn.Module:
     return smaller
 
 
-def _check(steps: Sequence[Step], masks: dict[str, NDArray[np.bool_]]) -> None:
-    shapes = {f"{step.name}.weight": step.operation.weight.shape for step in steps if step.effect == "layer"}
+def check_masks(masks: dict[str, NDArray[np.bool_]], layers: Mapping[str, nn.Module]) -> None:
+    """Raise an `InputError` unless each mask, by weight name, has the shape of the weight of a layer."""
+    shapes = {f"{name}.weight": layer.weight.shape for name, layer in layers.items()}
     for name, mask in masks.items():
         if shapes.get(name) != mask.shape:
             raise InputError(f"mask {name} {mask.shape} fits no layer; use the masks of this model.")

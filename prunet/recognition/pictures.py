@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from prunet.base.errors import InputError
+from prunet.base.progress import progress
 from prunet.data.images.decoding import Rejection, load_rgb, verify
 
 MAX_PIXELS = 100_000_000  # width x height, read from the header before anything is decoded
@@ -92,7 +92,7 @@ def load_all(sources: Sequence[Source]) -> Iterator[tuple[Source, NDArray[np.uin
         InputError: at the end, if none of the files could be read.
     """
     reasons: dict[Path, Rejection] = {}
-    for source in tqdm(sources, unit="picture", disable=None):
+    for source in progress(sources, unit="picture"):
         try:
             yield source, load(source.path)
         except Rejection as reason:
