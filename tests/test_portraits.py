@@ -9,7 +9,6 @@ from prunet.data.sample.lighting import Light, normals, shade
 from prunet.data.sample.paint import blend
 from prunet.data.sample.people import RANGES, STYLES, Looks, invent_people
 from prunet.data.sample.photos import near_duplicate, photo_of_nobody, photo_of_one, photo_of_two
-from prunet.data.sample.scenes import draw_scene
 
 PEOPLE = invent_people(0)
 
@@ -59,12 +58,6 @@ def test_a_near_duplicate_is_smaller_but_looks_the_same():
     columns = np.arange(copy.shape[1]) * original.shape[1] // copy.shape[1]
     same_size = original[rows][:, columns]
     assert np.corrcoef(copy.ravel(), same_size.ravel())[0, 1] > 0.9
-
-
-def test_canvas_stays_float32():
-    canvas = draw_scene(40, 60, 1.0, np.random.default_rng(0))
-    assert canvas.dtype == np.float32
-    assert canvas.shape == (40, 60, 3)
 
 
 def upright(yaw: float = 0.0, pitch: float = 0.0) -> Pose:

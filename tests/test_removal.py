@@ -109,14 +109,6 @@ def test_emptying_a_layer_is_refused_by_name():
         pruned(network(10), empty_layers="refuse", schedule="one-shot", number=28)
 
 
-def test_replicates_do_not_depend_on_each_other():
-    weights = {"a": np.random.default_rng(1).normal(size=(3, 50)).astype(np.float32)}
-    for criterion in ("magnitude", "random"):
-        together = pruned(weights, criterion=criterion)["a"]
-        alone = pruned({"a": weights["a"][:1]}, criterion=criterion)["a"]
-        np.testing.assert_array_equal(together[:1], alone)
-
-
 def test_the_random_criterion_draws_layer_after_layer_from_the_seed_of_its_replicate():
     weights = network(10, 20, replicates=2)
     after = pruned(weights, criterion="random", seed=7)

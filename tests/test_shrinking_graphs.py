@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from prunet.graph.cutting import Interleave, Select
 from prunet.graph.shrinking import shrink
 from prunet.models.resnets import Shortcut
 from tests.test_shrinking import LAWS
@@ -144,12 +143,3 @@ def test_networks_with_branches_keep_their_outputs(density, seed, norms, whole):
     assert count(smaller) <= count(model) + 6  # biases for constants behind norms
     nonzero = sum(int(parameter.count_nonzero()) for parameter in smaller.parameters() if parameter.ndim > 1)
     assert nonzero <= sum(mask.sum() for mask in masks.values())
-
-
-def test_interleave_is_the_inverse_of_select():
-    features = torch.arange(12.0).view(1, 3, 2, 2)
-    present = torch.tensor([True, False, True])
-    interleave = Interleave(present, present, torch.tensor([0.0, 7, 0]))
-    restored = interleave(Select(torch.tensor([0, 2]))(features))
-    assert torch.equal(restored[:, [0, 2]], features[:, [0, 2]])
-    assert (restored[:, 1] == 7).all()

@@ -1,6 +1,7 @@
 import gzip
 
 import numpy as np
+import pytest
 from safetensors.numpy import load, save
 
 from prunet.deployment.sizes import sizes
@@ -8,15 +9,16 @@ from prunet.deployment.sizes import sizes
 WEIGHTS = {"w": np.array([[0.5, -1.5], [2.0, 0.25]], np.float32), "b": np.array([3.0, 4.0], np.float32)}
 
 
-def test_the_bound_of_one_survivor_of_four_by_hand():
-    # 4 x 0.8113 bits of mask, 32 of the survivor, 2 x 32 of biases: 99.2 bits
-    masks = {"w": np.array([[True, False], [False, False]])}
-    assert sizes(WEIGHTS, masks)["bytes_bound"] == 13
-
-
-def test_a_mask_costs_nothing_if_all_or_no_weights_survive():
-    assert sizes(WEIGHTS, {"w": np.ones((2, 2), bool)})["bytes_bound"] == 24
-    assert sizes(WEIGHTS, {"w": np.zeros((2, 2), bool)})["bytes_bound"] == 8
+@pytest.mark.parametrize(
+    ("mask", "found"),
+    [
+        ([[1, 0], [0, 0]], 13),  # 4 x 0.8113 bits of mask, 32 of the survivor, 2 x 32 of biases: 99.2 bits
+        ([[1, 1], [1, 1]], 24),  # the mask costs nothing if all or no weights survive
+        ([[0, 0], [0, 0]], 8),
+    ],
+)
+def test_the_bound_by_hand(mask, found):
+    assert sizes(WEIGHTS, {"w": np.array(mask, bool)})["bytes_bound"] == found
 
 
 def test_a_mask_of_density_one_half_costs_one_bit_a_weight_and_other_tensors_their_bytes():

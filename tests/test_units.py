@@ -144,18 +144,6 @@ def test_resnet_20_has_one_residual_stream_and_a_group_inside_every_block():
     assert len(norms) == 19
 
 
-def test_light_cnn_29_couples_pairs_across_residual_sums():
-    groups, _ = plain(coupled(MODELS["light-cnn-29"]((1, 16, 16), 3), (1, 16, 16)))
-    assert groups["features.group2.conv.conv.weight"] == {
-        name: [*range(96), *range(96)]
-        for name in (
-            "features.group2.conv.conv.weight",
-            "features.group3.block1.second.conv.weight",
-            "features.group3.block2.second.conv.weight",
-        )
-    }
-
-
 def test_bias_and_norm_are_removed_with_their_row():
     model = nn.Sequential(
         nn.Conv2d(1, 3, 1), nn.BatchNorm2d(3), nn.Conv2d(3, 2, 1, bias=False), nn.Flatten(), nn.Linear(2, 2)
