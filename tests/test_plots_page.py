@@ -75,10 +75,8 @@ def test_the_page_contains_vega_and_is_set_for_the_root_and_every_study(tmp_path
         template = project / ".dvc" / Config(str(project / ".dvc"))["plots"]["html_template"]
         assert template.samefile(tmp_path / ".dvc" / "tmp" / "plots.html")
         table = summary.curves(RESULTS, ["original"], "01")
-        page = render_html(
-            [renderer(table, ["workspace"], x="epoch", y="accuracy")], project / "index.html", template
-        )
-        text = page.read_text()
+        plots = [renderer(table, ["workspace"], x="epoch", y="accuracy")]
+        text = render_html(plots, project / "index.html", template).read_text()
         assert "window.vegaEmbed=" in text
         assert "vegaEmbed('#toy', spec)" in text
         assert 'src="http' not in text

@@ -91,12 +91,11 @@ def test_masks_only_shrink_by_exactly_the_rounded_share_and_no_layer_is_emptied(
                 assert left[name] == count - min(math.floor(share * count + 0.5), count - 1)
 
 
+SCORES = hnp.arrays(np.float64, st.integers(1, 40), elements=st.integers(0, 3).map(float))
+
+
 @FEW
-@given(
-    hnp.arrays(np.float64, st.integers(1, 40), elements=st.integers(0, 3).map(float)),
-    st.floats(0, 1),
-    st.data(),
-)
+@given(SCORES, st.floats(0, 1), st.data())
 def test_removed_weights_are_lower_than_survivors_or_equal_and_earlier(scores, rate, data):
     mask = data.draw(hnp.arrays(np.bool_, scores.shape))
     assume(mask.any())
@@ -153,11 +152,8 @@ def test_a_damaged_file_is_refused_or_harmless(tmp_path, data):
     tickets.save_weights(tmp_path / "weights", {"w": rng.normal(size=(1, 4, 3)).astype(np.float32)})
     labels, split = np.arange(6) % 2, np.repeat([0, 1, 2], 2).astype(np.uint8)
     dataset.save(tmp_path / "data", np.zeros((6, 1, 2, 2), np.uint8), labels, split, ["a", "b"])
-    for name, load in (
-        ("masks", tickets.load_masks),
-        ("weights", tickets.load_weights),
-        ("data", dataset.load),
-    ):
+    loaders = {"masks": tickets.load_masks, "weights": tickets.load_weights, "data": dataset.load}
+    for name, load in loaders.items():
         content = bytearray((tmp_path / name).read_bytes())
         position = data.draw(st.integers(0, len(content) - 1))
         byte = data.draw(st.one_of(st.none(), st.integers(0, 255)))
@@ -204,14 +200,8 @@ def test_every_complete_block_of_a_label_has_exact_shares(label, seed, shares):
         assert sorted(part) == sorted(block.tolist())
 
 
-SCALARS = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(),
-    st.sampled_from([10**30, -1, 0, 2**63]),
-    st.floats(),
-    st.text(max_size=8),
-)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+SCALARS |= st.sampled_from([10**30, -1, 0, 2**63])
 ANYTHING = st.recursive(
     SCALARS,
     lambda inner: (
@@ -266,15 +256,8 @@ def test_params_with_changed_bytes_are_accepted_or_refused_in_a_sentence(tmp_pat
     assert values is None or set(values) == set(VALID)
 
 
-LINES = st.lists(
-    st.one_of(
-        st.sampled_from(
-            [b"label,url", b"ada,http://a/1.jpg", b"ada,../x", b'"a"",b"', b'a,"', b",", b"a,b,c", b"\0"]
-        ),
-        st.binary(max_size=12),
-    ),
-    max_size=6,
-)
+ODD_LINES = [b"label,url", b"ada,http://a/1.jpg", b"ada,../x", b'"a"",b"', b'a,"', b",", b"a,b,c", b"\0"]
+LINES = st.lists(st.sampled_from(ODD_LINES) | st.binary(max_size=12), max_size=6)
 
 
 @settings(FEW, max_examples=100)

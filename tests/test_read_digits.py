@@ -91,9 +91,8 @@ def test_scans_of_optdigits_are_mostly_read_correctly(optdigits, tmp_path):
 @pytest.mark.slow
 def test_scans_of_mnist_are_mostly_read_correctly(real_data, tmp_path):
     raw = real_data("MNIST") / "raw"
-    images, labels = (
-        np.fromfile(next(raw.glob(f"t10k-{name}-*ubyte")), np.uint8) for name in ("images", "labels")
-    )
+    files = [next(raw.glob(f"t10k-{name}-*ubyte")) for name in ("images", "labels")]
+    images, labels = (np.fromfile(file, np.uint8) for file in files)
     data = {"images": images[16:].reshape(-1, 1, 28, 28), "labels": labels[8:].astype(np.int64)}
     data |= {"split": np.repeat([0, 2], [9700, 300]).astype(np.uint8), "class_names": list("0123456789")}
     weights, metadata = train(data, 600)

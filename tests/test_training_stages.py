@@ -71,6 +71,10 @@ class Pipeline:
     def curve(self, name):
         return self.cell(name)[2]["networks"][0]["curve"]
 
+    def files(self, name):
+        names = ("weights.safetensors", "masks.safetensors", "result.json")
+        return [(self.models / name / file).read_bytes() for file in names]
+
     def outputs(self):
         return {path: path.read_bytes() for path in self.models.rglob("*") if path.is_file()}
 
@@ -116,13 +120,9 @@ def test_nothing_is_trained_again_when_all_stages_run_again(done, monkeypatch):
 
 
 def test_round_0_of_schemes_that_change_nothing_is_the_dense_training(done):
-    def files_of(name):
-        names = ("weights.safetensors", "masks.safetensors", "result.json")
-        return [(done.models / name / file).read_bytes() for file in names]
-
-    dense = files_of("dense")
-    assert files_of("chain/00") == dense
-    same = {name for name in SCHEMES if files_of(f"cells/{name}/00") == dense}
+    dense = done.files("dense")
+    assert done.files("chain/00") == dense
+    same = {name for name in SCHEMES if done.files(f"cells/{name}/00") == dense}
     assert same == {name for name, found in SCHEMES.items() if found.dense_at_round_0}
 
 
@@ -161,9 +161,7 @@ def test_the_chains_networks_are_those_of_its_scheme(dense, monkeypatch, chain):
     monkeypatch.setattr(loop, "train", refuse_to_train)
     pipeline.retrain(chain, checkpoints="others")
     for number in ("00", "01"):
-        folders = [pipeline.models / name / number for name in ("chain", f"cells/{chain}")]
-        for name in ("weights.safetensors", "masks.safetensors", "result.json"):
-            assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
+        assert pipeline.files(f"chain/{number}") == pipeline.files(f"cells/{chain}/{number}")
 
 
 def test_whole_units_stay_whole_with_their_biases(dense):
