@@ -11,10 +11,10 @@ from torch import nn
 
 from prunet.cells.masks import Masks
 from prunet.deployment.operations import operations
-from prunet.graph.shrinking import shrink
 from prunet.graph.units import coupled, dependents
 from prunet.models.built_in import MODELS, initial_weights
 from prunet.models.inputs import Shape
+from prunet.shrinking.shrinking import shrink
 
 PUBLISHED: dict[str, tuple[Shape, int]] = {  # usual image shape and number of classes of each model
     "lenet-300-100": ((1, 28, 28), 10),

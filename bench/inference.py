@@ -16,9 +16,9 @@ from prunet.cells.masks import Masks
 from prunet.deployment import latency
 from prunet.deployment.operations import operations
 from prunet.deployment.sparse import sparsify
-from prunet.graph.shrinking import shrink
 from prunet.models import built_in as models
 from prunet.pruning.removal import remove_lowest
+from prunet.shrinking.shrinking import shrink
 
 DIGITS = (1, 28, 28)
 FACES = 7  # classes

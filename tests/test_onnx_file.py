@@ -9,10 +9,10 @@ import torch
 
 from prunet.base.errors import InputError
 from prunet.deployment import onnx_file
-from prunet.graph.cutting import Interleave, Select
-from prunet.graph.shrinking import shrink
 from prunet.models import built_in as models
 from prunet.models.resnets import Shortcut
+from prunet.shrinking.cutting import Interleave, Select
+from prunet.shrinking.shrinking import shrink
 from prunet.training import batches
 from tests.toy_networks import Net, images, prune, rows, single_weights, whole_outputs
 

@@ -9,9 +9,9 @@ from torch import nn
 from torch.nn import functional
 
 from prunet.base.errors import InputError
-from prunet.graph.shrinking import shrink
 from prunet.models.built_in import MODELS, prunable
 from prunet.models.light_cnn import MaxFeatureMap
+from prunet.shrinking.shrinking import shrink
 from tests.toy_networks import (
     Model,
     chain,

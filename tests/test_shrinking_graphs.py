@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from prunet.graph.shrinking import shrink
 from prunet.models.resnets import Shortcut
+from prunet.shrinking.shrinking import shrink
 from tests.test_shrinking import LAWS
 from tests.toy_networks import Model, Net, chain, count, fill, prune, rows, shrunk, single_weights
 

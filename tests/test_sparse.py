@@ -8,9 +8,9 @@ from torch import nn
 from prunet.deployment import sparse
 from prunet.deployment.products import PRODUCTS, Chain, Convolution
 from prunet.deployment.sparse import sparsify
-from prunet.graph.cutting import Select
-from prunet.graph.shrinking import shrink
 from prunet.models import built_in as models
+from prunet.shrinking.cutting import Select
+from prunet.shrinking.shrinking import shrink
 from tests import toys  # noqa: F401 (one thread)
 from tests.toy_networks import Model, prune, rows, single_weights
 

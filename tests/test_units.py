@@ -9,11 +9,11 @@ from prunet.base.errors import InputError
 from prunet.cells.masks import density
 from prunet.deployment.operations import LAYERS
 from prunet.graph.features import components
-from prunet.graph.shrinking import shrink
 from prunet.graph.units import coupled, dependents, unread
 from prunet.models.built_in import MODELS, prunable
 from prunet.models.light_cnn import MaxFeatureMap
 from prunet.models.resnets import Shortcut
+from prunet.shrinking.shrinking import shrink
 from tests import toys  # noqa: F401 (one thread)
 from tests.toy_networks import Model, count
 

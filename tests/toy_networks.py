@@ -5,10 +5,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from prunet.graph.shrinking import shrink
 from prunet.models.built_in import prunable
 from prunet.models.light_cnn import MaxFeatureMap
 from prunet.models.resnets import Shortcut
+from prunet.shrinking.shrinking import shrink
 
 
 class Model(nn.Module):

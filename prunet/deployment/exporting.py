@@ -11,7 +11,7 @@ from prunet.data.images.dataset import SPLITS
 from prunet.deployment import compact, inference, onnx_file
 from prunet.deployment.selection import Ticket
 from prunet.deployment.thresholds import unknown_threshold
-from prunet.graph.shrinking import shrink
+from prunet.shrinking.shrinking import shrink
 from prunet.training import batches, streams
 
 

@@ -14,7 +14,7 @@ from prunet.base.progress import progress
 from prunet.deployment import costs, forms, inference
 from prunet.deployment.costs import Row
 from prunet.deployment.selection import Ticket
-from prunet.graph.shrinking import shrink
+from prunet.shrinking.shrinking import shrink
 from prunet.training.batches import prepare
 
 

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from prunet.graph.shrinking import check_masks
 from prunet.models.inputs import Shape
+from prunet.shrinking.shrinking import check_masks
 
 LAYERS = (nn.Linear, nn.Conv2d)
 

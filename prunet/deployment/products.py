@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 from torch.nn import functional
 
-from prunet.graph.cutting import Select
+from prunet.shrinking.cutting import Select
 
 ZERO = np.zeros((), np.float32)  # an array, which NumPy accepts faster than a number
 LINKS = (nn.Flatten, Select, nn.Linear, nn.ReLU)  # modules that a chain can hold

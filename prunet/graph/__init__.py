@@ -1,1 +1,1 @@
-"""Feature graph of a network: units that are removed together, and shrinking of what pruning left unused."""
+"""Feature graph of a network: the units that are removed together."""

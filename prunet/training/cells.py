@@ -21,12 +21,8 @@ from prunet.training.plan import TrainingPlan
 # The code that decides the bits of a training run, besides the scheme's own file.
 DECIDING = (
     "prunet/base/seeds.py",
-    "prunet/data/images/decoding.py",
-    "prunet/data/images/moments.py",
-    "prunet/data/images/squares.py",
-    "prunet/graph/features.py",
-    "prunet/graph/trace.py",
-    "prunet/graph/units.py",
+    "prunet/data/images",
+    "prunet/graph",
     "prunet/models",
     "prunet/training",
 )

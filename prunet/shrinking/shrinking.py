@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from prunet.base.errors import InputError
-from prunet.graph.cutting import cut_layer, cut_move, cut_norm
 from prunet.graph.features import Ids, number_features, route
-from prunet.graph.folding import Folded, fold, spread
 from prunet.graph.trace import Step, trace
+from prunet.shrinking.cutting import cut_layer, cut_move, cut_norm
+from prunet.shrinking.folding import Folded, fold, spread
 
 
 @torch.no_grad()

@@ -5,7 +5,7 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
-from prunet.graph.folding import Folded
+from prunet.shrinking.folding import Folded
 
 
 class Select(nn.Module):

@@ -1,0 +1,1 @@
+"""Shrinking of pruned networks: plain, smaller networks with the same outputs."""
