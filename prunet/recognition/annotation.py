@@ -17,7 +17,7 @@ from prunet.recognition.pictures import Source, load
 # matplotlib's font covers more scripts than Pillow's.
 FONT = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 GREEN, ORANGE = (0, 158, 115), (213, 94, 0)  # known, unknown; colours that colour-blind people can tell apart
-FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
+SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 class Label(NamedTuple):
@@ -82,10 +82,10 @@ def save(image: Image.Image, folder: Path, name: str) -> None:
     Raises:
         InputError: the file exists already.
     """
-    if Path(name).suffix.lower() not in FORMATS:
+    if Path(name).suffix.lower() not in SUFFIXES:
         name += ".png"
     target = folder / name
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
         raise InputError(f"Two of the photos would be written as {name}; rename one of them.")
-    image.save(target, FORMATS[target.suffix.lower()], quality=92)
+    image.save(target, quality=92)

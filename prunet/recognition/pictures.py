@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prunet.base.errors import InputError
+from prunet.base.folders import walk
 from prunet.base.progress import progress
 from prunet.data.images.decoding import Rejection, load_rgb, verify
 
@@ -53,15 +54,8 @@ def _absolute(path: Path) -> str:
 
 
 def _files(folder: Path) -> list[Path]:
-    files = []
-    for parent, folders, names in os.walk(folder, onerror=_refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        files += [Path(parent, name) for name in names if not name.startswith(".")]
+    files = [parent / name for parent, _, names in walk(folder) for name in names]
     return [file for file in files if file.is_file()]
-
-
-def _refuse(error: OSError) -> None:
-    raise InputError(f"{error.filename} cannot be read ({error.strerror}); fix its permissions.")
 
 
 def load(path: Path) -> NDArray[np.uint8]:
