@@ -86,7 +86,7 @@ def load_all(sources: Sequence[Source]) -> Iterator[tuple[Source, NDArray[np.uin
         InputError: at the end, if none of the files could be read.
     """
     reasons: dict[Path, Rejection] = {}
-    for source in progress(sources, unit="picture"):
+    for source in progress(sources, desc="read", unit="picture"):
         try:
             yield source, load(source.path)
         except Rejection as reason:
