@@ -70,21 +70,18 @@ def test_an_edit_of_a_scheme_is_of_its_own_stage_and_the_rounds_if_it_is_the_cha
         (restored / path).write_bytes(before)
 
 
-def test_a_comment_in_the_code_reruns_stages_and_retrains_nothing(restored):
+def test_a_comment_in_the_code_reruns_a_stage_and_retrains_nothing(restored):
     cells = restored / ".checkpoints" / "digits"
     trained = {path: path.stat().st_mtime_ns for path in cells.rglob("result.json")}
     with (restored / "prunet/training/loop.py").open("a") as file:
         file.write("\n# edited\n")
-    output = sh(restored, "dvc", "repro", "summarize@digits")
-    assert {"train@digits", "retrain@digits-random"} <= ran(output)
-    assert "summarize@digits" not in ran(output)  # the networks are the same
+    assert ran(sh(restored, "dvc", "repro", "train@digits")) == {"train@digits"}
     assert {path: path.stat().st_mtime_ns for path in trained} == trained
 
 
 def test_a_new_scheme_runs_its_own_stage_and_the_reports(restored):
-    output = sh(
-        restored, "dvc", "exp", "run", "-S", "prune.schemes=[original,random,trained]", "summarize@digits"
-    )
+    schemes = "prune.schemes=[original,random,trained]"
+    output = sh(restored, "dvc", "exp", "run", "-S", schemes, "summarize@digits")
     assert ran(output) == {"check", "retrain@digits-trained", "summarize@digits"}
     report = json.loads((restored / "metrics/digits/report.json").read_text())
     assert set(report) >= {"dense", "original", "random", "trained"}
@@ -128,9 +125,8 @@ def test_an_experiment_in_a_copy_runs_the_code_of_its_copy_and_leaves_the_worksp
     original = source.read_text()
     source.write_text(original.replace('"""Stage', 'print("the copy")\n"""Stage', 1))
     try:
-        output = sh(
-            restored, "dvc", "exp", "run", "--temp", "-n", "copy", "-S", "prune.rate=0.5", "summarize@digits"
-        )
+        options = ("--temp", "-n", "copy", "-S", "prune.rate=0.5")
+        output = sh(restored, "dvc", "exp", "run", *options, "summarize@digits")
     finally:
         source.write_text(original)
     assert "the copy" in output
