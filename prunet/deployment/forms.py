@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 from prunet.deployment import latency
 from prunet.deployment.costs import Row
-from prunet.deployment.operations import LAYERS
-from prunet.deployment.sparse import UNCHANGED, sparsify
+from prunet.deployment.sparse import sparsify
 
 WIDE = 64  # images; the fastest products for larger batches are the same
 
@@ -32,25 +31,17 @@ def latencies(
     Returns:
         The rows of `latency.measure`, with `device`.
     """
+    in_numpy = {name: "dense" for name, layer in dense.named_modules() if isinstance(layer, nn.Linear)}
     rows: list[Row] = []
     for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
         forms = {"dense": dense.to(device), "masked": masked.to(device), "shrunk": small.to(device)}
         for images in (batch.to(device) for batch in batches):
             made = {
-                "numpy": sparsify(dense, images, all_in_numpy(dense))[0],
+                "numpy": sparsify(dense, images, in_numpy)[0],
                 "sparse": sparsify(small, images[:WIDE])[0],
             }
             rows += [{"device": device} | row for row in latency.measure(forms | made, [images], seconds)]
     return rows
-
-
-def all_in_numpy(model: nn.Module) -> dict[str, str]:
-    """Return choices for `sparsify`: dense NumPy products for fully connected layers, the rest unchanged."""
-    return {
-        name: "dense" if isinstance(layer, nn.Linear) else UNCHANGED
-        for name, layer in model.named_modules()
-        if isinstance(layer, LAYERS)
-    }
 
 
 def best(rows: Sequence[Row]) -> Row:

@@ -48,7 +48,7 @@ def sparsify(
     Args:
         model: zero where pruned. It is not changed.
         images: (B, C, H, W), on the model's device, as many as a batch will have; other B work too.
-        choices: from an earlier call, to use again without measuring.
+        choices: from an earlier call, to use again without measuring. Layers without a choice do not change.
 
     Returns:
         The new model, for inference only, with the same outputs up to rounding; and for each fully connected
@@ -59,10 +59,11 @@ def sparsify(
     chosen = {name: UNCHANGED for module, name in names.items() if isinstance(module, LAYERS)}
     if images.is_cuda:
         return holder[0], chosen
-    inputs = _inputs(holder, images) if choices is None else {}
+    given = None if choices is None else chosen | dict(choices)
+    inputs = _inputs(holder, images) if given is None else {}
     for site in list(_sites(holder)):
         layers = [names[module] for module in site.modules if isinstance(module, LAYERS)]
-        kinds = _kinds(site.modules, inputs) if choices is None else [choices[layer] for layer in layers]
+        kinds = _kinds(site.modules, inputs) if given is None else [given[layer] for layer in layers]
         if UNCHANGED not in kinds:
             first, *rest = site.children
             setattr(site.parent, first, _form(site.modules, kinds))
