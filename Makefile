@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
 STAGES ?= plot
 
+# Compiled bytecode is kept: otherwise each of the forty processes compiles PyTorch's modules again, for two seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: repro test study studies experiments bench faults audit lint format clean
 
 repro: $(VENV)/.installed

@@ -7,13 +7,12 @@ from typing import Any
 import click
 
 from prunet.base import files
+from prunet.base.options import paths
 from prunet.config import params
 
 
 @click.command()
-@click.argument("params_file", type=click.Path(path_type=Path))
-@click.argument("models", type=click.Path(path_type=Path))
-@click.argument("output", type=click.Path(path_type=Path))
+@paths("params_file", "models", "output")
 def main(params_file: Path, models: Path, output: Path) -> None:
     """Validate every value of PARAMS_FILE; list the wrong ones and exit with code 2.
 

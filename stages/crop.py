@@ -10,7 +10,7 @@ import click
 
 from prunet.base.errors import InputError
 from prunet.base.files import replacing, write_json, write_rows
-from prunet.base.options import PARAMS
+from prunet.base.options import PARAMS, paths
 from prunet.base.progress import progress
 from prunet.data.faces import cropping, detection
 from prunet.data.listing import quality, scraping
@@ -19,8 +19,7 @@ from prunet.data.listing.manifests import CROP_COLUMNS, accepted, read_manifest
 
 @click.command()
 @PARAMS
-@click.argument("photos", type=click.Path(path_type=Path))
-@click.argument("output", type=click.Path(path_type=Path))
+@paths("photos", "output")
 def main(params: dict[str, Any], photos: Path, output: Path) -> None:
     """Detect the face on each photo of the folder PHOTOS and write it to OUTPUT as a square colour PNG.
 

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from prunet.base import files
-from prunet.base.options import PARAMS
+from prunet.base.options import PARAMS, paths
 from prunet.base.processes import run_and_exit
 from prunet.data.images import dataset
 from prunet.deployment import exporting, selection
@@ -14,10 +14,7 @@ from prunet.deployment import exporting, selection
 
 @click.command()
 @PARAMS
-@click.argument("data", type=click.Path(path_type=Path))
-@click.argument("dense", type=click.Path(path_type=Path))
-@click.argument("cells", type=click.Path(path_type=Path))
-@click.argument("output", type=click.Path(path_type=Path))
+@paths("data", "dense", "cells", "output")
 def main(params: dict[str, Any], data: Path, dense: Path, cells: Path, output: Path) -> None:
     """Export the network of one round and replicate from the folder CELLS to the folder OUTPUT.
 

@@ -7,7 +7,7 @@ import click
 import pandas as pd
 
 from prunet.base import tables
-from prunet.base.options import PARAMS
+from prunet.base.options import PARAMS, paths
 from prunet.base.processes import run_and_exit
 from prunet.data.images import dataset
 from prunet.deployment import measuring, selection
@@ -16,10 +16,7 @@ from prunet.training import streams
 
 @click.command()
 @PARAMS
-@click.argument("data", type=click.Path(path_type=Path))
-@click.argument("dense", type=click.Path(path_type=Path))
-@click.argument("cells", type=click.Path(path_type=Path))
-@click.argument("metrics", type=click.Path(path_type=Path))
+@paths("data", "dense", "cells", "metrics")
 def main(params: dict[str, Any], data: Path, dense: Path, cells: Path, metrics: Path) -> None:
     """Measure the first replicate of every round, and compare it with the unpruned network.
 

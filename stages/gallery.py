@@ -7,6 +7,7 @@ import click
 
 from prunet.base.errors import InputError
 from prunet.base.files import read_rows, replacing
+from prunet.base.options import paths
 from prunet.data.faces.strip import save_strip
 from prunet.data.images.decoding import load_rgb
 
@@ -14,10 +15,7 @@ PEOPLE, PHOTOS, IMAGES = 10, 3, 8  # people in people.png, people in strip.png, 
 
 
 @click.command()
-@click.argument("crops", type=click.Path(path_type=Path))
-@click.argument("photos", type=click.Path(path_type=Path))
-@click.argument("grays", type=click.Path(path_type=Path))
-@click.argument("output", type=click.Path(path_type=Path))
+@paths("crops", "photos", "grays", "output")
 def main(crops: Path, photos: Path, grays: Path, output: Path) -> None:
     """Draw photos, their crops and their gray images: the folders PHOTOS, CROPS and GRAYS.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from prunet.base.options import PARAMS
+from prunet.base.options import PARAMS, paths
 from prunet.data.images import dataset
 from prunet.data.sets.folder import folder
 from prunet.data.sets.optdigits import optdigits
@@ -24,7 +24,7 @@ from prunet.data.sets.published import TORCHVISION, published
     show_envvar=True,
     help="Folder that holds MNIST/raw, cifar-10-batches-py and so on; searched before data.downloads.",
 )
-@click.argument("output", type=click.Path(path_type=Path))
+@paths("output")
 def main(params: dict[str, Any], root: Path | None, output: Path) -> None:
     """Write the images of a study as a dataset file, OUTPUT.
 

@@ -10,7 +10,7 @@ import click
 
 from prunet.base.errors import InputError
 from prunet.base.files import replacing, write_json, write_rows
-from prunet.base.options import PARAMS
+from prunet.base.options import PARAMS, paths
 from prunet.data.fetching import conflicts, report
 from prunet.data.fetching.bodies import Settings
 from prunet.data.fetching.concurrency import fetch_all
@@ -20,7 +20,7 @@ from prunet.data.listing import scraping
 
 @click.command()
 @PARAMS
-@click.argument("output", type=click.Path(path_type=Path))
+@paths("output")
 def main(params: dict[str, Any], output: Path) -> None:
     """Fetch the images of a scraping list into OUTPUT/<label>/<hash>.<ext>.
 

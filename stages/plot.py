@@ -7,7 +7,7 @@ import click
 
 from prunet.analysis import canvas, figures, footprint_figures
 from prunet.base import tables
-from prunet.base.options import PARAMS
+from prunet.base.options import PARAMS, paths
 
 # Required columns of each table.
 SUMMARY = ("scheme", "round", "density", "accuracy_mean", "early_stop_step_mean")
@@ -18,9 +18,7 @@ CURVES = ("scheme", "epoch", "accuracy")
 
 @click.command()
 @PARAMS
-@click.argument("metrics", type=click.Path(path_type=Path))
-@click.argument("plot_data", type=click.Path(path_type=Path))
-@click.argument("output", type=click.Path(path_type=Path))
+@paths("metrics", "plot_data", "output")
 def main(params: dict[str, Any], metrics: Path, plot_data: Path, output: Path) -> None:
     """Draw a study's figures from the tables in METRICS and PLOT_DATA.
 

@@ -7,15 +7,14 @@ import click
 
 from prunet.analysis import canvas, figures
 from prunet.base import tables
-from prunet.base.options import PARAMS
+from prunet.base.options import PARAMS, paths
 
 COLUMNS = ("round", "density", "loss_mean", "loss_ci95", "error_mean", "error_ci95")
 
 
 @click.command()
 @PARAMS
-@click.argument("stability_csv", type=click.Path(path_type=Path))
-@click.argument("output", type=click.Path(path_type=Path))
+@paths("stability_csv", "output")
 def main(params: dict[str, Any], stability_csv: Path, output: Path) -> None:
     """Draw barriers.png, loss and error barriers by density, in OUTPUT from STABILITY_CSV."""
     table = tables.read(stability_csv, COLUMNS)

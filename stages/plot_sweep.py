@@ -7,15 +7,14 @@ import click
 
 from prunet.analysis import canvas, sweep_figures
 from prunet.base import tables
-from prunet.base.options import PARAMS
+from prunet.base.options import PARAMS, paths
 
 COLUMNS = ("sparsity", "accuracy_mean", "accuracy_ci95", "bytes_ticket")
 
 
 @click.command()
 @PARAMS
-@click.argument("sweep_csv", type=click.Path(path_type=Path))
-@click.argument("output", type=click.Path(path_type=Path))
+@paths("sweep_csv", "output")
 def main(params: dict[str, Any], sweep_csv: Path, output: Path) -> None:
     """Draw accuracy.png and bytes.png, by sparsity, in OUTPUT from SWEEP_CSV."""
     table = tables.read(sweep_csv, COLUMNS)

@@ -8,7 +8,7 @@ import click
 
 from prunet.base.errors import InputError
 from prunet.base.files import replacing
-from prunet.base.options import CHECKPOINTS, PARAMS
+from prunet.base.options import CHECKPOINTS, PARAMS, paths
 from prunet.base.processes import run_and_exit
 from prunet.base.seeds import derive
 from prunet.cells import storage
@@ -34,9 +34,7 @@ LINES = [
 @PARAMS
 @CHECKPOINTS
 @click.argument("number", metavar="ROUND")
-@click.argument("data", type=click.Path(path_type=Path))
-@click.argument("models", type=click.Path(path_type=Path))
-@click.argument("before", type=click.Path(path_type=Path))
+@paths("data", "models", "before")
 def main(
     params: dict[str, Any], checkpoints: Path, number: str, data: Path, models: Path, before: Path
 ) -> None:

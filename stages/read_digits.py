@@ -9,6 +9,7 @@ import numpy as np
 
 from prunet.base.errors import InputError
 from prunet.base.files import write_json, write_rows
+from prunet.base.options import paths
 from prunet.base.processes import run_and_exit
 from prunet.data.images.decoding import Rejection
 from prunet.deployment import compact, inference
@@ -24,7 +25,7 @@ Row = dict[str, Any]
 @click.command()
 @CSV
 @JSON
-@click.argument("ticket", type=click.Path(path_type=Path))
+@paths("ticket")
 @click.argument("images", type=click.Path(path_type=Path), nargs=-1, required=True)
 def main(csv_file: Path | None, json_file: Path | None, ticket: Path, images: tuple[Path, ...]) -> None:
     """Read the digit on each of IMAGES with TICKET, the file of an exported ticket.

@@ -10,6 +10,7 @@ import numpy as np
 
 from prunet.base.errors import InputError
 from prunet.base.files import replacing, write_json, write_rows
+from prunet.base.options import paths
 from prunet.base.processes import run_and_exit
 from prunet.data.faces import detection
 from prunet.deployment import compact, inference
@@ -43,7 +44,7 @@ SHOWN = {
 )
 @CSV
 @JSON
-@click.argument("ticket", type=click.Path(path_type=Path))
+@paths("ticket")
 @click.argument("photos", type=click.Path(path_type=Path), nargs=-1, required=True)
 def main(
     keep: str,

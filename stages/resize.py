@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from prunet.base.files import read_rows, replacing, write_json, write_rows
-from prunet.base.options import PARAMS
+from prunet.base.options import PARAMS, paths
 from prunet.base.progress import progress
 from prunet.data.faces import gray
 from prunet.data.images.decoding import load_rgb
@@ -19,10 +19,7 @@ from prunet.data.listing.manifests import CROP_COLUMNS, GRAY_COLUMNS, accepted, 
 
 @click.command()
 @PARAMS
-@click.argument("exclude", type=click.Path(path_type=Path))
-@click.argument("crops", type=click.Path(path_type=Path))
-@click.argument("output", type=click.Path(path_type=Path))
-@click.argument("sheets", type=click.Path(path_type=Path))
+@paths("exclude", "crops", "output", "sheets")
 def main(params: dict[str, Any], exclude: Path, crops: Path, output: Path, sheets: Path) -> None:
     """Write the faces of the folder CROPS to the folder OUTPUT as square gray PNGs of one size.
 

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from prunet.base.files import replacing
-from prunet.base.options import CHECKPOINTS, PARAMS
+from prunet.base.options import CHECKPOINTS, PARAMS, paths
 from prunet.base.processes import run_and_exit
 from prunet.data.images import dataset
 from prunet.retraining import scheme as schemes
@@ -21,9 +21,7 @@ SCHEMES = [f"{name:<17}{schemes.summary(name)}" for name in schemes.names()]
 @click.command(epilog="\n".join(["\b", "Schemes (params.yaml, prune.schemes):", *SCHEMES]))
 @PARAMS
 @CHECKPOINTS
-@click.argument("data", type=click.Path(path_type=Path))
-@click.argument("models", type=click.Path(path_type=Path))
-@click.argument("output", type=click.Path(path_type=Path))
+@paths("data", "models", "output")
 def main(params: dict[str, Any], checkpoints: Path, data: Path, models: Path, output: Path) -> None:
     """Train the survivors of every round from one scheme's start values, on the dataset file DATA.
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from prunet.analysis import stability
 from prunet.base import files, tables
-from prunet.base.options import CHECKPOINTS, PARAMS
+from prunet.base.options import CHECKPOINTS, PARAMS, paths
 from prunet.base.processes import run_and_exit
 from prunet.base.seeds import derive
 from prunet.cells import storage
@@ -21,11 +21,7 @@ from prunet.training.trainer import Trainer
 @click.command()
 @PARAMS
 @CHECKPOINTS
-@click.argument("data", type=click.Path(path_type=Path))
-@click.argument("init", type=click.Path(path_type=Path))
-@click.argument("original", type=click.Path(path_type=Path))
-@click.argument("barriers", type=click.Path(path_type=Path))
-@click.argument("paths", type=click.Path(path_type=Path))
+@paths("data", "init", "original", "barriers", "paths")
 def main(
     params: dict[str, Any],
     checkpoints: Path,

@@ -7,15 +7,13 @@ import click
 
 from prunet.analysis import comparisons, summary
 from prunet.base import files, tables
-from prunet.base.options import PARAMS
+from prunet.base.options import PARAMS, paths
 from prunet.cells import results
 
 
 @click.command()
 @PARAMS
-@click.argument("models", type=click.Path(path_type=Path))
-@click.argument("metrics", type=click.Path(path_type=Path))
-@click.argument("plot_data", type=click.Path(path_type=Path))
+@paths("models", "metrics", "plot_data")
 def main(params: dict[str, Any], models: Path, metrics: Path, plot_data: Path) -> None:
     """Summarize the results of all cells below MODELS, the folder of one study.
 

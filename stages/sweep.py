@@ -8,7 +8,7 @@ import click
 
 from prunet.analysis.sweep import sweep
 from prunet.base import tables
-from prunet.base.options import PARAMS
+from prunet.base.options import PARAMS, paths
 from prunet.base.processes import run_and_exit
 from prunet.base.seeds import derive
 from prunet.cells import storage
@@ -21,10 +21,7 @@ from prunet.training.trainer import Trainer
 
 @click.command()
 @PARAMS
-@click.argument("data", type=click.Path(path_type=Path))
-@click.argument("init", type=click.Path(path_type=Path))
-@click.argument("dense", type=click.Path(path_type=Path))
-@click.argument("output", type=click.Path(path_type=Path))
+@paths("data", "init", "dense", "output")
 def main(params: dict[str, Any], data: Path, init: Path, dense: Path, output: Path) -> None:
     """Prune the networks DENSE once to every sparsity of `sweep`, and test them without retraining.
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from prunet.base.files import replacing
-from prunet.base.options import CHECKPOINTS, PARAMS
+from prunet.base.options import CHECKPOINTS, PARAMS, paths
 from prunet.base.processes import run_and_exit
 from prunet.cells import storage
 from prunet.data.images import dataset
@@ -19,10 +19,7 @@ from prunet.training.trainer import Trainer
 @click.command()
 @PARAMS
 @CHECKPOINTS
-@click.argument("data", type=click.Path(path_type=Path))
-@click.argument("init", type=click.Path(path_type=Path))
-@click.argument("rewind", type=click.Path(path_type=Path))
-@click.argument("dense", type=click.Path(path_type=Path))
+@paths("data", "init", "rewind", "dense")
 def main(
     params: dict[str, Any], checkpoints: Path, data: Path, init: Path, rewind: Path, dense: Path
 ) -> None:

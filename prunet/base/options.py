@@ -1,11 +1,14 @@
 """Command-line arguments that the stages share."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from prunet.base.files import read_json
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def _read(context: click.Context, parameter: click.Parameter, path: Path) -> Any:
@@ -21,3 +24,14 @@ CHECKPOINTS = click.option(
     show_default=True,
     help="Folder for the checkpoints of unfinished training, and for finished cells that can be reused.",
 )
+
+
+def paths(*names: str) -> Callable[[Command], Command]:
+    """Return a decorator that adds arguments with these names, a path each, to a command."""
+
+    def add(command: Command) -> Command:
+        for name in reversed(names):  # as decorators apply, the last argument first
+            command = click.argument(name, type=click.Path(path_type=Path))(command)
+        return command
+
+    return add
