@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 from omegaconf import OmegaConf
 
+from prunet.base.errors import InputError
+
 ROOT = Path(__file__).resolve().parent.parent
 CODE = ("prunet/", "stages/")
 
@@ -36,8 +38,10 @@ def state(folder: Path) -> str:
         cwd=folder,
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
+    if done.returncode:
+        raise InputError(f"`dvc status` in {folder} failed: {done.stderr.strip()}")
     locked = OmegaConf.load(folder / "dvc.lock").stages
     changes = [
         (name, kind)
