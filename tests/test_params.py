@@ -118,7 +118,7 @@ DIGITS = {"stability.studies": ["digits"]}
         ({"prune.schemes": ["original", "fine-tune"]}, "that of studies.faces is zero: choose another"),
         (
             {"prune.schemes": ["original", "set"], "dynamic.every": 50},
-            "in the 40 steps of studies.faces no mask would change between begin and end: lower it",
+            "in the 60 steps of studies.faces no mask would change between begin and end: lower it",
         ),
         (
             {"prune.schemes": ["original", "sparse-momentum"], "studies.digits.training.optimizer": "sgd"},
