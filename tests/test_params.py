@@ -94,7 +94,7 @@ SKIPPED = [VALUES["prune"]["rounds"][0], {"n": "02", "from": "dense"}]  # round 
         ("report.round", "17", "report.round is '17', and prune.rounds has no such n"),
         ("export.scheme", "static", "export.scheme is 'static', which is not among prune.schemes"),
         ("export.round", "9", "export.round is '9', and prune.rounds has no such n"),
-        ("export.replicate", 1, "export.replicate is 1, and studies.faces has replicates 0 to 0"),
+        ("export.replicate", 2, "export.replicate is 2, and studies.faces has replicates 0 to 1"),
         ("export.bits", 9, "export.bits is 9: input should be less than or equal to 8"),
         ("footprint.batches", [1, 0], "footprint.batches.1 is 0"),
         ("sweep.studies", ["cats"], "sweep.studies has 'cats', which is not among studies"),
