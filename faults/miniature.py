@@ -100,9 +100,13 @@ def stages(printed: str) -> list[str]:
 
 
 def contents(clone: Path) -> dict[str, Any]:
-    """Return the contents of every output by its path, without measured times."""
-    paths = [path for folder in OUTPUTS for path in sorted((clone / folder).rglob("*")) if path.is_file()]
-    return {str(path.relative_to(clone)): _timeless(path) for path in paths if path.name not in TIMES}
+    """Return the contents of every output by its path, without measured times.
+
+    Scratch folders that a kill left beside whole outputs do not count: `leftovers` lists them.
+    """
+    files = [path for folder in OUTPUTS for path in sorted((clone / folder).rglob("*")) if path.is_file()]
+    paths = [path.relative_to(clone) for path in files if path.name not in TIMES]
+    return {str(path): _timeless(clone / path) for path in paths if ".partial/" not in str(path)}
 
 
 def _timeless(path: Path) -> Any:
