@@ -1,4 +1,4 @@
-"""What several test files need."""
+"""Fixtures and test order that all test files share."""
 
 import os
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What `dvc plots` draws: the template of the schemes, and the page that needs no network."""
+"""The schemes' template of `dvc plots`, and its page that needs no network."""
 
 from pathlib import Path
 
