@@ -37,6 +37,7 @@ def test_crop_writes_squares_and_a_manifest(tmp_path):
         ("4", "2", "ok", "2"),
         ("5", "1", "ok", "1"),
     ]
+    assert {row["doubt"] for row in rows} == {""}
     first, second = rows[:2]
     assert first["image"] == first["photo"] == "ada/0000000000000002.png"
     assert [first[key] for key in ("x", "y", "width", "height")] == ["20.0", "10.0", "30.0", "40.0"]
@@ -57,6 +58,16 @@ def test_crop_keeps_the_face_that_the_rule_chooses(tmp_path):
     run(crop, tmp_path, keep="only")
     statuses = [row["status"] for row in read_table(tmp_path / "crops" / "manifest.csv")]
     assert statuses == ["several-faces", "ok"]
+
+
+@pytest.mark.field
+def test_the_manifest_counts_the_faces_that_could_have_been_kept(tmp_path):
+    make_photos(tmp_path / "photos", [("ada", texture(1, faces=2)), ("ada", texture(2, faces=0))])
+    for min_confidence, min_size, counts in ((0.9, 24, "20"), (0.955, 24, "10"), (0.9, 30, "10")):
+        run(crop, tmp_path, min_confidence=min_confidence, min_size=min_size)
+        rows = read_table(tmp_path / "crops" / "manifest.csv")
+        assert "".join(row["usable"] for row in rows) == counts
+        assert [row["faces"] for row in rows] == ["2", "0"]
 
 
 def test_crop_refuses_photos_without_any_face(tmp_path):

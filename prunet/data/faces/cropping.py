@@ -100,6 +100,7 @@ def crop_one(
     face, status, detail = detection.choose(faces, **rules)
     result = {key: row[key] for key in ("row", "place", "label")}
     result |= {"status": status, "detail": detail, "photo": row["image"], "faces": len(faces)}
+    result["usable"] = len(detection.usable(faces, rules["min_confidence"], rules["min_size"]))
     result["photo_hash"] = f"{perceptual_hash(photo):016x}"
     if face is not None:
         result |= {"image": str(PurePosixPath(row["image"]).with_suffix(".png"))} | numbers(face)

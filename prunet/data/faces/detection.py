@@ -117,6 +117,11 @@ KEEP: dict[str, Callable[[list[Face]], Face | None]] = {
 }
 
 
+def usable(faces: list[Face], min_confidence: float, min_size: float) -> list[Face]:
+    """Return the faces that are certain and large enough; the limits are as in `choose`."""
+    return [face for face in faces if face.confidence >= min_confidence and min(face.box[2:]) >= min_size]
+
+
 def choose(
     faces: list[Face], *, min_confidence: float, min_size: float, keep: str
 ) -> tuple[Face | None, str, str]:
@@ -138,14 +143,14 @@ def choose(
         best = max(face.confidence for face in faces)
         detail = f"The surest face has a confidence of {best:.3f}, less than {min_confidence:g}."
         return None, "unsure", detail
-    usable = [face for face in sure if min(face.box[2:]) >= min_size]
-    if not usable:
+    found = usable(sure, min_confidence, min_size)
+    if not found:
         best = max(min(face.box[2:]) for face in sure)
         return None, "too-small", f"The largest face is {best:.0f} pixels wide, less than {min_size:g}."
-    face = KEEP[keep](usable)
+    face = KEEP[keep](found)
     if face is None:
-        return None, "several-faces", f"The photo has {len(usable)} usable faces, not one."
-    return face, "ok", f"One of {len(usable)} usable faces was kept." if len(usable) > 1 else ""
+        return None, "several-faces", f"The photo has {len(found)} usable faces, not one."
+    return face, "ok", f"One of {len(found)} usable faces was kept." if len(found) > 1 else ""
 
 
 def square(box: tuple[float, float, float, float], margin: float) -> tuple[int, int, int]:

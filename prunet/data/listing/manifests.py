@@ -12,13 +12,17 @@ from prunet.data.listing.scraping import MANIFEST, label_problem
 LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")  # left: on the left of the photo
 # Columns of the manifests of crop and resize; ingest's are `scraping.COLUMNS`.
 CROP_COLUMNS = (
-    *("row", "place", "label", "image", "status", "detail", "photo", "photo_hash", "faces"),
+    *("row", "place", "label", "image", "status", "detail", "photo", "photo_hash"),
+    # faces: all that were detected; usable: those of them that `crop` would keep if they were alone; doubt:
+    # distance of the face's embedding from the centre of its label's other faces, empty without embeddings
+    *("faces", "usable", "doubt"),
     *("confidence", "x", "y", "width", "height"),
     *(f"{name}_{axis}" for name in LANDMARKS for axis in "xy"),
 )
 GRAY_COLUMNS = ("row", "place", "label", "image", "status", "detail", "crop", "photo_hash")
 
 NUMBER = re.compile(r"[0-9]{1,9}")
+DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 HASH = re.compile(r"[0-9a-f]{16}")
 
 
@@ -26,7 +30,7 @@ def read_manifest(folder: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """Read the manifest written by ingest, crop or resize, in the order of the list.
 
     The manifest may have been edited by hand. On return, images lie in `folder / label`, no two rows share
-    one, and `row`, `place` and `photo_hash` are numbers.
+    one, and `row`, `place`, `usable`, `photo_hash` and a `doubt` that is not empty are numbers.
 
     Raises:
         InputError: the manifest is missing, its columns are not `columns`, or a row breaks a guarantee.
@@ -52,9 +56,11 @@ def read_manifest(folder: Path, columns: Sequence[str]) -> list[dict[str, str]]:
 
 def _problem(row: Mapping[str, str]) -> str:
     """Describe what is wrong with a row of a manifest; return an empty string if nothing is."""
-    for name in ("row", "place"):
+    for name in ("row", "place", "usable"):
         if name in row and not NUMBER.fullmatch(row[name]):
             return f"its {name} is {row[name]!r}, not a whole number"
+    if row.get("doubt") and not DECIMAL.fullmatch(row["doubt"]):
+        return f"its doubt is {row['doubt']!r}, not a number of 0 or more"
     if row["status"] != "ok":
         return ""
     if problem := label_problem(row["label"]):
