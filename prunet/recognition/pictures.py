@@ -54,8 +54,7 @@ def _absolute(path: Path) -> str:
 
 
 def _files(folder: Path) -> list[Path]:
-    files = [parent / name for parent, _, names in walk(folder) for name in names]
-    return [file for file in files if file.is_file()]
+    return [file for file in walk(folder) if file.is_file()]
 
 
 def load(path: Path) -> NDArray[np.uint8]:

@@ -46,14 +46,8 @@ def read_list(source: Path) -> list[Row]:
 
 
 def _tree_rows(folder: Path) -> list[Row]:
-    paths = []
-    for parent, folders, names in walk(folder):
-        links = [name for name in folders if (parent / name).is_symlink()]
-        paths += [(parent / name).relative_to(folder) for name in names + links]
-    return [
-        {"label": path.parts[0] if len(path.parts) > 1 else "", "url": path.as_posix()}
-        for path in sorted(paths)
-    ]
+    paths = sorted(path.relative_to(folder) for path in walk(folder))
+    return [{"label": path.parts[0] if len(path.parts) > 1 else "", "url": path.as_posix()} for path in paths]
 
 
 def screen(rows: Sequence[Row]) -> list[Row]:

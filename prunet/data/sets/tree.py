@@ -82,8 +82,4 @@ def _subfolders(folder: Path) -> list[str]:
 
 
 def _files(folder: Path, root: Path) -> list[str]:
-    files = []
-    for parent, _, names in walk(folder):
-        below = parent.relative_to(root).as_posix()
-        files += [f"{below}/{name}" for name in names]
-    return files
+    return [file.relative_to(root).as_posix() for file in walk(folder)]
