@@ -35,7 +35,7 @@ def main(params: dict[str, Any], root: Path | None, output: Path) -> None:
     seed, data = params["seed"], params["data"]
     source, val, test = data["source"], data["val"], data["test"]
     folders = [*([root] if root else []), Path(data["downloads"])]
-    doubts = data["near_duplicate_distance"], data["min_faces"], data["doubtful"]
+    doubts = data["near_duplicate_distance"], data["min_images"], data["doubtful"]
     sets: dict[str, Callable[[], dict[str, Any]]] = {
         "optdigits": lambda: optdigits(val, test, seed),
         "folder": lambda: folder(source, data["side"], data["memory"], val, test, seed),

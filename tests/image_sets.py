@@ -10,7 +10,7 @@ from stages import images as stage
 
 DATA = {
     **{"source": "", "val": 360, "test": 180, "side": 256, "memory": 4_000_000_000},
-    **{"near_duplicate_distance": 4, "min_faces": 10, "doubtful": "warn"},
+    **{"near_duplicate_distance": 4, "min_images": 10, "doubtful": "warn"},
 }
 
 

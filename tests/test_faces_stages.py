@@ -12,7 +12,17 @@ from prunet.data.images import dataset
 from prunet.data.listing.manifests import GRAY_COLUMNS
 from stages import crop, images, resize
 from tests import toy_faces
-from tests.toy_faces import exclude, make_photos, many, read_table, refusal, run, run_all, write_table
+from tests.toy_faces import (
+    exclude,
+    make_photos,
+    many,
+    read_table,
+    refusal,
+    run,
+    run_all,
+    texture,
+    write_table,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -180,16 +190,27 @@ def test_near_duplicates_follow_the_first(tmp_path):
     assert followed == alone | {str(train_row): 2}
 
 
-def test_people_with_few_faces_and_faces_alike_are_a_warning_or_refused(tmp_path):
+@pytest.mark.field
+def test_people_with_few_faces_are_left_out_and_faces_alike_a_warning_or_both_refused(tmp_path):
     photos = many(8)
     twin = np.array(Image.fromarray(photos[7][1]).resize((120, 96)))  # ada's photo, larger
     twin[0, 0] = 1
-    prepared(tmp_path, [*photos, ("boris", twin)])
-    few, alike = run(images, tmp_path, min_faces=9).splitlines()
-    assert few.startswith("warning: 1 person has fewer than 9 faces: ada (8)")
+    rare = [(name, texture(100 + number)) for number, name in enumerate(["cleo", "cleo", "dora"])]
+    prepared(tmp_path, [*photos, ("boris", twin), *rare])
+    few, alike = run(images, tmp_path, min_images=3).splitlines()
+    assert few == (
+        "warning: data.min_images, 3, leaves out 2 classes: cleo (2), dora (1). Add images of them, or lower "
+        "data.min_images."
+    )
+    assert dataset.load(tmp_path / "data.safetensors")["class_names"] == ["ada", "boris"]
     assert f"ada/{8:016x}.png and boris/{17:016x}.png" in alike
     before = toy_faces.contents(tmp_path)
-    message = refusal(images, tmp_path, min_faces=9, doubtful="refuse")
+    message = refusal(images, tmp_path, min_images=3, doubtful="refuse")
     assert few.removeprefix("warning: ") in message
     assert alike.removeprefix("warning: ") in message
     assert toy_faces.contents(tmp_path) == before
+    only = refusal(images, tmp_path, min_images=9)
+    assert (
+        "at least two classes, but data.min_images, 9, leaves out 3 classes: ada (8), cleo (2), dora (1)."
+        in only
+    )

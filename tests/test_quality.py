@@ -139,13 +139,19 @@ def test_people_with_too_small_a_share_of_usable_photos_are_found():
     assert quality.mostly_rejected(results(ada=(1, 10)), 0.1) == ""
 
 
-def test_people_with_too_few_faces_are_found_and_three_are_listed():
-    labels = [label for label, count in zip("edcba", (5, 1, 2, 3, 4), strict=True) for _ in range(count)]
-    assert quality.too_few(labels, 1) == ""
-    assert quality.too_few(labels, 2).startswith("1 person has fewer than 2 faces: d (1). List more photos")
-    assert quality.too_few(labels, 5).startswith(
-        "4 people have fewer than 5 faces: a (4), b (3), c (2) and 1 more. List more photos of them"
+@pytest.mark.field
+def test_all_classes_with_too_few_images_are_named(tmp_path):
+    counts = dict(zip("fedcba", (9, 5, 1, 2, 3, 4), strict=True))
+    assert quality.few_images(quality.rare(counts, 1, tmp_path), 1) == ""
+    found = quality.rare(counts, 5, tmp_path)
+    assert found == {"a": 4, "b": 3, "c": 2, "d": 1}
+    assert quality.few_images(found, 5).startswith(
+        "data.min_images, 5, leaves out 4 classes: a (4), b (3), c (2), d (1). Add images of them"
     )
+    with pytest.raises(InputError, match="leaves out 5 classes: a"):
+        quality.rare(counts, 6, tmp_path)
+    many = {f"person {number:03}": 1 for number in range(200)}
+    assert quality.all_of(many).endswith("person 099 (1) and 100 more")
 
 
 def test_near_duplicates_of_different_people_are_found_by_either_hash():

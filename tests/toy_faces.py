@@ -20,7 +20,7 @@ CROP = {
 }
 DATA = {
     **{"set": "faces", "source": "", "val": 0.25, "test": 0.25, "side": 1, "memory": 0, "downloads": ""},
-    **{"near_duplicate_distance": 6, "min_faces": 1, "doubtful": "warn"},
+    **{"near_duplicate_distance": 6, "min_images": 1, "doubtful": "warn"},
 }
 
 

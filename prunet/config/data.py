@@ -18,7 +18,7 @@ class Data(Block):
     memory: int = Field(ge=0)
     downloads: str = Field(min_length=1)
     near_duplicate_distance: int = Field(ge=0, le=64)
-    min_faces: int = Field(ge=0)
+    min_images: int = Field(ge=0)
     doubtful: Severity
 
     @model_validator(mode="after")

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,6 +15,7 @@ from prunet.data.hashing import near_duplicates
 
 EARLIER = re.compile(r"row ([0-9]+)")
 MAX_EXAMPLES = 3  # of a finding
+MAX_NAMES = 100  # of a list that should name everything
 
 
 def report(findings: Iterable[str], severity: str) -> None:
@@ -65,15 +67,40 @@ def mostly_rejected(results: Sequence[Mapping[str, Any]], min_accepted: float) -
     )
 
 
-def too_few(labels: Sequence[str], min_faces: int) -> str:
-    """Find people with fewer than `min_faces` faces, given the label of every face."""
-    few = [f"{label} ({count})" for label, count in sorted(Counter(labels).items()) if count < min_faces]
-    return _sentence(
-        few,
-        ("person has", "people have"),
-        f"fewer than {min_faces} faces",
-        "List more photos of them, or leave them out.",
+def rare(counts: Mapping[str, int], min_images: int, folder: Path) -> dict[str, int]:
+    """Return the classes with fewer than `min_images` images.
+
+    Args:
+        counts: number of images of each class.
+        min_images: value of data.min_images.
+        folder: folder of the images, for messages.
+
+    Raises:
+        InputError: fewer than two classes have enough images.
+    """
+    few = {name: counts[name] for name in sorted(counts) if counts[name] < min_images}
+    if len(counts) - len(few) < 2:
+        raise InputError(
+            f"{folder}: a classifier needs at least two classes, but {few_images(few, min_images)}"
+        )
+    return few
+
+
+def few_images(few: Mapping[str, int], min_images: int) -> str:
+    """Describe the classes that `rare` found."""
+    if not few:
+        return ""
+    return (
+        f"data.min_images, {min_images}, leaves out {len(few)} {'class' if len(few) == 1 else 'classes'}: "
+        f"{all_of(few)}. Add images of {'it' if len(few) == 1 else 'them'}, or lower data.min_images."
     )
+
+
+def all_of(counts: Mapping[str, int]) -> str:
+    """List names with their counts: "ada (3), boris (1)"; a very long list is cut off."""
+    items = [f"{name} ({count})" for name, count in counts.items()]
+    more = f" and {len(items) - MAX_NAMES} more" if len(items) > MAX_NAMES else ""
+    return ", ".join(items[:MAX_NAMES]) + more
 
 
 def look_alike(hashes: NDArray[np.uint64], labels: Sequence[str], names: Sequence[str], distance: int) -> str:

@@ -1,8 +1,9 @@
 """Faces of a list of people as a data set."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import numpy as np
@@ -17,10 +18,18 @@ from prunet.data.listing.manifests import GRAY_COLUMNS, accepted, read_manifest
 from prunet.data.sets.splitting import LEFT_OUT, block_of, keep_together, side_of
 
 
-def people(
-    folder: Path, val: float, test: float, distance: int, min_faces: int, doubtful: str, seed: int
-) -> dict[str, Any]:
-    """Load the gray faces of a folder that the stage resize wrote, split them, and print their counts.
+class Faces(NamedTuple):
+    """Gray faces of a list, in its order, with the split of each."""
+
+    rows: list[dict[str, str]]  # of the manifest; `image` is the name of the gray image below the folder
+    images: NDArray[np.uint8]  # (N, S, S)
+    split: NDArray[np.uint8]  # (N,) indices into SPLITS
+    summary: str
+    findings: list[str]  # for quality.report
+
+
+def split_faces(folder: Path, val: float, test: float, distance: int, min_images: int, seed: int) -> Faces:
+    """Load the gray faces of a folder that the stage resize wrote, and split them.
 
     Args:
         folder: the folder, with its manifest.
@@ -28,20 +37,17 @@ def people(
         test: share of each person's images for testing, between 0 and 1.
         distance: near-duplicates are photos or faces whose perceptual hashes differ in at most so many of 64
             bits; they share a split.
-        min_faces: a person with fewer faces is reported.
-        doubtful: `warn` about such people and about near-duplicates of two people, or `refuse` them.
+        min_images: people with fewer faces are left out.
         seed: seed of the split.
 
-    Returns:
-        The arguments of `prunet.data.images.dataset.save`, without its path.
-
     Raises:
-        InputError: the folder has no image, its manifest or an image is damaged, or, if `doubtful` is
-            `refuse`, there is something to report.
+        InputError: the folder has no image, or its manifest or an image is damaged.
     """
     block = block_of(val, test)
     rows = accepted(read_manifest(folder, GRAY_COLUMNS), folder, "image", "face")
-    labels, names = [row["label"] for row in rows], [row["image"] for row in rows]
+    rare = quality.rare(Counter(row["label"] for row in rows), min_images, folder)
+    rows = [row for row in rows if row["label"] not in rare]
+    names = [row["image"] for row in rows]
     images = read_gray(folder, names)
     own = [side_of(row["label"], int(row["place"]), block, seed) for row in rows]
     # The photo's hash survives re-encoding and resizing, which shift the crop; the face's, another framing.
@@ -50,20 +56,43 @@ def people(
     ]
     pairs = np.array(hashes, np.uint64)
     split, moved = keep_together(pairs, np.array(own, np.uint8), distance)
-    alike = quality.look_alike(pairs, labels, names, distance)
-    quality.report([quality.too_few(labels, min_faces), alike], doubtful)
+    alike = quality.look_alike(pairs, [row["label"] for row in rows], names, distance)
 
     kept = split != LEFT_OUT
-    class_names = sorted(set(labels))
-    counts = [f"{np.sum(split == side)} {name}" for side, name in enumerate(SPLITS)]
-    click.echo(
-        f"{folder}: {kept.sum()} images, {len(class_names)} classes, {', '.join(counts)}; "
+    counts = ", ".join(f"{np.sum(split == side)} {name}" for side, name in enumerate(SPLITS))
+    summary = (
+        f"{folder}: {kept.sum()} images, {len({row['label'] for row in rows})} classes, {counts}; "
         f"near-duplicates: {moved.sum()} moved, {(~kept).sum()} left out"
     )
+    kept_rows = [row for row, keep in zip(rows, kept, strict=True) if keep]
+    return Faces(kept_rows, images[kept], split[kept], summary, [quality.few_images(rare, min_images), alike])
+
+
+def people(
+    folder: Path, val: float, test: float, distance: int, min_images: int, doubtful: str, seed: int
+) -> dict[str, Any]:
+    """Return the data set of `split_faces`, and print its counts.
+
+    Args:
+        folder, val, test, distance, min_images, seed: as in `split_faces`.
+        doubtful: `warn` about people who are left out and about near-duplicates of two people, or `refuse`
+            them.
+
+    Returns:
+        The arguments of `prunet.data.images.dataset.save`, without its path.
+
+    Raises:
+        InputError: as in `split_faces`, or, if `doubtful` is `refuse`, there is something to report.
+    """
+    faces = split_faces(folder, val, test, distance, min_images, seed)
+    quality.report(faces.findings, doubtful)
+    click.echo(faces.summary)
+    labels = [row["label"] for row in faces.rows]
+    class_names = sorted(set(labels))
     return {
-        "images": images[kept, None],
-        "labels": np.array([class_names.index(label) for label in labels], np.int64)[kept],
-        "split": split[kept],
+        "images": faces.images[:, None],
+        "labels": np.array([class_names.index(label) for label in labels], np.int64),
+        "split": faces.split,
         "class_names": class_names,
     }
 
