@@ -1,4 +1,6 @@
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -194,6 +196,44 @@ def test_photos_are_recognised_by_content_and_not_by_name(ticket, tmp_path):
 
 
 # output
+
+
+@pytest.mark.field
+@pytest.mark.parametrize("broken", [False, True])
+def test_lines_of_libraries_are_held_back_unless_they_fail(monkeypatch, capfd, broken):
+    def build():
+        os.write(2, b"I0000 from C++\n")
+        if broken:
+            raise ImportError
+        return fake_faces
+
+    monkeypatch.undo()
+    monkeypatch.setattr(detection, "_build", build)
+    try:
+        assert detection.detector() is fake_faces
+    except ImportError:
+        assert broken
+    os.write(2, b"ours\n")
+    assert capfd.readouterr().err == ("I0000 from C++\n" if broken else "") + "ours\n"
+
+
+@pytest.mark.field
+@pytest.mark.mtcnn
+def test_with_mtcnn_stderr_holds_only_lines_of_the_command(ticket, tmp_path):
+    (person, *_) = invent_people(0).values()
+    make_photos(tmp_path / "photos", [("ada", photo_of_one(person, np.random.default_rng(0)))])
+    (tmp_path / "crop.json").write_text(json.dumps(toy_faces.CROP))
+    crops = ("stages.crop", tmp_path / "crop.json", tmp_path / "photos", tmp_path / "crops")
+    named = ("stages.recognise", ticket, tmp_path / "photos" / "ada")
+    for command, first in ((crops, ""), (named, "photos: 1, faces: 1")):
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
+        done = subprocess.run(
+            [sys.executable, "-m", *map(str, command)], capture_output=True, text=True, env=environment
+        )
+        assert done.returncode == 0
+        lines = done.stderr.splitlines()
+        assert [line for line in lines if not line.startswith(("photos: ", "Finding faces: "))] == []
+        assert done.stderr.startswith(first)
 
 
 def test_json_holds_what_the_csv_holds(ticket, tmp_path):

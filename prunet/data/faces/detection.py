@@ -7,6 +7,7 @@ with this module.
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -45,6 +46,11 @@ def detector() -> Find:
     """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    with _held_back():
+        return _build()
+
+
+def _build() -> Find:
     with _hidden("sklearn", "matplotlib"):  # optional for Keras, and a third of its import time
         import tensorflow as tf
         from mtcnn import MTCNN
@@ -67,6 +73,27 @@ def detector() -> Find:
         ]
 
     return find
+
+
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """Hold back what is written to stderr, by C++ too; write it after all if an exception is raised.
+
+    TensorFlow logs lines about the processor and missing GPUs there before its log level applies.
+    """
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(stderr, held.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
 
 
 @contextmanager
