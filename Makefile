@@ -1,5 +1,7 @@
 # The two commands: `make repro` (the main job) and `make test`.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# The oldest Python that all pinned packages have wheels for, or the next: 3.11, 3.12 or 3.13.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python; do \
+  $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$python && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
@@ -59,6 +61,7 @@ clean:
 
 # uv installs the 5 GB of PyTorch and TensorFlow in a fifth of pip's time.
 $(BIN)/uv:
+	@test -n "$(PYTHON)" || { echo "prunet needs Python 3.11, 3.12 or 3.13 (on Debian and Ubuntu: apt install python3 python3-venv), or name one: make PYTHON=/path/to/python3.12" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet uv==$(UV_VERSION)
 
