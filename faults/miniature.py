@@ -23,15 +23,22 @@ TIMES = ("latency.csv", "speedups.png")  # contain only measured times
 RESULTS = ("metrics/", "plots/", "studies/", ".checkpoints/")
 
 
-def copy(clone: Path) -> None:
-    """Copy the checkout to `clone`, with few photos, two rounds, two schemes and few steps."""
+def copy(clone: Path, photos: int = 12, steps: int = 500) -> None:
+    """Copy the checkout to `clone`, with small parameters: two rounds, two schemes, few replicates.
+
+    Args:
+        clone: folder to make.
+        photos: good photos of each person of the sample.
+        steps: of training for digits; a kill needs time to hit one.
+    """
     copy_checkout(clone)
     values = params.load(clone / "params.yaml")
     values["checkpoint_seconds"] = 0
-    values["sample"]["photos"] = 12
+    values["sample"]["photos"] = photos
     values["studies"]["digits"]["replicates"] = 2
-    values["studies"]["digits"]["training"] |= {"steps": 500, "eval_every": 10}
-    values["studies"]["faces"]["training"] |= {"steps": 4, "eval_every": 2}
+    values["studies"]["faces"]["replicates"] = 1
+    values["studies"]["digits"]["training"] |= {"steps": steps, "eval_every": 10}
+    values["studies"]["faces"]["training"] |= {"steps": 4, "eval_every": 2, "warmup": 1}
     values["prune"] |= {"rounds": values["prune"]["rounds"][:2], "schemes": ["original", "random"]}
     values["report"]["round"] = values["export"]["round"] = "01"
     values["footprint"] |= {"rounds": 2, "seconds": 0.01, "batches": [1, 4], "bits": [4]}
