@@ -4,19 +4,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from prunet.base.errors import InputError
+from prunet.data.faces import lettering
 from prunet.data.faces.detection import STATUSES
 from prunet.recognition.naming import UNKNOWN, Extraction, Row
 from prunet.recognition.pictures import Source, load
 
-# matplotlib's font covers more scripts than Pillow's.
-FONT = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 GREEN, ORANGE = (0, 158, 115), (213, 94, 0)  # known, unknown; colours that colour-blind people can tell apart
+WHITE = (255, 255, 255)
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
@@ -57,23 +56,23 @@ def draw(photo: NDArray[np.uint8], labels: Sequence[Label]) -> Image.Image:
         colour = GREEN if label.known else ORANGE
         canvas.rectangle((x, y, x + width, y + height), outline=colour, width=line)
     for label in labels:  # on top of all boxes
-        _draw_text(canvas, image.size, label)
+        _draw_text(image, label)
     return image
 
 
-def _draw_text(canvas: ImageDraw.ImageDraw, size: tuple[int, int], label: Label) -> None:
+def _draw_text(image: Image.Image, label: Label) -> None:
     """Draw a label's text above its box, moved or shrunk to stay inside the photo."""
-    width, height = size
-    points = max(11, max(size) // 40)
-    font = ImageFont.truetype(FONT, points)
-    if font.getlength(label.text) > width:
-        font = ImageFont.truetype(FONT, max(6, int(points * width / font.getlength(label.text))))
-    across, down = font.getlength(label.text) + points // 2, points * 1.35
+    width, height = image.size
+    points = max(11, max(image.size) // 40)
+    text_width = lettering.width(label.text, points)
+    if text_width > width:
+        points = max(6, points * width // text_width)
+    across, down = lettering.width(label.text, points) + points // 2, lettering.height(points)
     x, y, *_ = label.box
-    left = max(0, min(x, width - across))
-    top = max(0, min(y - down, height - down))
-    canvas.rectangle((left, top, left + across, top + down), fill=GREEN if label.known else ORANGE)
-    canvas.text((left + points // 4, top + down / 2), label.text, "white", font, anchor="lm")
+    left, top = round(max(0, min(x, width - across))), round(max(0, min(y - down, height - down)))
+    box = (left, top, left + across, top + down)
+    ImageDraw.Draw(image).rectangle(box, fill=GREEN if label.known else ORANGE)
+    lettering.draw(image, left + points // 4, top, label.text, points, WHITE)
 
 
 def save(image: Image.Image, folder: Path, name: str) -> None:
