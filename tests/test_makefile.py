@@ -22,7 +22,7 @@ def script(path, *lines):
 
 @pytest.fixture
 def machine(tmp_path):
-    """Return a function that runs make in a folder, on a PATH with a few tools and Pythons of given versions."""
+    """Return a function that runs make in a folder; its PATH has few tools, and Pythons of given versions."""
     tools = tmp_path / "bin"
     tools.mkdir()
     for name in TOOLS:

@@ -1,8 +1,11 @@
-"""Core count and clean exit of a stage."""
+"""Core count of a stage, and clean exit of its processes."""
 
 import os
 import sys
+import threading
 from collections.abc import Callable
+from multiprocessing import parent_process
+from multiprocessing.connection import wait
 from typing import NoReturn
 
 
@@ -25,3 +28,18 @@ def run_and_exit(command: Callable[[], None]) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def end_with_parent() -> None:
+    """Make this process, a child of multiprocessing, end when its parent ends, even by SIGKILL.
+
+    Otherwise the next run and a child of the killed one could write the same files.
+    """
+    parent = parent_process()
+    assert parent is not None
+    threading.Thread(target=_exit_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _exit_after(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)

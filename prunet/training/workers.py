@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import threading
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 
 from prunet.base.errors import InputError
+from prunet.base.processes import end_with_parent
 from prunet.base.progress import progress
 
 Task = Callable[[], None]
@@ -68,9 +68,7 @@ def _check(processes: Sequence[BaseProcess], messages: SimpleQueue[str]) -> None
 
 
 def _work(tasks: Sequence[Task], following: Any, threads: int, messages: SimpleQueue[str]) -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    threading.Thread(target=_exit_with, args=(parent.sentinel,), daemon=True).start()
+    end_with_parent()
     torch.set_num_threads(threads)
     try:
         while True:
@@ -83,9 +81,3 @@ def _work(tasks: Sequence[Task], following: Any, threads: int, messages: SimpleQ
         messages.put(error.message)
     except KeyboardInterrupt:
         os._exit(1)
-
-
-def _exit_with(sentinel: int) -> None:
-    """End this process when its parent ends, even by SIGKILL: two runs must not write the same files."""
-    wait([sentinel])
-    os._exit(1)

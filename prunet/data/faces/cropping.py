@@ -1,21 +1,18 @@
 """Cropping of the faces of many photos in several processes."""
 
-import os
 import signal
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from multiprocessing import active_children, get_context, parent_process
-from multiprocessing.connection import wait
+from multiprocessing import active_children, get_context
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from PIL import Image
 
 from prunet.base.errors import InputError
-from prunet.base.processes import cores
+from prunet.base.processes import cores, end_with_parent
 from prunet.data.faces import detection
 from prunet.data.hashing import perceptual_hash
 from prunet.data.images.decoding import load_rgb
@@ -70,16 +67,8 @@ def _load() -> None:
 
 def _begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends this one
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    end_with_parent()
     _load()
-
-
-def _leave_with_parent() -> None:
-    """End this process as soon as its parent has ended, even by SIGKILL."""
-    parent = parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    os._exit(1)
 
 
 def crop_one(
