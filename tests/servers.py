@@ -34,12 +34,13 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
 class Server(ThreadingHTTPServer):
-    """Server of `answers` by path; it counts `requests` and keeps the latest request `headers`."""
+    """Server of `answers` by path; counts `requests`, keeps their first `lines` and the latest `headers`."""
 
     def __init__(self, answers: Mapping[str, Answer]) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.answers = dict(answers)
         self.requests: Counter[str] = Counter()
+        self.lines: list[str] = []
         self.headers: dict[str, str] = {}
         self.stopping = threading.Event()
 
@@ -55,6 +56,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.requests[self.path] += 1
+        self.server.lines.append(self.requestline)
         self.server.headers = dict(self.headers)
         self.close_connection = True
         self.server.answers.get(self.path, status(404))(self)

@@ -55,8 +55,8 @@ SHORT = "Not enough data to satisfy content length header (received 400 of 1000 
         ),
         (body(b"x" * 400, Content_Length=1000), "unreachable", f"no complete answer (400, message: {SHORT})"),
         *(
-            (redirect(to), "redirects", f"redirected to {to!r}, not http or https")
-            for to in ("file:///etc/hostname", "ftp://a/b", "http://:80/b", "http://[a", "data:,x")
+            (redirect(to), "redirects", f"redirected to {to!r}: not an http or https address of a host")
+            for to in ("file:///etc/hostname", "ftp://a/b", "http:b", "http:///b", "data:,x")
         ),
     ],
 )
@@ -225,9 +225,17 @@ def test_contradictory_content_lengths_are_unreachable():
         assert attempt(server.url("/a"))[0] == "unreachable"
 
 
-@pytest.mark.parametrize("url", ["http://", "http://a..b/", "http://[::1/", "http://127.0.0.1:99999/"])
+INVALID = [
+    *("http://", "http://:80/", "http://a..b/", "http://[::1/", "http://127.0.0.1:99999/", "http://a b/"),
+    *("http://a\\@b/", "http://a!b/", "http:///a", "http://a\n/", "http://a/b\r\nX: y", "http://a/\x00"),
+]
+
+
+@pytest.mark.parametrize("url", INVALID)
 def test_invalid_addresses(url):
     assert attempt(url)[0] == "bad-url"
+    with serving({"/a": redirect(url)} if url.isprintable() else {}) as server:
+        assert attempt(server.url("/a"))[0] == ("redirects" if url.isprintable() else "http-error")
 
 
 def test_five_redirects_are_followed_but_not_six():

@@ -1,25 +1,24 @@
 """Download of one http or https address from a server that may be slow or hostile."""
 
 import asyncio
-import re
 import ssl
 import zlib
 from collections.abc import Mapping
-from urllib.parse import urljoin
 
 import aiohttp
 import certifi
 from yarl import URL
 
 from prunet.base.errors import InputError
-from prunet.data.fetching.addresses import Refused, is_address, public_socket
+from prunet.base.text import shown
+from prunet.data.fetching.addresses import Refused, public_socket
 from prunet.data.fetching.answers import Body, TransientFailure, read
+from prunet.data.fetching.spelling import parse, redirected
 from prunet.data.images.decoding import Rejection
 
 MAX_REDIRECTS = 5
 REDIRECT_CODES = (301, 302, 303, 307, 308)
 CONDITIONS = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
-NUMBER = re.compile("[0-9]+|0[xX][0-9a-fA-F]*")
 MAX_REASON = 200  # characters of an error message
 
 
@@ -72,27 +71,13 @@ async def download(
     headers = {CONDITIONS[name]: value for name, value in (known or {}).items()}
     try:
         async with asyncio.timeout(timeout):
-            response = await _follow(session, _address(url), headers)
+            response = await _follow(session, parse(url), headers)
             try:
                 return await read(response, max_bytes, known)
             finally:
                 response.release()
     except (TimeoutError, OSError, ValueError, aiohttp.ClientError, zlib.error) as error:
         raise _failure(error, timeout) from error
-
-
-def _address(url: str) -> URL:
-    try:
-        address = URL(url)
-        port = address.port
-    except ValueError as error:
-        raise Rejection("bad-url", f"not an address ({error})") from error
-    if address.scheme not in ("http", "https") or not address.host or not port:
-        raise Rejection("bad-url", "not an http or https address of a host")
-    # A host that ends in a number is an IPv4 address (WHATWG URL standard) with many possible spellings.
-    if NUMBER.fullmatch(address.host.rstrip(".").rpartition(".")[2]) and not is_address(address.host):
-        raise Rejection("bad-url", f"{address.host} is not a plain IPv4 address")
-    return address
 
 
 async def _follow(
@@ -106,9 +91,9 @@ async def _follow(
             return response
         response.release()  # without reading the redirect's body, which may be endless
         try:
-            target = _address(urljoin(str(seen[-1]), location))
-        except (ValueError, Rejection):
-            raise Rejection("redirects", f"redirected to {location[:80]!r}, not http or https") from None
+            target = redirected(seen[-1], location)
+        except Rejection as rejection:
+            raise Rejection("redirects", f"redirected to {shown(location)}: {rejection.detail}") from None
         if target in seen:
             raise Rejection("redirects", "redirected in a circle")
         if len(seen) > MAX_REDIRECTS:

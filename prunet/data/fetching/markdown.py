@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from prunet.base.text import readable
+
 MAX_LINES = 50  # of a table
-MAX_TEXT = 100  # characters of a code span
 
 
 def table(title: str, advice: str, columns: Sequence[str], lines: Sequence[Sequence[object]]) -> str:
@@ -19,10 +20,5 @@ def table(title: str, advice: str, columns: Sequence[str], lines: Sequence[Seque
 
 def code(text: str) -> str:
     """Quote untrusted text as a code span, without markup, line breaks or invisible characters."""
-    shown = "".join(
-        character if character.isprintable() else character.encode("unicode_escape", "surrogatepass").decode()
-        for character in text
-    )
-    if len(shown) > MAX_TEXT:
-        shown = shown[: MAX_TEXT // 2] + "…" + shown[-MAX_TEXT // 2 :]
-    return f"`{shown.replace('`', chr(39)).replace('|', chr(92) + '|')}`" if shown.strip() else "(empty)"
+    line = readable(text)
+    return f"`{line.replace('`', chr(39)).replace('|', chr(92) + '|')}`" if line.strip() else "(empty)"
