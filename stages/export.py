@@ -5,21 +5,23 @@ from typing import Any
 
 import click
 
-from prunet.base import files
+from prunet.base import files, tensors
 from prunet.base.options import PARAMS, paths
 from prunet.base.processes import run_and_exit
 from prunet.data.images import dataset
-from prunet.deployment import exporting, selection
+from prunet.deployment import acceptance, exporting, selection
+from prunet.recognition.output import format_table
 
 
 @click.command()
 @PARAMS
-@paths("data", "dense", "cells", "output")
-def main(params: dict[str, Any], data: Path, dense: Path, cells: Path, output: Path) -> None:
+@paths("data", "dense", "cells", "strangers", "output")
+def main(params: dict[str, Any], data: Path, dense: Path, cells: Path, strangers: Path, output: Path) -> None:
     """Export the network of one round and replicate from the folder CELLS to the folder OUTPUT.
 
     PARAMS is a JSON file with the study, the block `export` of params.yaml, and how faces were found. DATA is
     the study's dataset file, DENSE the cell of the unpruned networks; CELLS has one cell for each round.
+    STRANGERS is the file of the stage strangers, which studies of other images than faces do not use.
 
     \b
     ticket.safetensors     mask and surviving values, lossless: for recognise and read_digits
@@ -29,7 +31,8 @@ def main(params: dict[str, Any], data: Path, dense: Path, cells: Path, output: P
     shrunk.onnx            the ticket without unused features: smaller, with the same outputs
     about.json             the ticket's metadata; size and test accuracy of each file
 
-    Every ONNX file is run on the test images and compared with PyTorch before OUTPUT is written.
+    Every ONNX file is run on the test images and compared with PyTorch before OUTPUT is written. The printed
+    table has the shares of test images and of strangers that get a name, at several thresholds.
     """
     chosen = params["export"]
     contents = dataset.load(data)
@@ -37,9 +40,36 @@ def main(params: dict[str, Any], data: Path, dense: Path, cells: Path, output: P
     own = metadata | {"scheme": chosen["scheme"], "round": chosen["round"]}
     ticket = selection.select(cells / chosen["round"], chosen["replicate"], own)
     unpruned, _, _ = selection.select(dense, chosen["replicate"], metadata)
+    faces = tensors.read(strangers)[0]["images"] if params["finding"] else []
+    settings = {name: chosen[name] for name in ("bits", "known", "false_accepts")}
     with files.replacing(output) as partial:
         partial.mkdir()
-        exporting.export(partial, ticket, unpruned, contents, bits=chosen["bits"], known=chosen["known"])
+        metadata = exporting.export(
+            partial, ticket, unpruned, contents, faces if len(faces) else None, **settings
+        )
+    report(metadata)
+
+
+def report(metadata: dict[str, Any]) -> None:
+    """Print the shares of test images and strangers that get a name, at several thresholds."""
+    rates, threshold = metadata["rates"], metadata["threshold"]
+    strangers = "strangers" if metadata["faces"] else "images of other classes"
+    named = {"true_accepts": "test images named right", "false_accepts": f"{strangers} named"}
+    rows = [
+        {"threshold": f"{row['threshold']:g}", "": "chosen" if row["threshold"] == threshold else ""}
+        | {title: share(row[name], *row[f"{name}_interval"]) for name, title in named.items()}
+        for row in rates["table"]
+    ]
+    for line in format_table({"threshold": ">", **dict.fromkeys(named.values(), ">"), "": "<"}, rows):
+        click.echo(line)
+    click.echo(acceptance.sentence(rates, threshold, strangers), err=True)
+    if metadata["faces"] and not rates["measured"]:
+        click.echo("Put photos of strangers into the folder export.strangers to measure it.", err=True)
+
+
+def share(rate: float, low: float, high: float) -> str:
+    """Return a rate with its 95% interval."""
+    return f"{rate:.0%} ({low:.0%} to {high:.0%})"
 
 
 if __name__ == "__main__":

@@ -180,11 +180,13 @@ def test_an_export_holds_every_form_and_writes_nothing_to_the_home_folder(folder
     home, output = tmp_path / "home", tmp_path / "export"
     home.mkdir()
     params = export_params(folder, tmp_path, round="02", replicate=1)
-    command = [sys.executable, "-m", "stages.export", params, *places(folder), output]
+    command = [sys.executable, "-m", "stages.export", params, *places(folder), "none", output]
     environment = os.environ | {"HOME": str(home)}
     environment.pop("XDG_CACHE_HOME", None)
     done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=True)
-    assert (done.stdout, done.stderr) == ("", "")
+    assert done.stdout.startswith("threshold  test images named right  images of other classes named")
+    assert done.stderr.count("\n") == 1
+    assert "estimate" in done.stderr
     assert list(home.iterdir()) == []
 
     about = json.loads((output / "about.json").read_text())
@@ -222,6 +224,6 @@ def test_an_export_holds_every_form_and_writes_nothing_to_the_home_folder(folder
 )
 def test_an_export_of_a_missing_network_is_refused_and_writes_nothing(folder, tmp_path, chosen, message):
     params = export_params(folder, tmp_path, **chosen)
-    done = run(export, params, *places(folder), tmp_path / "none", code=2)
+    done = run(export, params, *places(folder), "none", tmp_path / "none", code=2)
     assert message in done.stderr
     assert not (tmp_path / "none").exists()

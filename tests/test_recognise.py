@@ -12,11 +12,11 @@ from PIL import Image
 from prunet.base.errors import InputError
 from prunet.data.faces import detection
 from prunet.data.images import dataset
+from prunet.data.images import decoding
 from prunet.data.images.decoding import load_rgb
 from prunet.data.sample.people import invent_people
 from prunet.data.sample.photos import photo_of_one
 from prunet.deployment import compact, inference
-from prunet.deployment.thresholds import unknown_threshold
 from prunet.models import built_in as models
 from prunet.recognition import annotation, pictures
 from prunet.recognition.output import format_table, printable
@@ -351,7 +351,7 @@ def test_paths_without_a_photo_are_refused(ticket, tmp_path, make, message):
 
 def test_a_photo_with_too_many_pixels_is_not_decoded(tmp_path, monkeypatch):
     write_photo(tmp_path / "one.png")
-    monkeypatch.setattr(pictures, "MAX_PIXELS", 7999)
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 7999)
     with pytest.raises(pictures.Rejection, match="too-large: 100 x 80 pixels"):
         pictures.load(tmp_path / "one.png")
 
@@ -359,36 +359,3 @@ def test_a_photo_with_too_many_pixels_is_not_decoded(tmp_path, monkeypatch):
 def test_help_does_not_import_tensorflow():
     assert invoke(recognise, "--help").exit_code == 0
     assert "tensorflow" not in sys.modules
-
-
-# the threshold
-
-
-def confident(*confidences):
-    """Return probabilities of two classes, all in favour of class 0."""
-    return np.array([[confidence, 1 - confidence] for confidence in confidences], np.float32)
-
-
-@pytest.mark.parametrize(
-    ("keep", "threshold"),
-    [(1.0, 0.5111), (0.95, 0.5111), (0.75, 0.6), (0.5, 0.7), (0.26, 0.7), (0.25, 0.9), (0.01, 0.9)],
-)
-def test_the_threshold_keeps_a_fraction_of_the_correct_answers(keep, threshold):
-    probabilities = confident(0.9, 0.51119, 0.7, 0.6, 0.99, 0.52)
-    labels = np.array([0, 0, 0, 0, 1, 1])  # the most confident answer is wrong
-    found = unknown_threshold(probabilities, labels, keep)
-    assert found == pytest.approx(threshold, abs=1.01e-4)  # 0.9 in float32 is just below 0.9
-    known = probabilities.max(1)[:4] >= found
-    assert known.mean() >= keep
-    assert (probabilities.max(1)[:4] >= found + 2e-4).mean() < keep
-
-
-def test_the_threshold_is_rounded_down_to_four_decimals_and_nobody_is_known_without_a_correct_answer():
-    assert unknown_threshold(confident(0.87659), np.array([0])) == 0.8765
-    assert unknown_threshold(confident(0.9, 0.8), np.array([1, 1])) == 1.0
-
-
-def test_the_threshold_allows_for_rounding_of_the_fraction():
-    probabilities = confident(*np.linspace(0.995, 0.6, 100))
-    found = unknown_threshold(probabilities, np.zeros(100, int), keep=0.07)  # 7.000000000000001 of 100
-    assert (probabilities.max(1) >= found).sum() == 7

@@ -129,10 +129,16 @@ def stage_params(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "ingest": values["ingest"],
         "crop": values["crop"],
         "resize": {"size": values["resize"]["size"]},
+        "strangers": {"finding": _finding(values), "false_accepts": values["export"]["false_accepts"]},
     }
     for name in values["studies"]:
         found |= {f"{name}/{stage}": params for stage, params in _study_params(values, name).items()}
     return found
+
+
+def _finding(values: dict[str, Any]) -> dict[str, Any]:
+    """Return how faces are found and made gray."""
+    return {"crop": values["crop"], "resize": {"size": values["resize"]["size"]}}
 
 
 def _study_params(values: dict[str, Any], name: str) -> dict[str, dict[str, Any]]:
@@ -140,8 +146,7 @@ def _study_params(values: dict[str, Any], name: str) -> dict[str, dict[str, Any]
     unused = ("data", "reinits")
     study = {"name": name, "seed": values["seed"], **{k: v for k, v in block.items() if k not in unused}}
     trained = {"study": study, "checkpoint_seconds": values["checkpoint_seconds"]}
-    finding = {"crop": values["crop"], "resize": {"size": values["resize"]["size"]}}
-    exported = {"study": study, "finding": finding if block["data"]["set"] == "faces" else None}
+    exported = {"study": study, "finding": _finding(values) if block["data"]["set"] == "faces" else None}
     names = [entry["n"] for entry in prune["rounds"]]
     schemes = {key: scheme.load(key) for key in prune["schemes"]}
     looks = {
@@ -174,7 +179,7 @@ def _study_params(values: dict[str, Any], name: str) -> dict[str, dict[str, Any]
             "rounds": names,
             "footprint": values["footprint"],
         },
-        "export": {**exported, "export": values["export"]},
+        "export": {**exported, "export": {k: v for k, v in values["export"].items() if k != "strangers"}},
         "summarize": {"study": name, "schemes": prune["schemes"], "rounds": names, "report": report},
         "plot": {"study": name, "report": report, "schemes": looks},
         "sweep": {**exported, "sweep": sweep},

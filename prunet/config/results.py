@@ -43,3 +43,5 @@ class Export(Block):
     replicate: int = Field(ge=0)
     bits: Bits
     known: float = Field(gt=0, le=1)
+    strangers: str = Field(min_length=1)
+    false_accepts: Share | None
