@@ -13,6 +13,7 @@ from prunet.base.errors import InputError
 from prunet.data.faces import detection
 from prunet.data.images import dataset
 from prunet.data.images import decoding
+from prunet.data.images import decoding
 from prunet.data.images.decoding import load_rgb
 from prunet.data.sample.people import invent_people
 from prunet.data.sample.photos import photo_of_one

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from prunet.base.errors import InputError
 from prunet.base.folders import walk
 from prunet.base.progress import progress
-from prunet.data.images.decoding import Rejection, load_rgb, verify
+from prunet.data.images import decoding
+from prunet.data.images.decoding import Rejection
 
-MAX_PIXELS = 100_000_000  # width x height, read from the header before anything is decoded
+load = decoding.read  # one picture, as (height, width, 3) uint8 RGB
 
 
 class Source(NamedTuple):
@@ -57,29 +58,11 @@ def _files(folder: Path) -> list[Path]:
     return [file for file in walk(folder) if file.is_file()]
 
 
-def load(path: Path) -> NDArray[np.uint8]:
-    """Load an untrusted picture as RGB, (height, width, 3) uint8, upright.
-
-    Raises:
-        Rejection: `unreadable`, `not-an-image`, `broken-image` or `too-large`.
-    """
-    try:
-        return verify(path.read_bytes(), MAX_PIXELS)[1]
-    except OSError as error:
-        raise Rejection("unreadable", f"cannot be read ({error.strerror})") from None
-    except Rejection as reason:
-        if reason.status != "too-small":  # a digit of 8 x 8 pixels is acceptable here
-            raise
-    try:
-        return load_rgb(path)
-    except InputError as error:
-        raise Rejection("broken-image", "does not decode") from error
-
-
 def load_all(sources: Sequence[Source]) -> Iterator[tuple[Source, NDArray[np.uint8] | Rejection]]:
     """Load pictures one at a time; yield each with its pixels (see `load`) or the reason for its rejection.
 
-    Files that were found in a folder and are not images are skipped.
+    Files that were found in a folder and are not images are skipped; pictures of a format that is not read are
+    not.
 
     Raises:
         InputError: at the end, if none of the files could be read.

@@ -15,6 +15,7 @@ from prunet.data.fetching.addresses import Refused, public_socket
 from prunet.data.fetching.answers import Body, TransientFailure, read
 from prunet.data.fetching.spelling import parse, redirected
 from prunet.data.images.decoding import Rejection
+from prunet.data.images.formats import known
 
 MAX_REDIRECTS = 5
 REDIRECT_CODES = (301, 302, 303, 307, 308)
@@ -39,7 +40,7 @@ def open_session(user_agent: str, private_addresses: bool) -> aiohttp.ClientSess
         connector=aiohttp.TCPConnector(
             limit=0, ssl=context, socket_factory=None if private_addresses else public_socket
         ),
-        headers={"User-Agent": user_agent, "Accept": "image/*,*/*", "Accept-Encoding": "identity"},
+        headers={"User-Agent": user_agent, "Accept": known.accept_header(), "Accept-Encoding": "identity"},
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None),  # `download` sets one deadline for everything
         auto_decompress=False,  # it would have no size limit

@@ -22,6 +22,9 @@ ADVICE = {
     "too-large": "List a smaller version, or raise `max_bytes` or `max_pixels`.",
     "too-small": "Usually an icon or a tracking pixel: list the photo itself.",
     "not-an-image": "Usually a page about the photo, or a login: list the address of the image itself.",
+    # A format, or a kind of one, that is not read; the detail names it.
+    "unsupported": "The address has a picture, of a kind that is not read: list it in another format, or "
+    "convert it and list the file.",
     # Cut off, damaged, or it crashed the decoder.
     "broken-image": "The server sends a damaged file: find another copy.",
     "missing-file": "Check the spelling; paths are relative to the list.",
