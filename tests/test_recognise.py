@@ -11,9 +11,7 @@ from PIL import Image
 
 from prunet.base.errors import InputError
 from prunet.data.faces import detection
-from prunet.data.images import dataset
-from prunet.data.images import decoding
-from prunet.data.images import decoding
+from prunet.data.images import dataset, decoding
 from prunet.data.images.decoding import load_rgb
 from prunet.data.sample.people import invent_people
 from prunet.data.sample.photos import photo_of_one
@@ -41,7 +39,7 @@ def fake_detector(request, monkeypatch):
 
 
 @torch.no_grad()
-def save_ticket(path, data, faces=FACES):
+def save_ticket(path, data, faces=FACES, **more):
     """Save a light-cnn-9 with random weights, half of them pruned; return its weights and metadata.
 
     The mean logit of each class is 0, so that answers differ between images. (The network is not trained,
@@ -49,7 +47,7 @@ def save_ticket(path, data, faces=FACES):
     """
     preparation, names = batches.preparation(data, 16, "crop-flip"), data["class_names"]
     metadata = {"model": "light-cnn-9", "preparation": preparation, "class_names": names}
-    metadata |= {"study": "faces", "threshold": 0.0, "faces": faces}
+    metadata |= {"study": "faces", "threshold": 0.0, "faces": faces} | more
     model, masks = prune(models.MODELS["light-cnn-9"]((1, 16, 16), len(names)), single_weights, 0.5, seed=3)
     inputs = batches.prepare(torch.from_numpy(data["images"]), preparation)
     model.float().output.bias -= model(inputs).mean(0)
@@ -146,8 +144,8 @@ def test_below_the_threshold_a_face_is_unknown(ticket, tmp_path):
     write_photo(tmp_path / "in" / "one.png")
     (sure,) = results(recognise, tmp_path, ticket, tmp_path / "in")
     (unsure,) = results(recognise, tmp_path, ticket, tmp_path / "in", "--threshold", 1)
-    assert sure["name"] == sure["likeliest"] == unsure["likeliest"] != "unknown"
-    assert unsure["name"] == "unknown"
+    assert sure["name"] == sure["likeliest"] == unsure["likeliest"] != ""
+    assert (sure["known"], unsure["known"], unsure["name"]) == ("True", "False", "")
     assert sure["probability"] == unsure["probability"]
 
 
@@ -172,6 +170,73 @@ def test_photos_without_faces_and_unreadable_files_have_rows_of_their_own(ticket
     assert len(lines) == 5
     assert any(line.endswith("no-face: No face was found.") for line in lines)
     assert len({line.index("%") for line in lines if "%" in line}) == 1
+
+
+@pytest.mark.field
+@pytest.mark.parametrize("name", ["unknown", "None", "False", "unknown; likeliest: ada"])
+def test_a_person_of_any_name_can_be_told_from_an_unknown_face(tmp_path, name):
+    save_ticket(tmp_path / "ticket", noise(name, "ada"))
+    for number in range(12):
+        write_photo(tmp_path / "in" / f"{number}.png", number)
+    answers = {}
+    for threshold in ("0", "1"):
+        given = tmp_path / "ticket", tmp_path / "in", "--threshold", threshold
+        files = "--csv", tmp_path / "rows.csv", "--json", tmp_path / "rows.json", "--output"
+        done = invoke(recognise, *given, *files, tmp_path / f"drawn{threshold}")
+        assert done.exit_code == 0, done.output
+        lines = done.stdout.splitlines()[1:]
+        written = json.loads((tmp_path / "rows.json").read_text())["results"]
+        answers[threshold] = list(zip(lines, read_table(tmp_path / "rows.csv"), written, strict=True))
+    # A random network gives some photos a probability of exactly 1.
+    namesakes = [number for number, (*_, row) in enumerate(answers["0"]) if row["name"] == name]
+    namesakes = [number for number in namesakes if answers["1"][number][1]["probability"] != "1.0"]
+    assert namesakes
+    for number in namesakes:
+        line, texts, row = answers["0"][number]
+        assert (row["known"], texts["known"], texts["name"]) == (True, "True", name)
+        assert line.endswith("%")
+        line, texts, row = answers["1"][number]
+        assert (row["known"], row["name"], row["likeliest"]) == (False, None, name)
+        assert (texts["known"], texts["name"]) == ("False", "")
+        assert line.endswith(f"%  unknown; likeliest: {name}")
+        drawn = [(tmp_path / f"drawn{threshold}" / f"{number}.png").read_bytes() for threshold in "01"]
+        assert drawn[0] != drawn[1]
+
+
+@pytest.mark.field
+def test_on_drawn_photos_only_a_name_has_a_probability():
+    known = {"known": True, "name": "unknown", "probability": 0.9312}
+    assert annotation.text(known) == "unknown 93%"
+    assert annotation.text(known | {"known": False, "name": None}) == "unknown"
+
+
+@pytest.mark.field
+@pytest.mark.parametrize(
+    ("measured", "said"), [(True, "30% of strangers get a name"), (False, "at least 30% of strangers get a")]
+)
+def test_the_report_says_how_many_strangers_get_a_name(tmp_path, measured, said):
+    rows = [
+        {
+            "threshold": level,
+            "true_accepts": 0.9,
+            "false_accepts": share,
+            "false_accepts_interval": [0.1, 0.5],
+        }
+        for level, share in ((0.5, 0.6), (0.9, 0.3))
+    ]
+    rates = {"measured": measured, "strangers": 40, "test_images": 8, "table": rows}
+    save_ticket(tmp_path / "ticket", noise("ada", "boris"), rates=rates)
+    write_photo(tmp_path / "in" / "one.png")
+    options = "--threshold", "0.85", "--json", tmp_path / "rows.json"
+    done = invoke(recognise, tmp_path / "ticket", tmp_path / "in", *options)
+    assert f"At threshold 0.9, {said}" in done.stderr
+    assert json.loads((tmp_path / "rows.json").read_text())["rates"]["false_accepts"] == 0.3
+
+
+@pytest.mark.field
+def test_a_ticket_without_rates_recognises_all_the_same(ticket, tmp_path):
+    write_photo(tmp_path / "in" / "one.png")
+    assert "strangers" not in invoke(recognise, ticket, tmp_path / "in").stderr
 
 
 def test_a_rotated_jpeg_is_loaded_as_for_the_dataset(tmp_path):
@@ -333,6 +398,15 @@ def test_invalid_face_settings_are_refused(ticket, change, message):
     metadata = compact.load(ticket)[2]
     with pytest.raises(InputError, match=message):
         face_settings(metadata | {"faces": FACES | change}, ticket)
+
+
+@pytest.mark.field
+@pytest.mark.parametrize(
+    "rates", [{}, {"measured": True, "strangers": 5, "table": []}, {"measured": "yes"}, 3]
+)
+def test_invalid_rates_are_refused(ticket, rates):
+    with pytest.raises(InputError, match=r"is damaged \(rates"):
+        face_settings(compact.load(ticket)[2] | {"rates": rates}, ticket)
 
 
 @pytest.mark.parametrize(
