@@ -88,16 +88,32 @@ def test_moments_are_exact_for_any_number_of_images():
     assert values["mean"] == [train.sum() / train.size] * 3
 
 
+def order(**sizes):
+    return torch.stack(list(batches.order(**sizes, generator=torch.Generator().manual_seed(0))))
+
+
 def test_every_epoch_contains_every_image_once_and_every_batch_is_full():
-    drawn = batches.order(count=10, batch_size=4, steps=6, generator=torch.Generator().manual_seed(0))
+    drawn = order(count=10, batch_size=4, steps=6)
     assert drawn.shape == (6, 4)
     flat = drawn.flatten().tolist()
     assert sorted(flat[:10]) == sorted(flat[10:20]) == list(range(10))
     assert flat[:10] != flat[10:20]
     # A batch may be larger than the split.
-    drawn = batches.order(count=3, batch_size=7, steps=2, generator=torch.Generator().manual_seed(0))
+    drawn = order(count=3, batch_size=7, steps=2)
     assert drawn.shape == (2, 7)
     assert sorted(torch.bincount(drawn.flatten()).tolist()) == [4, 5, 5]
+
+
+@pytest.mark.field
+def test_the_order_of_a_long_training_is_drawn_epoch_by_epoch(monkeypatch):
+    steps, epochs = iter(batches.order(10, 5, 1000, torch.Generator().manual_seed(0))), []
+    randperm = torch.randperm
+    monkeypatch.setattr(
+        torch, "randperm", lambda *args, **of: epochs.append(randperm(*args, **of)) or epochs[-1]
+    )
+    drawn = [next(steps) for _ in range(5)]
+    assert len(epochs) == 3
+    assert torch.equal(torch.cat(drawn), torch.cat(epochs)[:25])
 
 
 def test_take_returns_images_with_their_labels():

@@ -1,4 +1,7 @@
 import multiprocessing
+import threading
+
+import pytest
 
 from prunet.base.progress import LOG, progress
 
@@ -20,6 +23,15 @@ def test_a_log_gets_at_most_a_line_a_minute(capfd, monkeypatch):
         now[0] += 1
     lines = [line for line in capfd.readouterr().err.splitlines() if line.strip()]
     assert [line.split(" ")[1] for line in lines] == ["60", "120", "180"]
+
+
+@pytest.mark.field
+@pytest.mark.parametrize("terminal", [False, True])
+def test_no_thread_watches_the_progress(monkeypatch, terminal):
+    """It would write lines of its own into a log, and a process with threads should not be forked."""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    for _ in progress(range(2), desc="train", unit="step"):
+        assert "tqdm_monitor" not in {thread.name for thread in threading.enumerate()}
 
 
 def train(_):

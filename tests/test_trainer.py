@@ -4,6 +4,7 @@ from importlib import import_module
 
 import numpy as np
 import pytest
+import torch
 
 from prunet.base.errors import InputError
 from prunet.cells import storage
@@ -164,6 +165,18 @@ def test_more_replicates_than_memory_holds_are_refused_before_they_are_drawn(mak
     message = r"toy: 10000000 networks need about [\d.]+ GB .* lower studies\.toy\.replicates or reinits"
     with pytest.raises(InputError, match=message):
         make(10_000_000).initial_weights("init")
+
+
+@pytest.mark.field
+def test_the_threads_of_a_training_are_not_those_of_the_stage(make):
+    """Criteria with gradients and the sweep use all cores, though each training uses one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(before + 1)
+    try:
+        train(make(1, steps=1))
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_rewinding_may_count_epochs_and_must_stay_within_the_training(tmp_path):

@@ -1,6 +1,8 @@
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from functools import partial
 
@@ -46,6 +48,32 @@ def test_a_free_worker_takes_the_next_task(tmp_path):
 def test_one_worker_is_this_process(tmp_path):
     workers.run([partial(leave, tmp_path / "only", 1)], workers=1, threads=1)
     assert (tmp_path / "only").read_text().split()[0] == str(os.getpid())
+
+
+@pytest.mark.field
+def test_one_worker_uses_its_threads_while_it_works_and_no_longer(tmp_path):
+    before = torch.get_num_threads()
+    workers.run([partial(leave, tmp_path / "only", before + 1)], workers=1, threads=before + 1)
+    assert torch.get_num_threads() == before
+
+
+AFTER_A_PARALLEL_LOOP = """
+import torch
+from prunet.training import workers
+
+def add_up():
+    return torch.ones(10**6).cumsum(0).sum()
+
+torch.set_num_threads(2)
+add_up()
+workers.run([add_up] * 4, workers=2, threads=2)
+"""
+
+
+@pytest.mark.field
+def test_several_processes_of_several_threads_work_after_a_parallel_loop_of_this_one():
+    """With its idle threads they would wait for ever."""
+    subprocess.run([sys.executable, "-c", AFTER_A_PARALLEL_LOOP], check=True, timeout=120)
 
 
 def fail(sentence):

@@ -1,5 +1,6 @@
-"""Core count of a stage, and clean exit of its processes."""
+"""Core count of a stage, and clean start and exit of its processes."""
 
+import ctypes
 import os
 import sys
 import threading
@@ -7,6 +8,8 @@ from collections.abc import Callable
 from multiprocessing import parent_process
 from multiprocessing.connection import wait
 from typing import NoReturn
+
+HARD_PAUSE = 2  # omp_pause_hard
 
 
 def cores() -> int:
@@ -28,6 +31,16 @@ def run_and_exit(command: Callable[[], None]) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def end_openmp_threads() -> None:
+    """End OpenMP's idle threads, which PyTorch uses, before a fork; the next parallel loop starts new ones.
+
+    A forked process does not have these threads, and its first parallel loop would wait for them for ever.
+    """
+    process = ctypes.CDLL(None)
+    if hasattr(process, "omp_pause_resource_all"):  # OpenMP 5.0
+        process.omp_pause_resource_all(HARD_PAUSE)
 
 
 def end_with_parent() -> None:

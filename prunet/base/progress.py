@@ -10,6 +10,10 @@ from tqdm import tqdm
 LINE = "{desc}: {n_fmt} of {total_fmt} after {elapsed}, {remaining} left\n"
 LOG: dict[str, Any] = {"delay": 60, "mininterval": 60, "bar_format": LINE}
 
+# tqdm's monitor is a thread: it would repeat a line of a log within the minute, and processes are forked.
+# Without it every step has to look at the clock (miniters).
+tqdm.monitor_interval = 0
+
 
 def progress(iterable: Iterable[Any] | None = None, **options: Any) -> "tqdm[Any]":
     """Return tqdm's progress bar over an iterable, or one for `update`; `options` are tqdm's.
@@ -18,5 +22,6 @@ def progress(iterable: Iterable[Any] | None = None, **options: Any) -> "tqdm[Any
     """
     if parent_process():
         return tqdm(iterable, disable=True)
-    bar: tqdm[Any] = tqdm(iterable, leave=False, **options, **({} if sys.stderr.isatty() else LOG))
+    shown = {} if sys.stderr.isatty() else LOG
+    bar: tqdm[Any] = tqdm(iterable, leave=False, miniters=1, **options, **shown)
     return bar

@@ -5,6 +5,7 @@ Images in memory are normalised once; images on disk are normalised as they are 
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice, tee
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,8 @@ from prunet.training.streams import DECODING_BATCH, Stream
 
 Batch = tuple[Tensor, Tensor]  # images (..., C, H, W) float32 and labels (...) int64
 Split = tuple[Tensor | Stream, Tensor]  # images (N, C, H, W) and labels (N,)
+
+BLOCK = 256  # steps whose images are chosen together, in one copy to the device
 
 
 def to_device(
@@ -103,15 +106,18 @@ def input_shape(splits: dict[str, Split], augment: str) -> tuple[int, int, int]:
     return channels, visible_side(height, augment), visible_side(width, augment)
 
 
-def order(count: int, batch_size: int, steps: int, generator: torch.Generator) -> Tensor:
-    """Return (steps, batch_size) int64 indices: one shuffled epoch after another.
+def order(count: int, batch_size: int, steps: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Yield (batch_size,) int64 indices for each step: one shuffled epoch after another, drawn as it begins.
 
     Every epoch contains each of `count` images once. Every batch is full: it may end one epoch and begin the
     next.
     """
-    epochs = -(-steps * batch_size // count)
-    drawn = torch.cat([torch.randperm(count, generator=generator) for _ in range(epochs)])
-    return drawn[: steps * batch_size].view(steps, batch_size)
+    rest = torch.empty(0, dtype=torch.int64)
+    for _ in range(steps):
+        while len(rest) < batch_size:
+            rest = torch.cat([rest, torch.randperm(count, generator=generator)])
+        yield rest[:batch_size]
+        rest = rest[batch_size:]
 
 
 def take(split: Split, chosen: Tensor) -> Batch:
@@ -147,25 +153,27 @@ def training_batches(
     The networks' `generators` of augmentation advance only when a batch is yielded.
     """
     steps, batch_size = settings["steps"], settings["batch_size"]
-    drawn = torch.stack(
-        [
-            order(len(split[1]), batch_size, steps, Generator().manual_seed(run["seeds"]["order"]))
-            for run in runs
-        ],
-        dim=1,
-    )  # (steps, N, B)
+    orders = [
+        order(len(split[1]), batch_size, steps, Generator().manual_seed(run["seeds"]["order"]))
+        for run in runs
+    ]
+    drawn = (torch.stack(rows) for rows in zip(*(islice(own, done, None) for own in orders), strict=True))
     bar = progress(range(done + 1, steps + 1), desc="train", unit="step")
-    for step, (images, chosen, labels) in zip(bar, _read(split, drawn[done:]), strict=True):
+    for step, (images, chosen, labels) in zip(bar, _read(split, drawn), strict=True):
         yield step, (augment_batch(images, chosen, size, settings["augment"], generators), labels)
 
 
-def _read(split: Split, drawn: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield images, indices (N, B) into them, and labels (N, B) for each step of `drawn` (steps, N, B)."""
+def _read(split: Split, drawn: Iterator[Tensor]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield images, indices (N, B) into them, and labels (N, B) for each step of `drawn`, (N, B) each."""
     images, labels = split
     if isinstance(images, Stream):
-        positions = torch.arange(drawn[0].numel(), device=labels.device).view(drawn.shape[1:])
-        for pixels, found in images.read(drawn.flatten(1)):
-            yield pixels, positions, labels[found].view(positions.shape)
+        wanted, drawn = tee(drawn)
+        for chosen, (pixels, found) in zip(
+            wanted, images.read(step.flatten() for step in drawn), strict=True
+        ):
+            positions = torch.arange(chosen.numel(), device=labels.device).view(chosen.shape)
+            yield pixels, positions, labels[found].view(chosen.shape)
     else:
-        for chosen in drawn.to(labels.device):
-            yield images, chosen, labels[chosen]
+        while block := list(islice(drawn, BLOCK)):
+            for chosen in torch.stack(block).to(labels.device):
+                yield images, chosen, labels[chosen]

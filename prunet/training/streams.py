@@ -4,7 +4,8 @@ The workers only decode and draw no random numbers. So their number does not aff
 that resumes from a checkpoint gets the same batches.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from itertools import tee
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch import Generator, Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from prunet.base.errors import InputError
-from prunet.base.processes import cores
+from prunet.base.processes import cores, end_openmp_threads
 from prunet.data.images.decoding import Rejection
 from prunet.data.images.image_files import Files
 from prunet.data.images.squares import square
@@ -62,13 +63,13 @@ class Stream:
         self._prepare = prepare
         self._unreadable: set[int] = set()
 
-    def read(self, batches: Tensor | Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+    def read(self, batches: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Decode images, batch by batch.
 
         If a file can no longer be read, a warning names it once, and the next image replaces it.
 
         Args:
-            batches: indices (B,) of the images of each batch.
+            batches: indices (B,) of the images of each batch; the workers take them a few batches ahead.
 
         Yields:
             Prepared images (B, 3, side, side) on the device, and their indices (B,).
@@ -76,14 +77,16 @@ class Stream:
         Raises:
             InputError: `TRIES` files in a row cannot be read, or a worker was killed.
         """
+        ahead, batches = tee(batches)
+        end_openmp_threads()
         loader: Any = DataLoader(
             self._images,
-            batch_sampler=(batches[number].tolist() for number in range(len(batches))),
+            batch_sampler=(chosen.tolist() for chosen in ahead),
             num_workers=cores(),
             generator=Generator(),  # the default draws from the global generator, which belongs to dropout
         )
         decoded = iter(loader)
-        for number in range(len(batches)):
+        for chosen in batches:
             try:
                 images, found = next(decoded)
             except RuntimeError as error:
@@ -91,7 +94,7 @@ class Stream:
                     f"a process that decodes images ended ({error}): run the stage again to resume; a "
                     "smaller batch_size takes less memory."
                 ) from None
-            self._report(batches[number].tolist(), found.tolist())
+            self._report(chosen.tolist(), found.tolist())
             yield self._prepare(images.to(self.device)), found.to(self.device)
 
     def _report(self, wanted: list[int], found: list[int]) -> None:

@@ -56,7 +56,6 @@ class Trainer:
         self.study, self.name, self.seed = study, study["name"], study["seed"]
         self.replicates, self.settings = study["replicates"], study["training"]
         self.folder, self.checkpoint_seconds = checkpoints / self.name, checkpoint_seconds
-        torch.set_num_threads(1)  # a process that had more cannot be forked
         self.device = loop.device()
         augment = self.settings["augment"]
         self.splits = batches.to_device(data, study["input_size"], augment, self.device)

@@ -2,7 +2,8 @@
 
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from multiprocessing.queues import SimpleQueue
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 
 from prunet.base.errors import InputError
-from prunet.base.processes import end_with_parent
+from prunet.base.processes import end_openmp_threads, end_with_parent
 from prunet.base.progress import progress
 
 Task = Callable[[], None]
@@ -27,9 +28,9 @@ def run(tasks: Sequence[Task], workers: int, threads: int) -> None:
         InputError: a task raised it, or a process was killed; the other processes are stopped.
     """
     if workers == 1:
-        torch.set_num_threads(threads)
-        for task in tasks:
-            task()
+        with _threads(threads):
+            for task in tasks:
+                task()
         return
     context = multiprocessing.get_context("fork")
     messages: SimpleQueue[str] = context.SimpleQueue()
@@ -38,6 +39,7 @@ def run(tasks: Sequence[Task], workers: int, threads: int) -> None:
         context.Process(target=_work, args=(tasks, following, threads, messages)) for _ in range(workers)
     ]
     bar = progress(desc="train", total=len(tasks), unit="network")
+    end_openmp_threads()
     try:
         for process in processes:
             process.start()
@@ -53,6 +55,17 @@ def run(tasks: Sequence[Task], workers: int, threads: int) -> None:
         for process in processes:
             process.kill()
             process.join()
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Have PyTorch use so many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _check(processes: Sequence[BaseProcess], messages: SimpleQueue[str]) -> None:
