@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from prunet.base import files, tensors
 from prunet.base.options import PARAMS, paths
@@ -40,7 +41,7 @@ def main(params: dict[str, Any], data: Path, dense: Path, cells: Path, strangers
     own = metadata | {"scheme": chosen["scheme"], "round": chosen["round"]}
     ticket = selection.select(cells / chosen["round"], chosen["replicate"], own)
     unpruned, _, _ = selection.select(dense, chosen["replicate"], metadata)
-    faces = tensors.read(strangers)[0]["images"] if params["finding"] else []
+    faces = tensors.read(strangers)[0]["images"] if params["finding"] else np.empty(0, np.uint8)
     settings = {name: chosen[name] for name in ("bits", "known", "false_accepts")}
     with files.replacing(output) as partial:
         partial.mkdir()

@@ -13,10 +13,9 @@ from prunet.base.files import replacing, write_json, write_rows
 from prunet.base.options import paths
 from prunet.base.processes import run_and_exit
 from prunet.data.faces import detection
-from prunet.deployment import compact, inference
-from prunet.recognition import naming, pictures
+from prunet.deployment import acceptance
+from prunet.recognition import naming, pictures, recogniser
 from prunet.recognition.output import CSV, JSON, format_table
-from prunet.recognition.settings import face_settings
 
 SHOWN = {
     **{"file": "<", "x": ">", "y": ">", "width": ">", "height": ">"},
@@ -60,33 +59,36 @@ def main(
     PHOTOS are files, or folders with photos at any depth. Faces are detected, cropped and made gray as they
     were for the data set that the ticket was trained on. The printed table has a line for each face: its box
     in pixels from the photo's top left corner, the name, and its probability; or a line that says why there
-    is no face. The exit code is 0 if at least one photo could be read, else 2.
+    is no face. An unknown face has no name, so that a person may be called "unknown". The exit code is 0 if
+    at least one photo could be read, else 2.
+
+    Strangers can get a name: the network knows nobody but the people that it was trained on. The share of
+    strangers that do is printed, if it was measured or estimated when the ticket was exported.
     """
-    weights, _, metadata = compact.load(ticket)
-    settings = face_settings(metadata, ticket)
-    threshold = settings["threshold"] if threshold is None else threshold
+    own = recogniser.load(ticket)
+    threshold = own.threshold if threshold is None else threshold
     sources = pictures.gather(photos)
     if output is not None and output.exists():
         raise InputError(f"{output} already exists; name a new folder for the annotated photos.")
     find = detection.detector()
-    extracted, finding = naming.extract_all(sources, find, settings, keep)
-    images = [image for _, extraction in extracted for image in extraction.images]
-    model = inference.build(weights, metadata)
+    extracted, finding = naming.extract_all(sources, find, own.settings, keep)
     begin = perf_counter()
-    probabilities = np.empty((0, len(metadata["class_names"])), np.float32)
-    if images:
-        probabilities = inference.classify(model, np.stack(images), metadata)
+    images = [image for _, extraction in extracted for image in extraction.images]
+    scores = own.score(np.stack(images)) if images else np.empty((0, len(own.names)), np.float32)
+    results = naming.name_faces(extracted, own.names, scores, threshold)
     classifying = perf_counter() - begin
 
-    results = naming.name_faces(extracted, probabilities, metadata["class_names"], threshold)
     rows = [row for photo in results for row in photo]
     for line in format_table(SHOWN, [shown(row) for row in rows]):
         click.echo(line)
     report(sources, rows, finding, classifying)
+    if own.rates is not None:
+        click.echo(acceptance.sentence(own.rates, threshold, "strangers"), err=True)
     if csv_file is not None:
         write_rows(csv_file, naming.COLUMNS, rows)
     if json_file is not None:
-        write_json(json_file, {"threshold": threshold, "keep": keep, "results": rows})
+        rates = None if own.rates is None else acceptance.nearest(own.rates, threshold)
+        write_json(json_file, {"threshold": threshold, "rates": rates, "keep": keep, "results": rows})
     if output is not None:
         from prunet.recognition.annotation import annotate  # TensorFlow starts more slowly after matplotlib
 
@@ -97,10 +99,12 @@ def main(
 
 def shown(row: naming.Row) -> dict[str, Any]:
     """Return the table cells of a row; the last column, without a heading, is a remark."""
-    if row["name"] is None:
+    if row["known"] is None:
         return {"file": row["file"], "": f"{row['status']}: {row['detail']}"}
     cells = {name: row[name] for name in SHOWN if name} | {"probability": f"{row['probability']:.1%}"}
-    return cells | {"": f"likeliest: {row['likeliest']}" if row["name"] == naming.UNKNOWN else ""}
+    if row["known"]:
+        return cells
+    return cells | {"name": "", "": f"unknown; likeliest: {row['likeliest']}"}
 
 
 def report(
@@ -108,19 +112,19 @@ def report(
 ) -> None:
     """Print to stderr the counts of photos and faces, and the speed of both steps from their seconds."""
     read = {row["file"] for row in rows if row["status"] in detection.STATUSES}
-    named = [row for row in rows if row["name"] is not None]
+    faces = [row for row in rows if row["known"] is not None]
     files = {row["file"] for row in rows}
     counts = {
         "photos": len(read),
-        "faces": len(named),
-        "unknown": sum(row["name"] == naming.UNKNOWN for row in named),
-        "photos without a face": len(read) - len({row["file"] for row in named}),
+        "faces": len(faces),
+        "unknown": sum(not row["known"] for row in faces),
+        "photos without a face": len(read) - len({row["file"] for row in faces}),
         "unreadable files": len(files) - len(read),
         "other files": len(sources) - len(files),
     }
     click.echo(", ".join(f"{name}: {count}" for name, count in counts.items()), err=True)
     speed = f"Finding faces: {len(read) / finding:.1f} photos/s"
-    click.echo(speed + (f"; naming: {len(named) / classifying:.0f} faces/s." if named else "."), err=True)
+    click.echo(speed + (f"; naming: {len(faces) / classifying:.0f} faces/s." if faces else "."), err=True)
 
 
 if __name__ == "__main__":

@@ -199,7 +199,7 @@ def test_a_person_of_any_name_can_be_told_from_an_unknown_face(tmp_path, name):
         assert (row["known"], row["name"], row["likeliest"]) == (False, None, name)
         assert (texts["known"], texts["name"]) == ("False", "")
         assert line.endswith(f"%  unknown; likeliest: {name}")
-        drawn = [(tmp_path / f"drawn{threshold}" / f"{number}.png").read_bytes() for threshold in "01"]
+        drawn = [(tmp_path / f"drawn{threshold}" / Path(row["file"]).name).read_bytes() for threshold in "01"]
         assert drawn[0] != drawn[1]
 
 

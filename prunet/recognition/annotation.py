@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from prunet.base.errors import InputError
 from prunet.data.faces import lettering
 from prunet.data.faces.detection import STATUSES
-from prunet.recognition.naming import UNKNOWN, Extraction, Row
+from prunet.recognition.naming import Extraction, Row
 from prunet.recognition.pictures import Source, load
 
 GREEN, ORANGE = (0, 158, 115), (213, 94, 0)  # known, unknown; colours that colour-blind people can tell apart
@@ -40,10 +40,15 @@ def annotate(
     for (source, extraction), rows in zip(extracted, results, strict=True):
         if extraction.status in STATUSES:
             labels = [
-                Label(face.box, f"{row['name']} {row['probability']:.0%}", row["name"] != UNKNOWN)
+                Label(face.box, text(row), row["known"])
                 for face, row in zip(extraction.faces, rows, strict=False)  # a row even if there is no face
             ]
             save(draw(load(source.path), labels), folder, source.name)
+
+
+def text(row: Row) -> str:
+    """Return the name and probability of a face; that of an unknown one is a word without a probability."""
+    return f"{row['name']} {row['probability']:.0%}" if row["known"] else "unknown"
 
 
 def draw(photo: NDArray[np.uint8], labels: Sequence[Label]) -> Image.Image:

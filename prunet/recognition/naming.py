@@ -13,10 +13,10 @@ from prunet.recognition.output import printable
 from prunet.recognition.pictures import Source, load_all
 
 KEEP = ("all", *detection.KEEP)  # which faces of a photo are named
-UNKNOWN = "unknown"
+# `known` tells whether a face has a name. An unknown one has none, because any word may be somebody's name.
 COLUMNS = (
     *("file", "status", "detail", "x", "y", "width", "height", "confidence"),
-    *("name", "probability", "likeliest"),
+    *("known", "name", "probability", "likeliest"),
 )
 
 Row = dict[str, Any]
@@ -73,36 +73,35 @@ def extract_all(
 
 def name_faces(
     extracted: Sequence[tuple[Source, Extraction]],
-    probabilities: NDArray[np.float32],
-    class_names: Sequence[str],
+    names: Sequence[str],
+    scores: NDArray[np.float32],
     threshold: float,
 ) -> list[list[Row]]:
     """Return, for each photo, a row (`COLUMNS`) for every face, or one row that says why there is none.
 
     Args:
         extracted: from `extract_all`.
-        probabilities: (faces, classes), all faces in their order.
-        class_names: one for each class.
-        threshold: a face whose highest probability is lower is unknown.
+        names: of the people.
+        scores: (faces, names), all faces in their order, 0 to 1.
+        threshold: a face whose highest score is lower is unknown.
     """
-    remaining = iter(probabilities)
+    remaining = iter(scores)
     photos = []
     for source, (status, detail, faces, _) in extracted:
         row = dict.fromkeys(COLUMNS) | {"file": printable(str(source.path)), "status": status}
-        rows = [row | _named(face, next(remaining), class_names, threshold) for face in faces]
+        rows = [row | _named(face, names, next(remaining), threshold) for face in faces]
         photos.append(rows or [row | {"detail": printable(detail)}])
     return photos
 
 
-def _named(
-    face: detection.Face, probabilities: NDArray[np.float32], class_names: Sequence[str], threshold: float
-) -> Row:
-    best = int(probabilities.argmax())
-    probability, likeliest = float(probabilities[best]), printable(class_names[best])
+def _named(face: detection.Face, names: Sequence[str], scores: NDArray[np.float32], threshold: float) -> Row:
+    best = int(scores.argmax())
+    probability, likeliest = float(scores[best]), printable(names[best])
     return {
         **dict(zip(("x", "y", "width", "height"), map(round, face.box), strict=True)),
         "confidence": round(face.confidence, 4),
-        "name": likeliest if probability >= threshold else UNKNOWN,
+        "known": probability >= threshold,
+        "name": likeliest if probability >= threshold else None,
         "probability": round(probability, 4),
         "likeliest": likeliest,
     }

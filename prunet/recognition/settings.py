@@ -1,11 +1,13 @@
 """Face settings of a ticket: how the faces of its data set were detected and cropped."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from prunet.base.errors import InputError
+
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Faces(BaseModel):
@@ -18,15 +20,33 @@ class _Faces(BaseModel):
     size: int = Field(ge=1)
 
 
+class _Row(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    threshold: Share
+    true_accepts: Share
+    false_accepts: Share
+    false_accepts_interval: Annotated[list[Share], Field(min_length=2, max_length=2)]
+
+
+class _Rates(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    measured: bool
+    strangers: int = Field(ge=1)
+    table: list[_Row] = Field(min_length=1)
+
+
 class _Metadata(BaseModel):
     model_config = ConfigDict(strict=True)
 
     faces: _Faces
-    threshold: float = Field(ge=0, le=1)
+    threshold: Share
+    rates: _Rates | None = None
 
 
 def face_settings(metadata: dict[str, Any], ticket: Path) -> dict[str, Any]:
-    """Return how the faces of a ticket's data set were detected and cropped, and its `threshold`.
+    """Return how the faces of a ticket's data set were detected and cropped, its `threshold` and its `rates`.
 
     Args:
         metadata: from `compact.load`, which has checked only what inference needs.
@@ -49,4 +69,4 @@ def face_settings(metadata: dict[str, Any], ticket: Path) -> dict[str, Any]:
         raise InputError(f"{ticket} is damaged ({where}: {first['msg']}); export it again.") from None
     if valid.faces.size != metadata["preparation"]["stored"]:
         raise InputError(f"{ticket} is damaged (it has two sizes for a face's image); export it again.")
-    return valid.faces.model_dump() | {"threshold": valid.threshold}
+    return valid.faces.model_dump() | valid.model_dump(include={"threshold", "rates"})
