@@ -20,7 +20,7 @@ def main(crops: Path, photos: Path, grays: Path, output: Path) -> None:
     """Draw photos, their crops and their gray images: the folders PHOTOS, CROPS and GRAYS.
 
     OUTPUT gets strip.png (photo, crop and gray image of three people) and people.png (gray images of up to
-    ten people).
+    ten people). Both show faces: they are an output in DVC's cache, which git ignores.
     """
     photo_of = {row["image"]: row["photo"] for row in read_rows(crops / "manifest.csv", ["image", "photo"])}
     people: dict[str, list[str]] = defaultdict(list)
@@ -30,17 +30,18 @@ def main(crops: Path, photos: Path, grays: Path, output: Path) -> None:
     if not people:
         raise InputError(f"{grays} holds no image; {grays / 'manifest.csv'} gives the reason for each face.")
     shown = sorted(people)[:PEOPLE]
-    firsts = [people[label][0] for label in shown[:PHOTOS]]
-    rows = [
-        [load_rgb(photos / photo_of[name]), load_rgb(crops / name), load_rgb(grays / name)] for name in firsts
-    ]
-    sheet = [[load_rgb(grays / name) for name in people[label][:IMAGES]] for label in shown]
-    height, width = rows[0][2].shape[:2]
+    steps = {}
+    for label in shown[:PHOTOS]:
+        name = people[label][0]
+        steps[label] = [load_rgb(photos / photo_of[name]), load_rgb(crops / name), load_rgb(grays / name)]
+    images = {label: [load_rgb(grays / name) for name in people[label][:IMAGES]] for label in shown}
+    height, width = images[shown[0]][0].shape[:2]
     headings = ["photo", "face, with margin", f"gray, {width}x{height}"]
+    title = f"{len(people)} people" if len(people) == len(shown) else f"{len(shown)} of {len(people)} people"
     with replacing(output) as partial:
         partial.mkdir()
-        save_strip(partial / "strip.png", rows, headings, "from photo to input")
-        save_strip(partial / "people.png", sheet, [], "images of " + ", ".join(shown))
+        save_strip(partial / "strip.png", steps, len(headings), headings, "from photo to input")
+        save_strip(partial / "people.png", images, IMAGES, [], title)
 
 
 if __name__ == "__main__":

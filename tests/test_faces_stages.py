@@ -93,7 +93,8 @@ def test_resize_writes_gray_faces_and_leaves_out_what_the_list_names(tmp_path):
         ("boris", f"{4:016x}", "is ada's"),
     ]
     warning = prepared(tmp_path, many(3), *lines)
-    assert f"boris has no face named '{4:016x}'" in warning
+    line = f"boris,{4:016x},is ada's"
+    assert f"the line {line} has no effect: that is a face of 'ada'." in warning
     assert warning.count("\n") == 1
 
     rows = read_table(tmp_path / "gray" / "manifest.csv")
@@ -111,14 +112,45 @@ def test_resize_writes_gray_faces_and_leaves_out_what_the_list_names(tmp_path):
     for name in written:
         with Image.open(tmp_path / "gray" / name) as image:
             assert (image.size, image.mode) == ((36, 36), "L")
-    assert sorted(path.name for path in (tmp_path / "sheets").iterdir()) == ["ada.png", "boris.png"]
+    names = ["ada.png", "boris.png", "lines.csv"]
+    assert sorted(path.name for path in (tmp_path / "sheets").iterdir()) == names
     counts = json.loads((tmp_path / "gray" / "counts.json").read_text())
     assert counts == {"ok": 4, "excluded": 2, "exclude_unmatched": 1}
 
 
 def test_resize_warns_of_a_person_without_a_face_left(tmp_path):
     warning = prepared(tmp_path, many(1), ("ada", f"{2:016x}", "a drawing"))
-    assert warning == "warning: all 1 faces of ada are excluded\n"
+    assert warning == "warning: every face of ada is excluded\n"
+
+
+@pytest.mark.field
+def test_the_lines_beside_the_sheets_leave_out_their_faces(tmp_path):
+    prepared(tmp_path, many(3), ("ada", f"{4:016x}", "blurred"))
+    lines = read_table(tmp_path / "sheets" / "lines.csv")
+    assert [(line["label"], line["reason"]) for line in lines] == [
+        *[("ada", ""), ("ada", "blurred"), ("ada", "")],
+        *[("boris", "")] * 3,
+    ]
+    write_table(tmp_path / "exclude.csv", tuple(lines[0]), lines[1:3])
+    assert run(resize, tmp_path) == ""
+    rows = read_table(tmp_path / "gray" / "manifest.csv")
+    assert [row["row"] for row in rows if row["status"] == "excluded"] == ["4", "6"]
+
+
+@pytest.mark.field
+def test_the_exclude_list_may_name_photos_as_the_list_of_photos_does(tmp_path):
+    make_photos(tmp_path / "photos", many(3))
+    rows = read_table(tmp_path / "photos" / "manifest.csv")
+    for row in rows:
+        row["url"] = f"https://host.example/{row['label']}/{row['row']}.jpg?width=800"
+    write_table(tmp_path / "photos" / "manifest.csv", tuple(rows[0]), rows)
+    exclude(tmp_path, ("ada", rows[1]["url"], "two people"), ("boris", "3.jpg", ""), ("", "9.jpg", ""))
+    run(crop, tmp_path)
+    warning = run(resize, tmp_path)
+    assert warning.count("\n") == 1
+    assert "the line ,9.jpg, has no effect: there is no face of that name" in warning
+    rows = read_table(tmp_path / "gray" / "manifest.csv")
+    assert [row["row"] for row in rows if row["status"] == "excluded"] == ["2", "3"]
 
 
 def test_resize_refuses_an_exclude_list_without_a_column(tmp_path):

@@ -16,7 +16,7 @@ LIST_COLUMNS = ("row", "label", "url", "status", "image", "detail")
 EXCLUDE_COLUMNS = ("label", "image", "reason")
 CROP = {
     **{"min_confidence": 0.9, "min_size": 24, "keep": "largest", "margin": 0.25, "max_side": 800},
-    **{"min_accepted": 0, "doubtful": "warn"},
+    **{"embedding": "none", "min_accepted": 0, "doubtful": "warn"},
 }
 DATA = {
     **{"set": "faces", "source": "", "val": 0.25, "test": 0.25, "side": 1, "memory": 0, "downloads": ""},
@@ -88,7 +88,7 @@ def invoke(stage, folder, **changes):
     if stage is crop:
         params, paths = CROP | changes, ("photos", "crops")
     elif stage is resize:
-        params, paths = {"size": 36}, ("exclude.csv", "crops", "gray", "sheets")
+        params, paths = {"size": 36}, ("exclude.csv", "photos", "crops", "gray", "sheets")
     else:
         data = DATA | {"source": str(folder / "gray")} | changes
         params, paths = {"study": "toy", "seed": 0, "data": data}, ("data.safetensors",)

@@ -1,37 +1,49 @@
-"""Figure of images in a grid."""
+"""Images of people in a grid: a row for each person, beside the person's name."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL import Image, ImageOps
 
-WIDTH = 7  # inches; the text width of a two-column paper
+from prunet.data.faces import lettering
+
+WIDTH = 1400  # pixels
+NAMES = 220  # pixels for the names, on the left
+GAP = 12  # pixels between images
+TITLE, TEXT = 30, 22  # sizes of letters
+INK, PAPER = (20, 20, 20), (255, 255, 255)
 
 
 def save_strip(
-    path: Path, rows: Sequence[Sequence[NDArray[np.uint8]]], headings: Sequence[str], title: str
+    path: Path,
+    people: Mapping[str, Sequence[NDArray[np.uint8]]],
+    columns: int,
+    headings: Sequence[str],
+    title: str,
 ) -> None:
-    """Draw images in a grid and save the figure as a PNG; equal images give equal bytes.
+    """Draw images in a grid and save it as a PNG; equal images give equal bytes.
 
     Args:
         path: the file to write.
-        rows: images of each row, (H, W, 3) or (H, W) uint8.
+        people: images of each person, (H, W, 3) or (H, W) uint8.
+        columns: images in a row.
         headings: headings of the columns; none if empty.
-        title: title of the figure.
+        title: title of the picture.
     """
-    columns = max(len(row) for row in rows)
-    with rc_context({"font.size": 8}):
-        figure = Figure(figsize=(WIDTH, WIDTH * len(rows) / columns + 0.4), layout="constrained")
-        grid = figure.subplots(len(rows), columns, squeeze=False)
-        for axes in grid.flat:
-            axes.set_axis_off()
-        for line, images in zip(grid, rows, strict=True):
-            for axes, image in zip(line, images, strict=False):
-                axes.imshow(image, cmap="gray", vmin=0, vmax=255)
-        for axes, heading in zip(grid[0], headings, strict=False):
-            axes.set_title(heading)
-        figure.suptitle(title)
-        figure.savefig(path, format="png", dpi=200, metadata={"Software": None})
+    side = (WIDTH - NAMES) // columns - GAP
+    top = lettering.height(TITLE) + GAP * 2 + (lettering.height(TEXT) + GAP if headings else 0)
+    picture = Image.new("RGB", (WIDTH, top + len(people) * (side + GAP)), PAPER)
+    lettering.draw(picture, GAP, GAP, title, TITLE, INK)
+    lefts = [NAMES + column * (side + GAP) for column in range(columns)]
+    for left, heading in zip(lefts, headings, strict=False):
+        lettering.draw(picture, left, top - lettering.height(TEXT) - GAP, heading, TEXT, INK)
+    for number, (name, images) in enumerate(people.items()):
+        row = top + number * (side + GAP)
+        shown = lettering.shortened(name, TEXT, NAMES - 2 * GAP)
+        lettering.draw(picture, GAP, row + (side - lettering.height(TEXT)) // 2, shown, TEXT, INK)
+        for left, image in zip(lefts, images, strict=False):
+            scaled = ImageOps.contain(Image.fromarray(image), (side, side), Image.Resampling.BICUBIC)
+            picture.paste(scaled, (left + (side - scaled.width) // 2, row + (side - scaled.height) // 2))
+    picture.save(path)
