@@ -38,7 +38,7 @@ def main(params: dict[str, Any], root: Path | None, output: Path) -> None:
     doubts = data["near_duplicate_distance"], data["min_images"], data["doubtful"]
     sets: dict[str, Callable[[], dict[str, Any]]] = {
         "optdigits": lambda: optdigits(val, test, seed),
-        "folder": lambda: folder(source, data["side"], data["memory"], val, test, seed),
+        "folder": lambda: folder(source, data["side"], data["memory"], val, test, *doubts, seed),
         "faces": lambda: people(Path(source), val, test, *doubts, seed),
         **{name: partial(published, name, folders, val, seed) for name in TORCHVISION},
     }

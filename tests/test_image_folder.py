@@ -28,6 +28,7 @@ def loaded(tmp_path, **data):
 
 def refused(tmp_path, **data):
     """Run the stage on a folder that it refuses; return the message."""
+    (tmp_path / "out").unlink(missing_ok=True)
     done = run(tmp_path, **data)
     assert done.exit_code == 2, done.output
     assert "Traceback" not in done.output
@@ -73,6 +74,144 @@ def test_parts_become_splits_and_a_missing_validation_split_is_drawn_from_train(
         found = numbers(data, side)
         assert found.min() >= start - 1
         assert found.max() <= start + 10
+
+
+@pytest.mark.field
+@pytest.mark.parametrize(
+    ("parts", "counts"),
+    [
+        (("Training", "Testing"), [24, 6, 30]),
+        (("TRAIN", "VAL"), [24, 6, 30]),
+        (("seg_train", "seg_test"), [24, 6, 30]),
+        (("Train", "Valid", "Test"), [30, 30, 30]),
+        (("train_set", "validation", "test-images"), [30, 30, 30]),
+        (("train2017", "dev"), [24, 6, 30]),
+        (("training",), [21, 6, 3]),
+        (("seg_train/seg_train", "seg_test/seg_test"), [24, 6, 30]),
+    ],
+)
+def test_usual_names_of_parts_are_recognised(tmp_path, parts, counts):
+    tree(tmp_path / "photos", parts)
+    data, warnings = loaded(tmp_path)
+    assert warnings == ""
+    assert np.bincount(data["split"]).tolist() == counts
+    assert data["class_names"] == ["ants", "bees", "cows"]
+
+
+@pytest.mark.field
+def test_what_is_not_used_is_said(tmp_path):
+    photos = tree(tmp_path / "photos", ("train", "test"))
+    draw(photos / ".old" / "cat.png", 0, 0)
+    draw(photos / "train" / "ants" / ".thumbnails" / "cat.png", 0, 0)
+    (photos / "__MACOSX").mkdir()
+    (photos / "train" / "labels.csv").touch()
+    _, warnings = loaded(tmp_path)
+    assert warnings == (
+        f"warning: {photos}: not used: 1 beside the class folders in {photos}/train ('labels.csv'); "
+        "hidden folders ('.old', '__MACOSX', 'train/ants/.thumbnails').\n"
+    )
+
+
+@pytest.mark.field
+def test_spellings_of_a_class_are_joined_if_they_look_the_same_and_reported_if_they_are_close(tmp_path):
+    photos = tree(tmp_path / "photos", ("train", "test"), ("Zo\u00eb", "bees", "Bees"))
+    (photos / "test" / "Zo\u00eb").rename(photos / "test" / "Zoe\u0308")
+    data, warnings = loaded(tmp_path)
+    assert data["class_names"] == ["Bees", "Zo\u00eb", "bees"]
+    assert warnings.startswith("warning: 1 group of class names differs only in case, accents")
+    assert "Bees (20) and bees (20)" in warnings
+    assert "Bees (20)" in refused(tmp_path, doubtful="refuse")
+
+
+@pytest.mark.field
+def test_all_rare_classes_are_left_out_and_named_at_once(tmp_path):
+    photos = tree(tmp_path / "photos")
+    for name, count in (("rare", 1), ("scarce", 3)):
+        for number in range(count):
+            draw(photos / name / f"{number}.png", 1, 60 + number)
+    (photos / "empty").mkdir()
+    for path in sorted((photos / "cows").iterdir())[1:]:
+        path.write_text("damaged")
+    data, warnings = loaded(tmp_path)
+    assert data["class_names"] == ["ants", "bees"]
+    assert "leaves out 4 classes: cows (1), empty (0), rare (1), scarce (3). Add images" in warnings
+    assert "3 classes: empty (0), rare (1), scarce (3)" in refused(tmp_path, doubtful="refuse")
+    message = refused(tmp_path, min_images=1)
+    assert "these classes have a single image to draw from: rare." in message
+
+
+def copy(photos, one, other):
+    """Save an image again as a JPEG of half the size."""
+    with Image.open(photos / one) as image:
+        (photos / other).parent.mkdir(exist_ok=True)
+        image.resize((48, 40)).save(photos / other, quality=90)
+
+
+def smooth(photos):
+    """Replace each image by one of broad colours, as photos have."""
+    for number, path in enumerate(sorted(photos.rglob("*.png"))):
+        coarse = np.random.default_rng(number).integers(20, 230, (5, 6, 3), np.uint8)
+        Image.fromarray(coarse).resize((96, 80), Image.Resampling.BICUBIC).save(path)
+    return photos
+
+
+@pytest.mark.field
+@pytest.mark.parametrize("memory", [10**9, 0])
+def test_copies_of_drawn_images_are_on_no_other_side(tmp_path, memory):
+    photos = smooth(tree(tmp_path / "photos"))
+    for path in sorted(photos.rglob("*.png")):
+        name = path.relative_to(photos).as_posix()
+        copy(photos, name, name.replace(".png", " (1).jpg"))
+    done = run(tmp_path, memory=memory, side=64)
+    assert done.exit_code == 0, done.output
+    assert done.stderr == ""
+    assert done.stdout == (
+        f"{photos}: 51 images, 3 classes, 42 train, 6 val, 3 test; copies on another side: 9 left out\n"
+    )
+    split = dataset.load(tmp_path / "out")["split"]
+    assert np.bincount(split).tolist() == [42, 6, 3]
+
+
+@pytest.mark.field
+def test_copies_across_given_parts_are_left_out_of_training_and_reported(tmp_path):
+    photos = smooth(tree(tmp_path / "photos", ("train", "val", "test")))
+    shutil.copy(photos / "test/ants/03.png", photos / "train/ants/same.png")
+    copy(photos, "val/bees/04.png", "train/bees/resized.jpg")
+    copy(photos, "test/bees/05.png", "val/bees/resized.jpg")
+    data, warnings = loaded(tmp_path, side=64)
+    assert np.bincount(data["split"]).tolist() == [30, 30, 30]
+    assert warnings == (
+        "warning: 3 images are copies, left out, of images in a part of the folder that must not know them: "
+        "train/ants/same.png of test/ants/03.png, train/bees/resized.jpg of val/bees/04.png, "
+        "val/bees/resized.jpg of test/bees/05.png. Remove the copies to silence this.\n"
+    )
+    assert "3 images are copies" in refused(tmp_path, side=64, doubtful="refuse")
+
+
+@pytest.mark.field
+def test_a_picture_in_two_classes_is_reported(tmp_path):
+    photos = smooth(tree(tmp_path / "photos"))
+    copy(photos, "ants/03.png", "bees/also an ant.jpg")
+    _, warnings = loaded(tmp_path, side=64)
+    assert "1 picture is in two classes: ants/03.png and bees/also an ant.jpg. Move" in warnings
+    assert "two classes" in refused(tmp_path, side=64, doubtful="refuse")
+
+
+@pytest.mark.field
+def test_linked_folders_and_classes_are_read_and_broken_links_and_loops_reported(tmp_path):
+    photos = tree(tmp_path / "photos")
+    for name, label in (("more", 0), ("dogs", 1)):
+        for number in range(10):
+            draw(tmp_path / name / f"{number}.png", label, 60 + number)
+    (photos / "ants" / "more").symlink_to(tmp_path / "more")
+    (photos / "dogs").symlink_to(tmp_path / "dogs")
+    (photos / "bees" / "loop").symlink_to(photos / "bees")
+    (photos / "gone").symlink_to(tmp_path / "nowhere")
+    data, warnings = loaded(tmp_path, val=8, test=4)
+    assert np.bincount(data["labels"]).tolist() == [20, 10, 10, 10]
+    assert "1 beside the class folders" in warnings
+    assert "'gone'" in warnings
+    assert "'bees/loop' " in warnings
 
 
 def test_the_same_seed_and_folder_give_the_same_bytes(tmp_path):
@@ -131,11 +270,10 @@ def test_unreadable_files_are_left_out_listed_and_counted(tmp_path, memory):
     expected = spoil(tree(tmp_path / "photos"))
     data, warnings = loaded(tmp_path, memory=memory)
     assert len(data["images"]) == len(data["labels"]) == 30
-    assert warnings.startswith("warning: ")
+    assert warnings.startswith(f"warning: {tmp_path}/photos: not used: 1 hidden files ('.hidden.png').\n")
     assert f"{len(expected)} of {30 + len(expected)} files are left out" in warnings
     for name, reason in expected.items():
         assert f"'ants/{name}' {reason}" in warnings
-    assert ".hidden" not in warnings
 
 
 def test_images_in_subfolders_of_a_class_and_links_to_files_count(tmp_path):
@@ -148,7 +286,8 @@ def test_images_in_subfolders_of_a_class_and_links_to_files_count(tmp_path):
 
 UNREADABLE = "cannot be read (No such file or directory)"
 VAL = ("train", "val")
-LACKS = "lacks the class folders"
+AMBIGUOUS = "photos is ambiguous: "
+LACKS = "no image in one of the splits train, val, test: "
 
 
 def add(name):
@@ -170,16 +309,20 @@ def each(folder, change, first=0):
         ((), Path.touch, "photos cannot be read (Not a directory)"),
         ((), Path.mkdir, "photos holds 0 class folders"),
         (("",), remove("ants", "bees"), "holds 1 class folders"),
-        (("train",), remove(), "photos holds the folders train: name its parts train"),
-        (("train", "valid"), remove(), "photos holds the folders train, valid: name its parts"),
-        (("",), add("dogs"), "photos/dogs has no readable image"),
-        (VAL, each("val/bees", Path.unlink), "photos/val/bees has no readable image"),
-        (VAL, each("val/bees", lambda path: path.write_text("x")), "photos/val/bees has no readable image"),
-        (VAL, remove("val/bees"), f"photos/val {LACKS} 'bees' (1 in all) of "),
-        (("train", "test"), add("test/dogs"), f"photos/train {LACKS} 'dogs' (1 in all) of "),
-        (VAL, remove("train/ants"), f"{LACKS} 'ants'"),
-        (("",), lambda photos: (photos / "bees").rename(photos / "be\x1bes"), "'be\\x1bes' is not printable"),
-        (("",), each("bees", Path.unlink, 1), "data.test is 3: to draw from 21 images of 3 classes"),
+        (VAL, each("val/bees", Path.unlink), f"{LACKS}bees (8, 2, 0)"),
+        (VAL, each("val/bees", lambda path: path.write_text("x")), f"{LACKS}bees (8, 2, 0)"),
+        (VAL, remove("val/bees"), f"{LACKS}bees (8, 2, 0)"),
+        (VAL, remove("train/ants", "val/cows"), f"{LACKS}ants (0, 0, 10), cows (7, 3, 0)"),
+        (("train", "test"), remove("test/ants", "test/bees", "test/cows"), "test holds no class folders"),
+        (
+            ("",),
+            lambda photos: (photos / "bees").rename(photos / "be\x1bes"),
+            "'be\\x1bes' are not printable",
+        ),
+        (("train", "valid", "val"), remove(), AMBIGUOUS + "'val', 'valid' are names of the same part"),
+        (("Training", "test", "holdout"), remove(), "'Training', 'test' are names of parts, but 'holdout'"),
+        (("val", "test"), remove(), "'test', 'val' are names of parts, but there is no train"),
+        (("",), add("seg_test"), AMBIGUOUS + "'seg_test' are names of parts, but 'ants', 'bees', 'cows' are"),
     ],
 )
 def test_a_folder_that_is_not_a_data_set_is_refused(tmp_path, parts, change, says):

@@ -4,6 +4,7 @@ Every later stage reads this format, whatever the images show. A set that does n
 names of its image files instead of their pixels.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from prunet.data.images import image_files
 from prunet.data.images.image_files import Files
 
 SPLITS = ("train", "val", "test")
+MAX_NAMES = 100  # classes that a message lists
 # Dtype and number of dimensions of each tensor in the file.
 IMAGES: dict[str, tuple[Any, int]] = {"images": (np.uint8, 4)}
 STORED: dict[str, tuple[Any, int]] = {"labels": (np.int64, 1), "split": (np.uint8, 1)}
@@ -42,13 +44,7 @@ def save(
     """
     if len(class_names) < 2:
         raise InputError(f"{path}: a classifier needs at least two classes, not {class_names}.")
-    for label, name in enumerate(class_names):
-        for side, side_name in enumerate(SPLITS):
-            if not np.any((labels == label) & (split == side)):
-                raise InputError(
-                    f"{path}: class {name!r} has {np.sum(labels == label)} images, none of them in the "
-                    f"{side_name} split: add images of it, remove the class, or try another seed."
-                )
+    require_all_classes(labels, split, class_names, path)
     stored: tensors.Tensors
     metadata: dict[str, Any] = {"class_names": class_names}
     if isinstance(images, Files):
@@ -56,6 +52,35 @@ def save(
     else:
         stored = {"images": images}
     tensors.write(path, stored | {"labels": labels, "split": split}, metadata)
+
+
+def require_all_classes(
+    labels: NDArray[np.int64], split: NDArray[np.uint8], class_names: Sequence[str], where: Path
+) -> None:
+    """Check that every class has an image in every split.
+
+    Args:
+        labels, split, class_names: as in `save`; images whose `split` is no index into `SPLITS` do not count.
+        where: file or folder that the message names.
+
+    Raises:
+        InputError: classes lack a split; the message has all of them.
+    """
+    counts = np.zeros((len(class_names), 256), np.int64)
+    np.add.at(counts, (labels, split), 1)
+    counts = counts[:, : len(SPLITS)]
+    lacking = [
+        f"{name} ({', '.join(map(str, row))})"
+        for name, row in zip(class_names, counts.tolist(), strict=True)
+        if 0 in row
+    ]
+    if lacking:
+        more = f" and {len(lacking) - MAX_NAMES} more" if len(lacking) > MAX_NAMES else ""
+        raise InputError(
+            f"{where}: {len(lacking)} {'class has' if len(lacking) == 1 else 'classes have'} no image in one "
+            f"of the splits {', '.join(SPLITS)}: {', '.join(lacking[:MAX_NAMES])}{more}. Add images, "
+            "draw more by data.val and data.test, or leave the classes out by data.min_images."
+        )
 
 
 def load(path: Path) -> dict[str, Any]:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prunet.base.errors import InputError
-from prunet.data.hashing import near_duplicates
+from prunet.data.hashing import near_pairs
+from prunet.data.listing.spellings import alike
 
 EARLIER = re.compile(r"row ([0-9]+)")
 MAX_EXAMPLES = 3  # of a finding
@@ -103,21 +104,62 @@ def all_of(counts: Mapping[str, int]) -> str:
     return ", ".join(items[:MAX_NAMES]) + more
 
 
+def similar_names(counts: Mapping[str, int]) -> str:
+    """Find classes whose names differ only in case, accents, spaces or punctuation."""
+    return _sentence(
+        [" and ".join(f"{name} ({count})" for name, count in group.items()) for group in alike(counts)],
+        ("group of class names differs", "groups of class names differ"),
+        "only in case, accents, spaces or punctuation",
+        "If they are one class, give their folders one name.",
+    )
+
+
+def in_two_parts(names: Sequence[str], split: NDArray[np.uint8], picture: NDArray[np.int64]) -> str:
+    """Find images whose picture is on a later side of the split too, test being the last.
+
+    Args:
+        names: N, the file name of each image.
+        split: (N,) index of each image's side.
+        picture: (N,) number of each image's picture.
+    """
+    last: dict[int, int] = {}  # the image of each picture on the last side
+    for i in np.argsort(-split.astype(int), kind="stable").tolist():
+        last.setdefault(int(picture[i]), i)
+    pairs = [(i, last[number]) for i, number in enumerate(picture.tolist())]
+    return _sentence(
+        [f"{names[i]} of {names[j]}" for i, j in pairs if split[i] < split[j]],
+        ("image is a copy, left out,", "images are copies, left out,"),
+        "of images in a part of the folder that must not know them",
+        "Remove the copies to silence this.",
+    )
+
+
+def in_two_classes(names: Sequence[str], labels: Sequence[int], picture: NDArray[np.int64]) -> str:
+    """Find pictures of two classes; the arguments are as in `in_two_parts`, and the label of each image."""
+    pairs = [
+        f"{names[first]} and {names[i]}"
+        for i, first in enumerate(picture.tolist())
+        if labels[i] != labels[first]
+    ]
+    return _sentence(
+        pairs,
+        ("picture is", "pictures are"),
+        "in two classes",
+        "Move the wrong file of each pair elsewhere.",
+    )
+
+
 def look_alike(hashes: NDArray[np.uint64], labels: Sequence[str], names: Sequence[str], distance: int) -> str:
     """Find near-duplicates with different labels.
 
     Args:
-        hashes, distance: as in `near_duplicates`.
+        hashes, distance: as in `near_pairs`.
         labels: N, the person on each image.
         names: N, the file name of each image.
     """
-    people = np.array(labels)
-    pairs = []
-    for i, name in enumerate(names):
-        near = near_duplicates(hashes, i, distance) & (people[:i] != people[i])
-        pairs += [f"{names[int(j)]} and {name}" for j in np.flatnonzero(near)]
+    near = near_pairs(hashes, distance).tolist()
     return _sentence(
-        pairs,
+        [f"{names[i]} and {names[j]}" for i, j in near if labels[i] != labels[j]],
         ("pair of images of different people differs", "pairs of images of different people differ"),
         f"in at most {distance} of the 64 bits of a perceptual hash",
         "Add the wrong image of each pair to the exclude list.",

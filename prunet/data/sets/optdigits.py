@@ -29,11 +29,12 @@ def optdigits(val: int, test: int, seed: int) -> dict[str, Any]:
     bunch = load_digits()
     labels = bunch.target.astype(np.int64)
     split = np.full(len(labels), SPLITS.index("train"), np.uint8)
-    draw_split(split, labels, test, "test", seed)
-    draw_split(split, labels, val, "val", seed)
+    class_names = [str(digit) for digit in range(10)]
+    draw_split(split, labels, test, "test", seed, class_names)
+    draw_split(split, labels, val, "val", seed, class_names)
     return {
         "images": np.round(bunch.images * (255 / 16)).astype(np.uint8)[:, None],
         "labels": labels,
         "split": split,
-        "class_names": [str(digit) for digit in range(10)],
+        "class_names": class_names,
     }

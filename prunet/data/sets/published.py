@@ -43,7 +43,7 @@ def published(name: str, folders: list[Path], val: int, seed: int) -> dict[str, 
     labels = np.concatenate([np.asarray(part.targets, np.int64) for part in parts])
     sides = np.array([SPLITS.index("train"), SPLITS.index("test")], np.uint8)
     split = np.repeat(sides, [len(part) for part in parts])
-    draw_split(split, labels, val, "val", seed)
+    draw_split(split, labels, val, "val", seed, parts[0].classes)
     return {
         "images": _channels_first(np.concatenate([np.asarray(part.data) for part in parts])),
         "labels": labels,

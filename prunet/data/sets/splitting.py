@@ -6,6 +6,7 @@ trials (Zelen, "The randomization and stratification of patients to clinical tri
 1974), with the people as strata.
 """
 
+from collections.abc import Sequence
 from math import gcd
 
 import numpy as np
@@ -13,13 +14,21 @@ from numpy.typing import NDArray
 
 from prunet.base.errors import InputError
 from prunet.base.seeds import derive
-from prunet.data.hashing import near_duplicates
+from prunet.data.hashing import near_pairs
 from prunet.data.images.dataset import SPLITS
 
 LEFT_OUT = len(SPLITS)  # side of an image that is in no split
 
 
-def draw_split(split: NDArray[np.uint8], labels: NDArray[np.int64], count: int, side: str, seed: int) -> None:
+def draw_split(
+    split: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    count: int,
+    side: str,
+    seed: int,
+    class_names: Sequence[str],
+    candidates: NDArray[np.int64] | None = None,
+) -> None:
     """Move `count` random images from the training split to another split, stratified by class.
 
     Args:
@@ -28,19 +37,27 @@ def draw_split(split: NDArray[np.uint8], labels: NDArray[np.int64], count: int, 
         count: number of images to move.
         side: name of the split they move to; an error message calls it data.SIDE.
         seed: seed of the draw.
+        class_names: one name per class, for messages.
+        candidates: numbers of the training images that may be drawn; None: all of them.
 
     Raises:
         InputError: a class would be left without an image in one of the two splits.
     """
     from sklearn.model_selection import train_test_split
 
-    candidates = np.flatnonzero(split == SPLITS.index("train"))
+    if candidates is None:
+        candidates = np.flatnonzero(split == SPLITS.index("train"))
     sizes = np.bincount(labels[candidates])
     classes = np.count_nonzero(sizes)
-    if not classes <= count <= len(candidates) - classes or 1 in sizes:
+    if single := [class_names[label] for label in np.flatnonzero(sizes == 1).tolist()]:
+        raise InputError(
+            f"the {side} split cannot be drawn, because these classes have a single image to draw from: "
+            f"{', '.join(single)}. Add images of them, or leave them out by data.min_images."
+        )
+    if not classes <= count <= len(candidates) - classes:
         raise InputError(
             f"data.{side} is {count}: to draw from {len(candidates)} images of {classes} classes, it must be "
-            f"from {classes} to {len(candidates) - classes}, and every class needs at least two images."
+            f"from {classes} to {len(candidates) - classes}."
         )
     drawn, _ = train_test_split(
         candidates, train_size=count, stratify=labels[candidates], random_state=seed % 2**32
@@ -88,7 +105,7 @@ def keep_together(
     If those are on different sides, it is left out. Later images never move earlier ones.
 
     Args:
-        hashes, distance: as in `near_duplicates`; the images are in list order.
+        hashes, distance: as in `near_pairs`; the images are in list order.
         sides: (N,) each image's own side, an index into `SPLITS`.
 
     Returns:
@@ -97,9 +114,11 @@ def keep_together(
     """
     sides = sides.copy()
     joined = np.zeros(len(sides), dtype=bool)
-    for i in range(len(sides)):
-        near = near_duplicates(hashes, i, distance) & (sides[:i] != LEFT_OUT)
-        found = np.unique(sides[:i][near])
+    earlier, later = near_pairs(hashes, distance).T
+    images, starts = np.unique(later, return_index=True)
+    for i, near in zip(images, np.split(earlier, starts[1:]), strict=False):
+        found = np.unique(sides[near])
+        found = found[found != LEFT_OUT]
         if len(found) > 0:
             joined[i] = len(found) == 1
             sides[i] = found[0] if joined[i] else LEFT_OUT
