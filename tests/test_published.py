@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from prunet.data.images import dataset
+from prunet.data.sets.layouts import arranged
 from prunet.data.sets.optdigits import optdigits
 from prunet.data.sets.published import TORCHVISION
 from tests.image_sets import prepare
@@ -153,10 +154,75 @@ def test_a_folder_that_holds_the_files_is_preferred_to_a_download(tmp_path, smal
     assert not (tmp_path / "downloads").exists()
 
 
+@pytest.fixture
+def raw(tmp_path, small, mine):
+    """Return the user's folder of MNIST's four unpacked files, alone."""
+    if small[0] != "mnist":
+        pytest.skip("another layout")
+    folder = mine / "MNIST" / "raw"
+    for path in folder.glob("*.gz"):
+        path.unlink()
+    return folder
+
+
+def packed(path):
+    path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+
+
+def nested(path):
+    content = path.read_bytes()
+    path.unlink()
+    path.mkdir()
+    (path / path.name).write_bytes(content)
+
+
+@pytest.mark.field
+@pytest.mark.parametrize(
+    "change", [packed, lambda path: path.rename(str(path).replace("-idx", ".idx")), nested]
+)
+@pytest.mark.parametrize("up", [0, 1, 2])
+def test_mnist_is_read_as_people_have_it_and_their_folder_stays_as_it_is(tmp_path, raw, change, up):
+    for path in sorted(raw.iterdir()):
+        change(path)
+    before = {path: path.read_bytes() for path in raw.rglob("*") if path.is_file()}
+    done = prepare(tmp_path, "mnist", val=100, PRUNET_DATA=[raw, raw.parent, raw.parent.parent][up])
+    assert done.exit_code == 0, done.output
+    assert "mnist: 310 images; 10 of 10 test images are in the training split too" in done.stdout
+    assert {path: path.read_bytes() for path in raw.rglob("*") if path.is_file()} == before
+    assert not (tmp_path / "downloads").exists()
+
+
+@pytest.mark.field
+def test_mnist_is_not_read_as_one_of_its_variants(tmp_path, raw):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    assert arranged(raw, "FashionMNIST/raw", scratch) is None
+    assert arranged(raw, "KMNIST/raw", scratch) is None
+    assert arranged(raw.rename(raw.parent / "fashion"), "MNIST/raw", scratch) is None
+
+
+@pytest.mark.field
+@pytest.mark.parametrize("own", ["cifar-10-batches-py", "."])
+def test_cifar_is_read_from_its_archive_or_its_own_folder(tmp_path, small, mine, own):
+    name, _, train, _ = small
+    if name != "cifar-10":
+        pytest.skip("one is enough")
+    if own == ".":
+        archive = mine / "cifar-10-python.tar.gz"
+        with tarfile.open(archive, "w:gz") as stream:
+            stream.add(mine / "cifar-10-batches-py", "cifar-10-batches-py")
+        (mine / "cifar-10-batches-py").rename(tmp_path / "elsewhere")
+    done = prepare(tmp_path, name, val=100, PRUNET_DATA=mine / own)
+    assert done.exit_code == 0, done.output
+    assert len(dataset.load(tmp_path / "out")["images"]) == train + 10
+
+
 def assert_advice(done, name, folder):
     assert done.exit_code == 2
     assert f"{name} cannot be read from {folder / TORCHVISION[name][1]}" in done.stderr
     assert "PRUNET_DATA" in done.stderr
+    assert "delete" not in done.stderr
     assert "Traceback" not in done.output
 
 
@@ -164,6 +230,7 @@ def assert_advice(done, name, folder):
 def test_a_damaged_set_gives_advice(tmp_path, small, mine, fault):
     name = small[0]
     file = max(path for path in (mine / TORCHVISION[name][1]).iterdir() if path.suffix != ".gz")
+    file.with_name(f"{file.name}.gz").unlink(missing_ok=True)
     file.write_bytes(file.read_bytes()[:-100]) if fault == "cut" else file.unlink()
     assert_advice(prepare(tmp_path, name, val=100, PRUNET_DATA=mine), name, mine)
     assert not (tmp_path / "out").exists()
