@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from prunet.base.errors import InputError
 from prunet.training import batches, pixels
 
 torch.set_num_threads(1)
@@ -152,3 +153,18 @@ def test_each_network_has_its_own_order():
     assert labels.shape == (2, 5, 4)
     assert (labels.flatten(1).sort().values == torch.arange(10).repeat_interleave(2)).all()
     assert (labels[0] != labels[1]).any()
+
+
+@pytest.mark.field
+@pytest.mark.parametrize(("height", "width"), [(8, 10), (10, 8)])
+def test_images_that_are_not_square_are_refused_and_not_squeezed(height, width):
+    data = {
+        "images": np.zeros((3, 1, height, width), np.uint8),
+        "labels": np.zeros(3, np.int64),
+        "split": np.arange(3, dtype=np.uint8),
+    }
+    message = f"have {width} x {height} pixels, but training takes square ones"
+    with pytest.raises(InputError, match=message):
+        batches.to_device(data, None, "none", torch.device("cpu"))
+    with pytest.raises(InputError, match=message):
+        batches.preparation(data, 8, "crop-flip")

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from prunet.base.errors import InputError
 from prunet.data.images.dataset import SPLITS
 from prunet.data.images.image_files import Files
 from prunet.data.images.moments import moments
@@ -16,8 +17,20 @@ MOMENTS_BATCH = 64  # images; bounds the memory
 
 
 def stored_size(images: Any) -> tuple[int, int]:
-    """Return the number of channels and the pixels a side of a data set's images."""
-    return (3, images.side) if isinstance(images, Files) else (images.shape[1], images.shape[-1])
+    """Return the number of channels and the pixels a side of a data set's images.
+
+    Raises:
+        InputError: the images are not square.
+    """
+    if isinstance(images, Files):
+        return 3, images.side
+    _, channels, height, width = images.shape
+    if height != width:
+        raise InputError(
+            f"The images of the data set have {width} x {height} pixels, but training takes square ones: "
+            "crop or pad them to squares before they are saved."
+        )
+    return channels, width
 
 
 def resized_side(stored: int, input_size: int | None, augment: str) -> int:
@@ -36,7 +49,7 @@ def resize_and_normalise(images: Tensor, side: int, mean: Moments, std: Moments)
 
 
 def resize(images: Tensor, side: int) -> Tensor:
-    """Map images (N, C, H, W) of any type to (N, C, side, side) float32, 0 to 255."""
+    """Map images (N, C, S, S) of any type to (N, C, side, side) float32, 0 to 255."""
     images = images.float()
     if side == images.shape[-1]:
         return images
