@@ -83,7 +83,11 @@ def test_two_lines_about_one_face_are_one_with_the_first_reason():
         ("ada l", "3f9a1c", "there is no face of 'ada l'; the closest is 'Ada L'."),
         ("nobody", "3f9a1c", "there is no face of 'nobody'."),
         ("Ada L", "3f9a1e", "there is no face of 'Ada L' of that name; the closest is 3f9a1d."),
-        ("Ada L", "cafe 2.jpg", "there is no face of 'Ada L' of that name; the closest is caf\u00e9 (2).jpg."),
+        (
+            "Ada L",
+            "cafe 2.jpg",
+            "there is no face of 'Ada L' of that name; the closest is caf\u00e9 (2).jpg.",
+        ),
         ("Ada L", "3f9", "there is no face of 'Ada L' of that name; the closest is 3f9a1d."),
         ("Ada L", "", "there is no face of 'Ada L' of that name."),
         ("", "feed", "there is no face of that name; the closest is beef."),
