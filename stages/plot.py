@@ -10,7 +10,7 @@ from prunet.base import tables
 from prunet.base.options import PARAMS, paths
 
 # Required columns of each table.
-SUMMARY = ("scheme", "round", "density", "accuracy_mean", "early_stop_step_mean")
+SUMMARY = ("scheme", "round", "density", "accuracy_mean", "early_stop_step_mean", "still_falling")
 FOOTPRINT = ("round", "density", *footprint_figures.SIZES)
 QUANTISED = ("density", "bits", "times_smaller", "accuracy", "accuracy_dense")
 CURVES = ("scheme", "epoch", "accuracy")

@@ -9,7 +9,8 @@ from prunet.base import files, tables
 from prunet.base.errors import InputError
 from prunet.deployment.crossover import crossover, sentence
 
-HEADER = f"{'study':<10}{'scheme':<16}{'density':>8}{'accuracy':>17}{'last step':>11}{'early stop':>12}"
+COLUMNS = f"{'study':<10}{'scheme':<16}{'density':>8}{'accuracy':>17}{'last step':>11}"
+HEADER = f"{COLUMNS}{'early stop':>12}{'falling':>9}"
 
 
 @click.command()
@@ -20,7 +21,8 @@ def main(params_folder: Path, metrics: Path) -> None:
 
     The table has the dense networks and every scheme at the headline round. accuracy: on the test split at
     the early stop, mean over replicates and its 95% confidence interval; last step: the same after the last
-    training step; early stop: the training step with the lowest validation loss. Below it, the sparsest
+    training step; early stop: the training step with the lowest validation loss; falling: the share
+    of networks whose validation loss still falls at the last step: train longer. Below it, the sparsest
     winning tickets, and the densities at which pruned networks are faster than dense ones.
     """
     studies = {
@@ -47,9 +49,10 @@ def main(params_folder: Path, metrics: Path) -> None:
 
 def _line(row: "pd.Series[float]") -> str:
     spread = "" if pd.isna(row["accuracy_ci95"]) else f" ± {row['accuracy_ci95']:.1%}"
+    falling = "" if pd.isna(row["still_falling"]) else f"{row['still_falling']:.0%}"
     return (
         f"{row['scheme']:<16}{row['density']:>8.1%}{row['accuracy_mean']:>9.1%}{spread:<8}"
-        f"{row['final_accuracy_mean']:>11.1%}{row['early_stop_step_mean']:>12.0f}"
+        f"{row['final_accuracy_mean']:>11.1%}{row['early_stop_step_mean']:>12.0f}{falling:>9}"
     )
 
 

@@ -20,7 +20,7 @@ def lines(figure):
 def test_accuracy_by_density_draws_each_scheme_the_interval_and_the_dense_line():
     figure = figures.accuracy_by_density(TABLE, SCHEMES, "toy")
     drawn, axes = lines(figure), figure.axes[0]
-    assert set(drawn) == {"the ticket", "new values", "dense"}
+    assert set(drawn) == {"the ticket", "new values", "dense", "hollow: trained too briefly"}
     assert drawn["new values"].get_xdata().tolist() == [1.0, 0.5]
     assert drawn["new values"].get_ydata() == pytest.approx([0.5, 0.3])
     assert (drawn["new values"].get_color(), drawn["new values"].get_marker()) == ("#009E73", "^")

@@ -77,7 +77,7 @@ def test_summarize_writes_the_report_and_the_tables(project):
     report = files.read_json(project / "metrics" / "digits" / "report.json")
     assert list(report) == ["density", "winning_density", "dense", "original", "random"]
     assert report["winning_density"] == 0.5
-    assert report["random"] == {"accuracy": 0.3, "early_stop_step": 15.0}
+    assert report["random"] == {"accuracy": 0.3, "early_stop_step": 15.0, "still_falling": None}
     assert len(tables.read(project / "metrics" / "digits" / "summary.csv", ["density"], ["00", "01"])) == 5
     assert len(tables.read(project / "metrics" / "digits" / "comparisons.csv")) == 5
     curves = tables.read(project / "plots" / "digits" / "curves.csv", ["scheme", "epoch", "accuracy"])
@@ -111,8 +111,8 @@ def test_the_figures_of_a_sweep_and_of_stability_are_drawn(tmp_path):
 def test_show_prints_the_dense_networks_and_every_scheme_at_the_headline_round(project):
     output = succeed(show, project / "params", project / "metrics")
     rows = [line.split() for line in output.splitlines()]
-    assert rows[1] == ["digits", "dense", "100.0%", "85.0%", "±", "63.5%", "75.0%", "15"]
-    assert rows[2] == ["digits", "original", "50.0%", "70.0%", "±", "0.0%", "60.0%", "15"]
+    assert rows[1] == ["digits", "dense", "100.0%", "85.0%", "±", "63.5%", "75.0%", "15", "100%"]
+    assert rows[2] == ["digits", "original", "50.0%", "70.0%", "±", "0.0%", "60.0%", "15", "50%"]
     assert rows[3] == ["digits", "random", "50.0%", "30.0%", "±", "254.1%", "20.0%", "15"]
     assert rows[4] == ["faces", "dense", "100.0%", "90.0%", "80.0%", "10"]
     assert rows[5] == ["faces", "trained", "20.0%", "80.0%", "70.0%", "10"]

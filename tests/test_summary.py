@@ -7,7 +7,7 @@ from prunet.analysis import summary
 from prunet.base import tables
 
 
-def cell(density, *accuracies):
+def cell(density, *accuracies, falling=(None, None)):
     return {
         "density": density,
         "layer_density": {"fc1.weight": density, "output.weight": 1.0},
@@ -16,6 +16,7 @@ def cell(density, *accuracies):
             {
                 "replicate": number,
                 "early_stop_step": 10 * (number + 1),
+                "still_falling": falling[number % 2],
                 "early": {"test_accuracy": accuracy, "test_loss": 1 - accuracy},
                 "final": {"test_accuracy": accuracy - 0.1, "test_loss": 2.0},
                 "curve": {"step": [0, 4], "val_loss": [1.0, 0.5], "val_accuracy": [0.1, accuracy]},
@@ -26,9 +27,9 @@ def cell(density, *accuracies):
 
 
 RESULTS = {
-    ("dense", "00"): cell(1.0, 0.9, 0.8),
-    ("original", "00"): cell(1.0, 0.9, 0.8),
-    ("original", "01"): cell(0.5, 0.7, 0.7),
+    ("dense", "00"): cell(1.0, 0.9, 0.8, falling=(True, True)),
+    ("original", "00"): cell(1.0, 0.9, 0.8, falling=(True, True)),
+    ("original", "01"): cell(0.5, 0.7, 0.7, falling=(True, False)),
     ("random", "00"): cell(1.0, 0.6, 0.4),
     ("random", "01"): cell(0.5, 0.5, 0.1),
 }
@@ -81,12 +82,19 @@ def test_the_report_nests_the_schemes_at_the_headline_round():
     assert summary.report(table, {"scheme": "random", "round": "01"}, 0.5) == {
         "density": 0.5,
         "winning_density": 0.5,
-        "dense": {"accuracy": 0.85, "early_stop_step": 15.0},
-        "original": {"accuracy": 0.7, "early_stop_step": 15.0},
-        "random": {"accuracy": 0.3, "early_stop_step": 15.0},
+        "dense": {"accuracy": 0.85, "early_stop_step": 15.0, "still_falling": 1.0},
+        "original": {"accuracy": 0.7, "early_stop_step": 15.0, "still_falling": 0.5},
+        "random": {"accuracy": 0.3, "early_stop_step": 15.0, "still_falling": None},
     }
     dense = summary.report(table, {"scheme": "random", "round": "00"}, None)
     assert (dense["density"], dense["winning_density"]) == (1.0, None)
+
+
+@pytest.mark.field
+def test_the_share_of_networks_whose_loss_still_falls_is_in_the_table_and_the_report():
+    table = summary.summarize(RESULTS)
+    assert table["still_falling"].tolist()[:3] == [1.0, 1.0, 0.5]
+    assert table["still_falling"][3:].isna().all()
 
 
 def test_curves_have_a_row_for_each_scheme_and_step():

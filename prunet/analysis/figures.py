@@ -87,9 +87,25 @@ def layer_densities(table: pd.DataFrame, title: str) -> Figure:
 
 
 def _draw_schemes(axes: Axes, summary: pd.DataFrame, schemes: Styles, name: str) -> None:
+    """Draw a line for each scheme; markers are hollow where the loss of most networks still falls."""
     for rows, style in lines(summary[summary["scheme"] != "dense"], "scheme", schemes):
         mean, half = rows[f"{name}_mean"], rows[f"{name}_ci95"]
         line_with_band(axes, rows["density"], mean, half, **style, markersize=3)
+        falling = rows[rows["still_falling"] >= 0.5]
+        axes.plot(
+            *(falling["density"], falling[f"{name}_mean"]),
+            **style | {"label": None, "linestyle": "none", "markerfacecolor": "white", "markersize": 3},
+        )
+    if (summary.loc[summary["scheme"] != "dense", "still_falling"] >= 0.5).any():
+        axes.plot(
+            [],
+            [],
+            "o",
+            color="0.3",
+            markerfacecolor="white",
+            markersize=3,
+            label="hollow: trained too briefly",
+        )
 
 
 def _short(layer: str) -> str:

@@ -29,12 +29,15 @@ def summarize(results: Results) -> pd.DataFrame:
     interval) over replicates of `accuracy` (0 to 1) and `loss` (nats) on the test split at the early stop,
     `early_stop_step`, and `final_accuracy` and `final_loss` at the last step. Draws of one replicate share a
     mask and are not independent: they are averaged first. A single replicate has no spread (NaN).
+    `still_falling` is the share of networks whose validation loss still falls at the last step, or NaN.
     """
     rows = []
     for (scheme, number), result in results.items():
         row: dict[str, Any] = {"scheme": scheme, "round": number, "density": result["density"]}
         row["replicates"] = len({network["replicate"] for network in result["networks"]})
         row["networks"] = len(result["networks"])
+        verdicts = [network.get("still_falling") for network in result["networks"]]
+        row["still_falling"] = pd.Series(verdicts, dtype=float).mean()
         for name in MEASURED:
             values = by_replicate(result, name)
             row[f"{name}_mean"], row[f"{name}_std"] = values.mean(), values.std()
@@ -61,21 +64,25 @@ def report(
 
     Returns:
         `density`, `winning_density`, and for `dense` and every scheme {`accuracy`, `early_stop_step`}, the
-        means over replicates at that round.
+        means over replicates at that round, and `still_falling`, a share of networks or None.
     """
     reported = summary[(summary["scheme"] == "dense") | (summary["round"] == headline["round"])]
     rows = reported.set_index("scheme")
     return {
         "density": _rounded(rows.at[headline["scheme"], "density"]),
-        "winning_density": None if winning_density is None else _rounded(winning_density),
+        "winning_density": _rounded(winning_density),
     } | {
-        str(scheme): {name: _rounded(row[f"{name}_mean"]) for name in ("accuracy", "early_stop_step")}
+        str(scheme): {
+            "accuracy": _rounded(row["accuracy_mean"]),
+            "early_stop_step": _rounded(row["early_stop_step_mean"]),
+            "still_falling": _rounded(row["still_falling"]),
+        }
         for scheme, row in rows.iterrows()
     }
 
 
-def _rounded(value: Any) -> float:
-    return round(float(value), 6)
+def _rounded(value: Any) -> float | None:
+    return None if pd.isna(value) else round(float(value), 6)
 
 
 def curves(results: Results, schemes: Sequence[str], number: str) -> pd.DataFrame:

@@ -37,6 +37,7 @@ class ValidationCurve(Part):
 class NetworkResult(Part):
     replicate: Count
     early_stop_step: Count
+    still_falling: bool | None = None
     early: TestScore
     final: TestScore
     curve: ValidationCurve
@@ -60,7 +61,8 @@ def read(path: Path) -> dict[str, Any]:
 
     Returns:
         `density` and `layer_density` (0 to 1), `epochs_per_step`, and `networks`, a list of one dict each:
-        `replicate`, `early_stop_step`, `early` and `final` (test scores), `curve` (on validation images).
+        `replicate`, `early_stop_step`, `still_falling` (the validation loss, at the last step), `early` and
+        `final` (test scores), `curve` (on validation images).
 
     Raises:
         InputError: the file is missing, is not JSON, or is not the result of a cell.

@@ -14,6 +14,7 @@ from prunet.cells.masks import Masks, Weights
 from prunet.training import evaluation
 from prunet.training.batches import Split, training_batches
 from prunet.training.checkpoints import Checkpoint
+from prunet.training.convergence import still_falling
 from prunet.training.gradients import Network
 from prunet.training.optimizers import learning_rate
 from prunet.training.plan import TrainingPlan
@@ -120,7 +121,8 @@ class Finished(NamedTuple):
         kept: weights (N, *shape) after the step that the plan keeps; else empty.
         results: for each network its run with `curve` (`step`, `val_loss`, `val_accuracy`: a list each),
             `early_stop_step` (the first step of the lowest validation loss; in gradual pruning, among those
-            after the last mask update), and `early` and `final` (`test_loss`, `test_accuracy` there and at
+            after the last mask update), `still_falling` (of these losses; None: too few), and
+            `early` and `final` (`test_loss`, `test_accuracy` there and at
             the end).
     """
 
@@ -155,5 +157,13 @@ def _result(state: TrainingState, measured: list[Any], number: int) -> dict[str,
     early, final = (
         {"test_loss": losses[number], "test_accuracy": accuracies[number]} for losses, accuracies in measured
     )
-    best = min(state.comparable_points(), key=lambda point: point[1][number])
-    return {"early_stop_step": best[0], "early": early, "final": final, "curve": curve}
+    points = state.comparable_points()
+    best = min(points, key=lambda point: point[1][number])
+    falling = still_falling([step for step, _, _ in points], [losses[number] for _, losses, _ in points])
+    return {
+        "early_stop_step": best[0],
+        "still_falling": falling,
+        "early": early,
+        "final": final,
+        "curve": curve,
+    }

@@ -1,4 +1,4 @@
-"""How one training run deviates from the study's settings."""
+"""Deviations of one training run from the study's settings."""
 
 import math
 from collections.abc import Callable
@@ -41,7 +41,7 @@ class MaskUpdate(NamedTuple):
 
 
 class MaskSchedule(NamedTuple):
-    """When and how masks change during training: dynamic sparsity, gradual pruning.
+    """Changes of the masks during training: dynamic sparsity, gradual pruning.
 
     Attributes:
         update: returns a network's masks after an update.
@@ -63,7 +63,7 @@ class MaskSchedule(NamedTuple):
 
 
 class TrainingPlan(NamedTuple):
-    """How one training run deviates from the study's settings; by default it does not.
+    """Deviations of one training run from the study's settings; by default there are none.
 
     Attributes:
         first: the step that the start values belong to: steps `first + 1` to the last are trained, with the

@@ -6,17 +6,19 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import click
 import numpy as np
 import psutil
 import torch
 
 from prunet.base.errors import InputError
+from prunet.base.files import read_json
 from prunet.base.processes import cores
 from prunet.cells import storage
 from prunet.cells.masks import Masks, Weights, density
 from prunet.graph import units
 from prunet.models import built_in
-from prunet.training import batches, gradients, loop, runs, workers
+from prunet.training import batches, convergence, gradients, loop, runs, workers
 from prunet.training.cells import Cell, Job, find
 from prunet.training.checkpoints import Checkpoint
 from prunet.training.loop import Finished
@@ -109,7 +111,8 @@ class Trainer:
 
         Data order, augmentation and dropout of a replicate are the same in every round and scheme, so that
         cells differ in masks and start values alone. A run that was killed resumes from its last checkpoint,
-        to the same bits, and a finished cell whose key has not changed is reused.
+        to the same bits, and a finished cell whose key has not changed is reused. A warning says if most of
+        the networks were trained too briefly.
 
         On a CPU a network's bits do not depend on those beside it: networks are trained in processes of
         `training.threads` threads. On a GPU fully connected networks are trained as one stack, others one
@@ -138,7 +141,11 @@ class Trainer:
         self._save(missing, groups, points)
         for checkpoint in points:
             checkpoint.path.unlink()
-        return [before or trained for before, trained in zip(found, own, strict=True)]
+        folders = [before or trained for before, trained in zip(found, own, strict=True)]
+        networks = [run for path in folders for run in read_json(path / "result.json")["networks"]]
+        if warning := convergence.warning(self.name, self.settings["steps"], networks):
+            click.echo(warning, err=True)
+        return folders
 
     def _groups(self, cells: Sequence[Cell]) -> list[list[Member]]:
         """Return the networks that train together: on a CPU each alone, since a stack leaves the caches."""

@@ -1,0 +1,42 @@
+"""Whether a training was too short: its validation loss still falls at the last step."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+LEAST = 3  # evaluations that a verdict needs
+LATE = 0.1  # last share of the steps
+FALL = 0.01  # of the loss: what falls less has flattened, as with a cosine schedule
+
+
+def still_falling(steps: Sequence[int], losses: Sequence[float]) -> bool | None:
+    """Return whether the last loss is the lowest, by at least `FALL` of the lowest before the last tenth.
+
+    Args:
+        steps: of the evaluations, in ascending order.
+        losses: on the validation split, one for each step.
+
+    Returns:
+        None with fewer than `LEAST` evaluations.
+    """
+    if len(steps) < LEAST:
+        return None
+    late = steps[-1] - LATE * (steps[-1] - steps[0])
+    before = min(loss for step, loss in zip(steps, losses, strict=True) if step <= late)
+    return losses[-1] == min(losses) and losses[-1] <= (1 - FALL) * before
+
+
+def warning(study: str, steps: int, networks: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return a sentence if the loss of at least half of the networks still falls at the last step.
+
+    Args:
+        study: its name.
+        steps: of one training.
+        networks: results, each with `still_falling`; those without a verdict do not count.
+    """
+    verdicts = [verdict for network in networks if (verdict := network["still_falling"]) is not None]
+    if not verdicts or 2 * sum(verdicts) < len(verdicts):
+        return None
+    return (
+        f"warning: study {study}: the validation loss still falls at the last step ({steps}) in "
+        f"{sum(verdicts)} of {len(verdicts)} networks: raise studies.{study}.training.steps."
+    )

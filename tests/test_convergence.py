@@ -1,0 +1,41 @@
+import pytest
+
+from prunet.training.convergence import still_falling, warning
+
+pytestmark = pytest.mark.field
+STEPS = list(range(0, 101, 10))
+
+
+@pytest.mark.parametrize(
+    ("losses", "expected"),
+    [
+        ([2.0 - 0.1 * number for number in range(11)], True),
+        ([2.0, *(1.0 - 0.02 * number for number in range(9)), 0.83], True),
+        ([2.0, *[0.5] * 9, 0.499], False),  # flat, as at the end of a cosine schedule
+        ([2.0, 0.3, *[0.5] * 8, 0.4], False),  # an earlier loss was lower
+    ],
+)
+def test_a_loss_still_falls_if_the_last_is_clearly_the_lowest(losses, expected):
+    assert still_falling(STEPS, losses) is expected
+
+
+def test_two_evaluations_say_nothing():
+    assert still_falling([0, 100], [2.0, 1.0]) is None
+    assert still_falling([0, 90, 100], [2.0, 1.0, 0.5]) is True
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "counted"),
+    [
+        ([True, True, False, None], "2 of 3"),
+        ([True, False], "1 of 2"),
+        ([True, False, False], ""),
+        ([None], ""),
+    ],
+)
+def test_the_warning_counts_networks_and_says_what_to_do(verdicts, counted):
+    found = warning("own", 60, [{"still_falling": verdict} for verdict in verdicts])
+    if counted:
+        assert f"at the last step (60) in {counted} networks: raise studies.own.training.steps" in found
+    else:
+        assert found is None
