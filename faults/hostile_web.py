@@ -150,6 +150,7 @@ def _files(folder: Path) -> set[Path]:
 def _run(folder: Path) -> tuple[int, str, float, float]:
     params = {
         "source": str(folder / "list" / "list.csv"),
+        "min_images": 0,
         "store": str(folder / "store"),
         "concurrency": 64,
         "host_concurrency": 64,

@@ -27,8 +27,9 @@ from tests.toy_faces import message, read_table
 PARAMS = {
     **{"concurrency": 4, "host_concurrency": 4, "host_delay": 0, "timeout": 2, "retries": 1},
     **{"max_bytes": 20_000, "max_pixels": 10_000, "user_agent": "prunet-test"},
-    **{"private_addresses": True, "recheck": False},
+    **{"private_addresses": True, "recheck": False, "min_images": 0},
 }
+LABELS = ("labels-left-out", "labels-alike", "labels-empty", "labels-few")
 OTHER_LABEL = "same bytes as row {}, whose label is {!r}; one of the two labels is wrong"
 
 
@@ -95,7 +96,7 @@ def tree(folder):
 
 def counts(output):
     numbers = json.loads((output / "counts.json").read_text(encoding="utf-8"))
-    assert list(numbers) == ["rows", *STATUSES, "label-conflicts", "changed"]
+    assert list(numbers) == ["rows", *STATUSES, "label-conflicts", "changed", *LABELS]
     return {key: number for key, number in numbers.items() if number}
 
 
@@ -163,7 +164,7 @@ def test_private_addresses_are_refused_unless_allowed(tmp_path):
         rows = ingested(tmp_path, private_addresses=False)
         assert outcome(rows[1:]) == [("refused", "", "127.0.0.1 is not on the public internet")]
         assert not server.requests
-        assert "set `private_addresses`" in (tmp_path / "out" / "report.md").read_text()
+        assert "set `ingest.private_addresses: true`" in (tmp_path / "out" / "report.md").read_text()
         assert statuses(ingested(tmp_path)) == ["ok", "ok"]
         assert statuses(ingested(tmp_path, private_addresses=False)) == ["ok", "ok"]  # stored
 
@@ -204,9 +205,11 @@ def test_the_command_prints_a_summary_and_a_list_without_any_image_keeps_the_old
     assert (result.exit_code, result.stdout, result.stderr) == (0, summary, "")
     before = tree(tmp_path / "out") | tree(tmp_path)
     write_urls(tmp_path, "1.jpg", "/2.jpg", "3.jpg", name="bad.csv")
-    expected = f"none of the 3 rows of {tmp_path}/bad.csv yielded an image (2 missing-file, 1 bad-url); fix "
+    expected = f"none of the 3 rows of {tmp_path}/bad.csv yielded an image (2 missing-file, 1 bad-url), for "
     assert refused(tmp_path, source="bad.csv").startswith(expected)
     (tmp_path / "bad.csv").unlink()
+    assert "no such file" in (tmp_path / "out-report.md").read_text()
+    (tmp_path / "out-report.md").unlink()
     assert tree(tmp_path / "out") | tree(tmp_path) == before
 
 

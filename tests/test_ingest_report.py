@@ -57,7 +57,7 @@ def test_rows_without_an_image_do_not_conflict():
 
 
 def written(rows, across=(), within=()):
-    return report.write(rows, across, within, "list.csv", "store")
+    return report.write(rows, across, within, [], "list.csv", "store")
 
 
 def section(text, title):

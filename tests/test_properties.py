@@ -13,7 +13,7 @@ from prunet.base.errors import InputError
 from prunet.cells import storage as tickets
 from prunet.config import params
 from prunet.data.images import dataset
-from prunet.data.listing import scraping
+from prunet.data.listing import scraping, source
 from prunet.data.sets import splitting
 from prunet.pruning.removal import remove_lowest
 from tests.toy_pruning import pruned
@@ -265,7 +265,7 @@ LINES = st.lists(st.sampled_from(ODD_LINES) | st.binary(max_size=12), max_size=6
 def test_any_list_gives_settled_rows_or_a_sentence(tmp_path, headed, lines, end):
     path = tmp_path / "list.csv"
     path.write_bytes((b"label,url\n" if headed else b"") + end.join(lines))
-    rows = load_or_refuse(scraping.read_list, path)
+    rows = load_or_refuse(source.read_list, path)
     if rows is None:
         return
     screened = scraping.screen(rows)

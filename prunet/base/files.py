@@ -12,9 +12,12 @@ from typing import Any, NoReturn
 from prunet.base.errors import InputError
 from prunet.base.publish import publish, refuse_protected
 from prunet.base.scratch import scratch_folder
+from prunet.base.text import readable
 
 FULL = "free some disk space and run it again"
 FORBIDDEN = "fix the permissions or choose another path"
+LONGEST_FIELD = 2**31 - 1  # characters; csv's own limit, 2^17, is shorter than a picture inside an address
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}  # of spreadsheets, in place of commas
 FIXES = {errno.ENOSPC: FULL, errno.EDQUOT: FULL, errno.EACCES: FORBIDDEN, errno.EPERM: FORBIDDEN}
 
 
@@ -111,19 +114,15 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """Read a CSV file that has at least these `columns`; every value is a string.
 
     Raises:
-        InputError: the file is missing or not UTF-8, a column is missing, or a row has too many or too few
-            values.
+        InputError: the file is missing or not UTF-8, a column is missing or there twice, or a row has too
+            many or too few values.
     """
+    csv.field_size_limit(LONGEST_FIELD)
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream, strict=True)
             header = list(reader.fieldnames or [])
-            missing = [column for column in columns if column not in header]
-            if missing:
-                raise InputError(
-                    f"{path} has no column {missing[0]!r} (its first line names: "
-                    f"{', '.join(header) or 'nothing'}); the first line must name {', '.join(columns)}."
-                )
+            check_header(path, header, columns)
             rows = []
             for row in reader:
                 if None in row or None in row.values():
@@ -141,3 +140,25 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     except csv.Error as error:
         raise InputError(f"{path}, line {reader.line_num}: not CSV ({error}); fix this line.") from None
     return rows
+
+
+def check_header(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:
+    """Check that the first line of a CSV file names each of `columns` once; it may name others.
+
+    Raises:
+        InputError: a column is missing or named twice, or the values are not separated by commas.
+    """
+    for mark, name in SEPARATORS.items():
+        if len(header) == 1 and set(columns) <= set(header[0].split(mark)):
+            raise InputError(f"{path} separates its values by {name}; save it with commas.")
+    if missing := [column for column in columns if column not in header]:
+        names = readable(", ".join(header)) or "nothing"
+        raise InputError(
+            f"{path} has no column {missing[0]!r} (its first line names: {names}); the first line must name "
+            f"{', '.join(columns)}."
+        )
+    if doubled := [column for column in columns if header.count(column) > 1]:
+        raise InputError(
+            f"{path} has several columns named {' and '.join(map(repr, doubled))}; rename or remove those "
+            "that are not meant."
+        )

@@ -17,3 +17,8 @@ def readable(text: str) -> str:
 def shown(text: str) -> str:
     """Return `readable` text in quotation marks."""
     return f"'{readable(text)}'"
+
+
+def is_utf8(text: str) -> bool:
+    """Return whether all bytes of `text` were UTF-8, given that it was decoded with `surrogateescape`."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)

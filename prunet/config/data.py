@@ -43,6 +43,7 @@ class Sample(Block):
 
 class Ingest(Block):
     source: str = Field(min_length=1)
+    min_images: int = Field(ge=0)
     concurrency: int = Field(ge=1, le=256)
     host_concurrency: int = Field(ge=1, le=256)
     host_delay: float = Field(ge=0)

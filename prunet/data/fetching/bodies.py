@@ -1,6 +1,7 @@
 """Fetch and verify the bytes of one url of a scraping list."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,6 @@ from prunet.base.errors import InputError
 from prunet.data.fetching.addresses import host_of, is_remote
 from prunet.data.fetching.answers import Body, TransientFailure, too_large
 from prunet.data.fetching.downloading import download
-from prunet.data.fetching.local_files import read_local
 from prunet.data.fetching.store import Store, key
 from prunet.data.hashing import perceptual_hash
 from prunet.data.images import decoding
@@ -24,7 +24,7 @@ HASHED_SIDE = 64  # pixels of the shorter side are enough: the perceptual hash u
 
 
 class Settings(NamedTuple):
-    """How to fetch the urls of a list."""
+    """Settings of the fetching of a list's urls."""
 
     timeout: float  # seconds per try, from the DNS look-up to the last byte
     retries: int
@@ -79,13 +79,15 @@ async def _recheck(
     return "from an earlier run; the address now returns another image"
 
 
-def verify(url: str, body: Body, folder: Path, output: Path, store: Store, settings: Settings) -> Row:
+def verify(
+    url: str, body: Body, local: Callable[[str], bytes], output: Path, store: Store, settings: Settings
+) -> Row:
     """Decode the bytes of `url`; write those of an image to `output / key(url)` and, if new, to `store`.
 
     Args:
-        url: an address, or a path relative to `folder`.
+        url: an address, or a local path.
         body: from `fetch`.
-        folder: root of the local files; a path may not leave it.
+        local: reads a url that is no http or https address; raises a Rejection.
         output: an existing folder.
         store: images of earlier runs.
         settings: its largest file and image.
@@ -98,7 +100,7 @@ def verify(url: str, body: Body, folder: Path, output: Path, store: Store, setti
         InputError: a file cannot be written.
     """
     try:
-        data = _bytes(url, body, folder, store, settings.max_bytes)
+        data = _bytes(url, body, local, store, settings.max_bytes)
         extension, pixels = decoding.verify(data, settings.max_pixels)
     except Rejection as rejection:
         return rejected(rejection)
@@ -117,11 +119,11 @@ def rejected(rejection: Rejection) -> Row:
     return {"status": rejection.status, "image": "", "detail": rejection.detail}
 
 
-def _bytes(url: str, body: Body, folder: Path, store: Store, max_bytes: int) -> bytes:
+def _bytes(url: str, body: Body, local: Callable[[str], bytes], store: Store, max_bytes: int) -> bytes:
     if body.data is not None:
         return body.data
     if not is_remote(url):
-        return read_local(folder, url, max_bytes)
+        return local(url)
     try:
         data = store.read(url)
     except (OSError, ValueError) as error:

@@ -19,6 +19,7 @@ from prunet.data.fetching.bodies import Settings
 from prunet.data.fetching.decoders import Decoder
 from prunet.data.fetching.downloading import open_session
 from prunet.data.fetching.host_queue import HostQueue, Task
+from prunet.data.fetching.local_files import read_local
 from prunet.data.fetching.store import Store
 from prunet.data.images.decoding import Rejection
 from prunet.data.listing.scraping import Row
@@ -30,7 +31,13 @@ BATCH_BYTES = 1_000_000
 
 
 def fetch_all(
-    urls: Sequence[str], folder: Path, output: Path, store: Store, settings: Settings
+    urls: Sequence[str],
+    folder: Path,
+    output: Path,
+    store: Store,
+    settings: Settings,
+    *,
+    links_out: bool = False,
 ) -> dict[str, Row]:
     """Fetch and verify `urls`; write the bytes of each image to `output / key(url)`.
 
@@ -39,16 +46,18 @@ def fetch_all(
 
     Args:
         urls: distinct addresses, or paths relative to `folder`.
-        folder: root of the local files; a path may not leave it.
+        folder: root of the local files.
         output: an existing folder.
         store: keeps downloaded images; stored ones are requested again only to recheck them.
         settings: how to fetch them.
+        links_out: whether local paths may lead out of `folder`.
 
     Returns:
         The result of `bodies.verify` for each url. An `ok` image has a detail if its address no longer
         returns it.
     """
-    verify = partial(bodies.verify, folder=folder, output=output, store=store, settings=settings)
+    local = partial(read_local, folder, max_bytes=settings.max_bytes, links_out=links_out)
+    verify = partial(bodies.verify, local=local, output=output, store=store, settings=settings)
     with ExitStack() as stack:
         # Fork before there are threads and connections.
         decoders = [stack.enter_context(Decoder(verify)) for _ in range(min(DECODERS, len(urls)))]

@@ -16,19 +16,26 @@ WORST_HOSTS = 10
 
 
 def write(
-    rows: Sequence[Row], across: Sequence[Pair], within: Sequence[Pair], source: str, store: str
+    rows: Sequence[Row],
+    across: Sequence[Pair],
+    within: Sequence[Pair],
+    warnings: Sequence[str],
+    source: str,
+    store: str,
 ) -> str:
     """Return the text of the report.
 
     Args:
         rows: of the manifest.
         across, within: from `conflicts.find`.
+        warnings: sentences about labels, in Markdown.
         source: path of the list.
         store: path of the store.
     """
     parts = [
-        f"# Ingest report for {code(source)}\n\n{summary(rows, across)}\n\n"
-        f"Row by row: [{MANIFEST}]({MANIFEST}).",
+        f"# Ingest report for {code(source)}\n\n{summary(rows, across)}",
+        f"Row by row: [{MANIFEST}]({MANIFEST})." if any(row["status"] == "ok" for row in rows) else "",
+        "## Labels to check\n\n" + "\n".join(f"- {sentence}" for sentence in warnings) if warnings else "",
         _reasons(rows),
         _labels(rows),
         _hosts(rows),

@@ -1,14 +1,14 @@
 """Scraping list: the photos wanted under each label, and the outcome of every row."""
 
 import os
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from prunet.base.errors import InputError
-from prunet.base.files import read_rows
-from prunet.base.folders import walk
+from prunet.base.text import is_utf8, shown
+from prunet.data.listing.spellings import normalised
 from prunet.data.listing.statuses import STATUSES
 
 MANIFEST = "manifest.csv"
@@ -20,50 +20,22 @@ MAX_LABEL = 64  # characters
 Row = dict[str, str]
 
 
-def read_list(source: Path) -> list[Row]:
-    """Read the rows (`label`, `url`) of a CSV list or of a folder tree `label/photo.jpg`.
+def screen(rows: Sequence[Mapping[str, str]]) -> list[Row]:
+    """Turn the rows of `source.read_list` into rows of a manifest (`COLUMNS`), numbered from 1.
 
-    The rows of a tree are sorted by path; the url is the path relative to `source`. Names that start with a
-    dot are skipped. A file outside all label folders gets an empty label.
-
-    Raises:
-        InputError: `source` does not exist, is not such a list, or has no rows.
-    """
-    if source.is_dir():
-        rows = _tree_rows(source)
-        if not rows:
-            raise InputError(f"{source} contains no files; add pictures as label/photo.jpg.")
-        return rows
-    if not source.exists():
-        raise InputError(
-            f"{source} does not exist; give a CSV list with the header label,url, "
-            "or a folder of pictures label/photo.jpg."
-        )
-    rows = [{"label": row["label"], "url": row["url"]} for row in read_rows(source, ("label", "url"))]
-    if not rows:
-        raise InputError(f"{source} has a header but no rows; add rows label,url to it.")
-    return rows
-
-
-def _tree_rows(folder: Path) -> list[Row]:
-    paths = sorted(path.relative_to(folder) for path in walk(folder))
-    return [{"label": path.parts[0] if len(path.parts) > 1 else "", "url": path.as_posix()} for path in paths]
-
-
-def screen(rows: Sequence[Row]) -> list[Row]:
-    """Turn the rows of a list into rows of a manifest (`COLUMNS`), numbered from 1.
-
-    Labels are stripped and normalised to Unicode NFC. The status is `bad-label`, `duplicate` (an earlier row
-    has the same label and url), or empty if the url is still to be fetched.
+    Labels are `normalised`. The status is `bad-row`, `bad-label`, `duplicate` (an earlier row has the same
+    label and url), or empty if the url is still to be fetched.
     """
     screened: list[Row] = []
     first: dict[tuple[str, str], int] = {}
     for number, row in enumerate(rows, start=1):
-        label, url = unicodedata.normalize("NFC", row["label"].strip()), row["url"].strip()
-        status, detail = "", label_problem(label)
-        earlier = first.setdefault((label, url), number)
+        label, url, problem = normalised(row["label"]), row["url"], row.get("problem", "")
+        if problem and label_problem(label):
+            label = ""  # what is left of a broken line
+        status, detail = "", problem or label_problem(label)
+        earlier = number if detail else first.setdefault((label, url), number)
         if detail:
-            status = "bad-label"
+            status = "bad-row" if problem else "bad-label"
         elif earlier < number:
             status, detail = "duplicate", f"same label and url as row {earlier}"
         screened.append(dict(zip(COLUMNS, (str(number), label, url, status, "", detail), strict=True)))
@@ -78,6 +50,8 @@ def label_problem(label: str) -> str:
         return f"the label is longer than {MAX_LABEL} characters or 255 bytes"
     if "/" in label or "\\" in label or ".." in label or label.startswith("."):
         return "the label contains a slash or '..', or starts with a dot; it must be a plain name"
+    if not is_utf8(label):
+        return "the label contains bytes that are not UTF-8"
     if not label.isprintable():
         return "the label contains control characters or others that cannot be printed"
     if label.casefold().startswith((MANIFEST, REPORT, COUNTS)):
@@ -121,19 +95,18 @@ def count(rows: Sequence[Row]) -> dict[str, int]:
     return {"rows": len(rows), **{status: found[status] for status in STATUSES}}
 
 
-def require_images(rows: Sequence[Row], source: Path) -> None:
-    """Check that at least one row has an image.
+def refuse(rows: Sequence[Row], source: Path, report: Path) -> NoReturn:
+    """Raise the error of a list without any image.
 
     Raises:
-        InputError: no row is `ok`; the message has the counts and examples of the three commonest reasons.
+        InputError: always; the message has the counts and examples of the three commonest reasons.
     """
     found = Counter(row["status"] for row in rows)
-    if found["ok"]:
-        return
     counts = ", ".join(f"{number} {status}" for status, number in found.most_common())
     examples = (next(row for row in rows if row["status"] == status) for status, _ in found.most_common(3))
-    reasons = "; ".join(f"row {row['row']}, {row['url']!r}: {row['detail']}" for row in examples)
+    reasons = "; ".join(f"row {row['row']}, {shown(row['url'])}: {row['detail']}" for row in examples)
+    setting = " (set ingest.private_addresses to allow private addresses)" if found["refused"] else ""
     raise InputError(
-        f"none of the {len(rows)} rows of {source} yielded an image ({counts}); "
-        f"fix the rows, for example {reasons}."
+        f"none of the {len(rows)} rows of {source} yielded an image ({counts}), for example {reasons}; "
+        f"fix the rows{setting}, as {report} explains."
     )

@@ -15,7 +15,7 @@ ADVICE = {
     "unreachable": "Check the spelling of the host, then run again later.",
     # The address, or a redirect's target, is not on the public internet.
     "refused": "The address belongs to this machine or a private network. If that is intended, set "
-    "`private_addresses`.",
+    "`ingest.private_addresses: true`.",
     # Too many, in a circle, or to something other than http and https.
     "redirects": "Open the address in a browser and list the one it ends at.",
     # In bytes (compressed or not), pixels, or JPEG scans.
@@ -28,6 +28,10 @@ ADVICE = {
     # Cut off, damaged, or it crashed the decoder.
     "broken-image": "The server sends a damaged file: find another copy.",
     "missing-file": "Check the spelling; paths are relative to the list.",
+    # The label has fewer rows than `ingest.min_images`; nothing of it was fetched.
+    "too-few": "List more photos under the label, or lower `ingest.min_images`.",
+    # Not as many values as the header, wrong quotation marks, a link to a folder that is read anyway.
+    "bad-row": "Fix the line of the list. A link that only repeats another folder can stay.",
     "bad-label": "Give the row a label that is a valid folder name.",
     "bad-url": "Fix the row: use an http or https address, or a path below the list's folder.",
 }
