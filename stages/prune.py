@@ -61,7 +61,7 @@ def main(
 
 
 def next_masks(trainer: Trainer, rules: dict[str, Any], number: str, init: Path, before: Path) -> Masks:
-    """Return the masks of a round, by the rules of the block `prune` of params.yaml."""
+    """Return the masks of a round, by the rules of the stage's parameters."""
     weights, masks = storage.load_network(before)
     trainer.check_masks(masks)
     if int(number) == 0:
@@ -85,9 +85,7 @@ def next_masks(trainer: Trainer, rules: dict[str, Any], number: str, init: Path,
         seed=derive(trainer.seed, "prune", number),
         schedule=rules["schedule"],
         rate=rules["rate"],
-        output_rate_factor=rules["output_rate_factor"],
-        leave_out=rules["layers"]["leave_out"],
-        own_rate=rules["layers"]["own_rate"],
+        own=rules["own"],
         scope=rules["scope"],
         criterion=rules["criterion"],
         empty_layers=rules["empty_layers"],

@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from prunet.base.errors import InputError
 from prunet.base.files import replacing
+from prunet.config.params import read
 from prunet.config.pruning import rounds
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,15 +55,17 @@ def params(folder: Path) -> DictConfig:
     A study that the checkout's params.yaml does not have starts from its `digits`. `prune.rounds` may be a
     number: the rounds from 00 to that one.
     """
-    values: Any = OmegaConf.load(ROOT / "params.yaml")
     try:
-        own: Any = OmegaConf.load(folder / "study.yaml")
+        values: Any = OmegaConf.create(read(ROOT / "params.yaml"))
+        own: Any = OmegaConf.create(read(folder / "study.yaml"))
         if isinstance(own.get("prune", {}).get("rounds"), int):
             schedule = own.prune.get("schedule", values.prune.schedule)
             own.prune.rounds = rounds(own.prune.rounds + 1, schedule)
         default = values.studies
         values.studies = {name: default.get(name, default.digits) for name in own.studies}
-        OmegaConf.set_struct(values, True)  # an unknown name is an error
+        OmegaConf.set_struct(values, True)  # an unknown name is an error, except that of a layer
+        for study in values.studies.values():
+            OmegaConf.set_struct(study.layers.own_rate, False)
         merged = OmegaConf.merge(values, own)
     except (OmegaConfBaseException, AttributeError, ValueError) as error:
         reason = str(error).splitlines()[0]

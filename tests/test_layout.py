@@ -70,7 +70,7 @@ def test_the_deps_of_a_stage_are_exactly_the_code_that_it_imports(stage):
         ("prunet/data/faces/cropping.py", "crop"),
         ("prunet/data/faces/gray.py", "resize strangers"),
         ("prunet/data/sample/photos.py", "sample"),
-        ("prunet/pruning/rounds.py", "prune sweep"),
+        ("prunet/pruning/rounds.py", "check prune sweep"),
         ("prunet/deployment/compact.py", "export footprint sweep"),
         ("prunet/deployment/latency.py", "footprint"),
         ("prunet/analysis/summary.py", "summarize"),
@@ -121,10 +121,29 @@ def test_a_named_study_holds_only_what_differs_and_is_composed(folder):
 
 @pytest.mark.parametrize("folder", STUDIES, ids=lambda folder: folder.name)
 def test_a_named_study_is_valid(folder):
-    params.load(folder / "params.yaml")
+    params.stage_params(params.load(folder / "params.yaml"))
 
 
 def test_an_unknown_name_in_a_study_is_refused(tmp_path):
     (tmp_path / "study.yaml").write_text("studies: {digits: {}}\nprune: {ratee: 0.5}\n")
     with pytest.raises(compose.InputError, match=r"study\.yaml does not fit params\.yaml: .*ratee"):
         compose.params(tmp_path)
+
+
+@pytest.mark.field
+def test_a_study_is_written_as_params_are(tmp_path):
+    """Numbers of YAML 1.2, a number of rounds, and layers that the defaults do not name."""
+    study = "training: {lr: 1e-3, weight_decay: 5e-7}, layers: {own_rate: {fc1: 0.1}}"
+    (tmp_path / "study.yaml").write_text(
+        f"studies: {{digits: {{{study}}}}}\nprune: {{rounds: 2}}\n"
+        "report: {round: 01}\ningest: {user_agent: off}\n"
+    )
+    found = compose.params(tmp_path)
+    digits = found.studies.digits
+    assert (digits.training.lr, digits.training.weight_decay) == (1e-3, 5e-7)
+    assert digits.layers == {"leave_out": [], "own_rate": {"fc1": 0.1}}
+    assert [entry.n for entry in found.prune.rounds] == ["00", "01", "02"]
+    assert found.ingest.user_agent == "off"  # in YAML 1.1 it is false
+    (tmp_path / "params.yaml").write_text(compose.OmegaConf.to_yaml(found))
+    values = params.load(tmp_path / "params.yaml")
+    assert (values["report"]["round"], values["export"]["round"]) == ("01", "last")

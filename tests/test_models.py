@@ -6,7 +6,7 @@ from torch import fx, nn
 from torch.nn import functional
 
 from prunet.base.errors import InputError
-from prunet.models.built_in import DISTRIBUTIONS, MODELS, initial_weights, prunable
+from prunet.models.built_in import DISTRIBUTIONS, MODELS, initial_weights, output_layer, prunable
 from prunet.models.light_cnn import MaxFeatureMap, ResidualBlock
 from prunet.models.resnets import BasicBlock, Shortcut
 
@@ -223,3 +223,68 @@ def test_initial_weights_do_not_depend_on_the_current_weights(distribution):
     assert list(after) == list(model.state_dict())
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert after["norm1.num_batches_tracked"].dtype == torch.int64
+
+
+class Odd(nn.Module):
+    """Has every kind of parameter; the output layer is registered first, and a table is no weight."""
+
+    def __init__(self):
+        super().__init__()
+        self.output = nn.Linear(8, 3)
+        self.pixels = nn.Embedding(4, 8)
+        self.places = nn.Parameter(torch.full((16, 8), 0.5))
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.norm = nn.LayerNorm(8)
+        self.slope = nn.PReLU()
+        self.conv = nn.Conv1d(8, 8, 3)
+
+    def forward(self, images):
+        features = self.pixels(images.flatten(1).long()) + self.places
+        features = self.norm(features + self.attention(features, features, features)[0])
+        return self.output(self.slope(self.conv(features.transpose(1, 2))).mean(2))
+
+
+@pytest.mark.field
+def test_only_weights_of_linear_layers_convolutions_and_attention_are_prunable():
+    layers = ["output.weight", "attention.in_proj_weight", "attention.out_proj.weight", "conv.weight"]
+    assert prunable(Odd()) == layers
+    assert prunable(nn.Linear(2, 2)) == ["weight"]
+    apart = nn.MultiheadAttention(8, 2, kdim=4, vdim=4)
+    assert prunable(apart) == ["q_proj_weight", "k_proj_weight", "v_proj_weight", "out_proj.weight"]
+
+
+@pytest.mark.field
+def test_the_output_layer_is_the_one_that_runs_last():
+    assert output_layer(Odd(), (1, 4, 4)) == "output.weight"
+    assert output_layer(nn.Sequential(nn.Flatten(), nn.Linear(16, 2)), (1, 4, 4)) == "1.weight"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_output_layer_of_a_built_in_model_is_its_last(name):
+    model = build(name, SMALLEST[name], 7)
+    assert output_layer(model, SMALLEST[name]) == prunable(model)[-1]
+    assert model.training
+
+
+@pytest.mark.field
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_what_is_not_prunable_starts_from_its_modules_own_values(distribution):
+    model = Odd()
+    state = torch.get_rng_state()
+    first, again, other = (initial_weights(model, seed, distribution) for seed in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    changing = {name for name in first if not torch.equal(first[name], other[name])}
+    assert changing == {*prunable(model), "pixels.weight"}
+    assert first["pixels.weight"].std().item() == pytest.approx(1, abs=0.4)
+    assert first["slope.weight"].tolist() == [0.25]
+    assert (first["places"] == 0.5).all()
+    assert (first["norm.weight"] == 1).all()
+    for name in (
+        "output.bias",
+        "conv.bias",
+        "attention.in_proj_bias",
+        "attention.out_proj.bias",
+        "norm.bias",
+    ):
+        assert not first[name].any()

@@ -9,13 +9,13 @@ from click.testing import CliRunner
 from ruamel.yaml import YAML
 
 from prunet.base.errors import InputError
-from prunet.config import params
+from prunet.config import params, pruning
 from prunet.config.pruning import Prune
 from prunet.config.study import Study, Training
 from prunet.models import built_in as models
 from prunet.pruning import removal
 from prunet.training import optimizers
-from stages import check
+from stages import check, rounds
 from tests.toys import PARAMS
 
 VALUES = YAML(typ="safe", pure=True).load(PARAMS)
@@ -45,7 +45,9 @@ def refusal(tmp_path, *changes):
 
 
 def test_the_committed_values_are_valid_and_come_back_as_written():
-    assert params.load(PARAMS) == VALUES
+    written = copy.deepcopy(VALUES)
+    written["stability"]["rounds"] = ["00", "04", "last"]
+    assert params.load(PARAMS) == written
 
 
 TRAINING = VALUES["studies"]["digits"]["training"]
@@ -64,7 +66,7 @@ SKIPPED = [VALUES["prune"]["rounds"][0], {"n": "02", "from": "dense"}]  # round 
         ("prune.chain", "rigl", "prune.chain: 'rigl' is not a scheme that can be the chain: choose from"),
         ("prune.schemes", ["original"] * 2, "prune: schemes lists a scheme twice: original, original"),
         ("prune.schemes", ["trained"], "chain is 'original', which is not among the schemes (trained)"),
-        ("prune.layers.own_rate", ["fc1.weight=2"], "prune.layers.own_rate.0 is 'fc1.weight=2'"),
+        ("studies.digits.layers.own_rate", {"fc1": 1.5}, "studies.digits.layers.own_rate.fc1 is 1.5: input"),
         ("prune.rounds", SKIPPED, "has {n: '02', from: 'dense'} where schedule iterative needs {n: '01', "),
         ("prune.schedule", "one-shot", "where schedule one-shot needs {n: '02', from: 'dense'}"),
         ("studies.digits.model", "alexnet", "studies.digits.model is 'alexnet': input should be 'lenet-300-"),
@@ -93,7 +95,7 @@ SKIPPED = [VALUES["prune"]["rounds"][0], {"n": "02", "from": "dense"}]  # round 
         ("report.scheme", "static", "report.scheme is 'static', which is not among prune.schemes"),
         ("report.round", "17", "report.round is '17', and prune.rounds has no such n"),
         ("export.scheme", "static", "export.scheme is 'static', which is not among prune.schemes"),
-        ("export.round", "9", "export.round is '9', and prune.rounds has no such n"),
+        ("export.round", "9", "export.round is '09', and prune.rounds has no such n"),
         ("export.replicate", 2, "export.replicate is 2, and studies.faces has replicates 0 to 1"),
         ("export.bits", 9, "export.bits is 9: input should be less than or equal to 8"),
         ("footprint.batches", [1, 0], "footprint.batches.1 is 0"),
@@ -180,6 +182,47 @@ def test_numbers_are_those_of_yaml_1_2(tmp_path, text, number):
     file.write_text(PARAMS.read_text().replace("weight_decay: 0.0", f"weight_decay: {text}"))
     found = params.load(file)["studies"]["digits"]["training"]["weight_decay"]
     assert (found, type(found)) == (number, float)
+
+
+@pytest.mark.field
+def test_whole_numbers_may_have_an_exponent(tmp_path):
+    training = {"studies.digits.training.steps": 1e4, "studies.digits.training.milestones": [5e3]}
+    changes = training | {"studies.digits.data.memory": 4e9, "sample.photos": 1e2}
+    values = params.load(changed(tmp_path, *changes.items()))
+    found = values["studies"]["digits"]["training"]
+    assert [found["steps"], *found["milestones"], values["sample"]["photos"]] == [10_000, 5000, 100]
+    assert "sample.photos is 1.5" in refusal(tmp_path, ("sample.photos", 1.5))
+
+
+@pytest.mark.field
+@pytest.mark.parametrize(
+    ("written", "name"), [(4, "04"), ("4", "04"), ("04", "04"), (0, "00"), ("last", "last")]
+)
+def test_a_round_may_be_a_number_or_the_last(tmp_path, written, name):
+    changes = {"report.round": written, "export.round": written, "stability.rounds": [written]}
+    values = params.load(changed(tmp_path, *changes.items()))
+    assert {values["report"]["round"], values["export"]["round"], *values["stability"]["rounds"]} == {name}
+
+
+@pytest.mark.field
+def test_the_last_round_follows_when_rounds_are_fewer(tmp_path):
+    few = VALUES["prune"]["rounds"][:3]
+    found = params.stage_params(
+        params.load(changed(tmp_path, ("prune.rounds", few), ("stability.rounds", [2, "last"])))
+    )
+    assert found["digits/summarize"]["report"]["round"] == "02"
+    assert found["digits/export"]["export"]["round"] == "02"
+    assert found["digits/stability"]["rounds"] == ["02"]
+    says = refusal(tmp_path, ("prune.rounds", few), ("report.round", 8))
+    assert "report.round is '08', and prune.rounds has no such n" in says
+
+
+@pytest.mark.field
+@pytest.mark.parametrize(("options", "schedule"), [((), "iterative"), (("--one-shot",), "one-shot")])
+def test_the_command_rounds_prints_a_list_that_params_take(tmp_path, options, schedule):
+    done = CliRunner().invoke(rounds.main, ["5", *options])
+    assert done.exit_code == 0
+    assert YAML(typ="safe", pure=True).load(done.output) == pruning.rounds(6, schedule)
 
 
 @pytest.mark.parametrize("rewind", [0, 199, "0 epochs", "1 epoch", "2.5 epochs"])

@@ -59,7 +59,7 @@ def networks(draw):
 OPTIONS = st.fixed_dictionaries(
     {
         "rate": st.floats(0, 1),
-        "output_rate_factor": st.floats(0, 1),
+        "own": st.dictionaries(st.just("layer0"), st.floats(0, 1)),
         "scope": st.sampled_from(["layer", "global"]),
         "criterion": st.sampled_from(["magnitude", "random"]),
         "seed": st.integers(0, 2**32),
@@ -82,12 +82,13 @@ def test_masks_only_shrink_by_exactly_the_rounded_share_and_no_layer_is_emptied(
         left = {name: int(mask[replicate].sum()) for name, mask in after.items()}
         had = {name: int(mask[replicate].sum()) for name, mask in masks.items()}
         if options["scope"] == "global":
-            total = sum(had.values())
-            most = total - len(masks)  # the best weight of every layer is protected
-            assert sum(left.values()) == total - min(math.floor(rate * total + 0.5), most)
-        else:
-            for name, count in had.items():
-                share = rate * (options["output_rate_factor"] if name == list(masks)[-1] else 1)
+            common = had.keys() - options["own"]
+            total = sum(had[name] for name in common)
+            most = total - len(common)  # the best weight of every layer is protected
+            assert sum(left[name] for name in common) == total - min(math.floor(rate * total + 0.5), most)
+        for name, count in had.items():
+            if options["scope"] == "layer" or name in options["own"]:
+                share = options["own"].get(name, rate)
                 assert left[name] == count - min(math.floor(share * count + 0.5), count - 1)
 
 

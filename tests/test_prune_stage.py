@@ -60,11 +60,11 @@ def test_every_criterion_of_weights_removes_exactly_its_share_in_its_own_way(rou
 
 def test_the_rules_are_those_of_the_library(rounds):
     weights, masks = storage.load_network(rounds.folder / "lenet")
-    rules = {"criterion": "random", "scope": "layer", "output_rate_factor": 0.5, "schedule": "one-shot"}
-    own = {"leave_out": ["fc1.weight"], "own_rate": ["fc2.weight=0.5"]}
+    own = {"fc1.weight": 0, "fc2.weight": 0.5, "output.weight": 0.125}
+    rules = {"criterion": "random", "scope": "layer", "own": own, "schedule": "one-shot"}
     seed = derive(0, "prune", "02")
-    expected = pruned(weights, masks, **rules, **own, rate=0.25, number=2, seed=seed)
-    found = rounds(number="02", layers=own, **rules)
+    expected = pruned(weights, masks, **rules, rate=0.25, number=2, seed=seed)
+    found = rounds(number="02", **rules)
     for name, mask in expected.items():
         np.testing.assert_array_equal(found[name], mask)
     output = 1 - 0.875**2  # of 300 weights
@@ -134,7 +134,7 @@ def test_round_0_removes_nothing_and_evidence_is_only_read_when_it_is_needed(rou
     ("rules", "says"),
     [
         (
-            {"empty_layers": "refuse", "layers": {"leave_out": [], "own_rate": ["output.weight=1"]}},
+            {"empty_layers": "refuse", "own": {"output.weight": 1}},
             r"would remove all weights of output\.weight",
         ),
         ({"criterion": "snip", "init": "light.init"}, "hold different networks; run the stages again"),

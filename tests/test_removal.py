@@ -56,17 +56,12 @@ def test_eight_rounds_at_a_fifth_leave_a_sixth():
 
 def test_one_shot_removes_from_the_dense_networks_as_much_as_all_rounds():
     weights = network(10_000, 1000)
-    options = {"schedule": "one-shot", "output_rate_factor": 0.5, "own_rate": ["layer0=0.1"]}
+    options = {"schedule": "one-shot", "own": {"layer0": 0.1, "layer1": 0.1}}
     after = pruned(weights, number=8, **options)
     assert counts(after) == [round(10_000 * 0.9**8), round(1000 * 0.9**8)]
     assert after["layer0"][0, -1]
     first = pruned(weights, **options | {"schedule": "iterative"})
     assert counts(pruned(weights, number=1, **options)) == counts(first)
-
-
-def test_the_output_layer_has_its_own_rate():
-    assert counts(pruned(network(10, 20), output_rate_factor=0.5)) == [8, 18]
-    assert counts(pruned(network(10, 20), output_rate_factor=0.5, own_rate=["layer1=0.4"])) == [8, 12]
 
 
 def test_global_scope_ranks_all_layers_together_and_empties_none():
@@ -81,14 +76,14 @@ def test_global_scope_ranks_all_layers_together_and_empties_none():
 
 @pytest.mark.parametrize("scope", ["layer", "global"])
 def test_layers_left_out_stay_and_the_others_lose_their_own_share(scope):
-    after = pruned(network(10, 20, 30), scope=scope, rate=0.5, leave_out=["layer0"], own_rate=["layer2=0.1"])
+    after = pruned(network(10, 20, 30), scope=scope, rate=0.5, own={"layer0": 0, "layer2": 0.1})
     assert counts(after) == [10, 10, 27]
-    everything = pruned(network(10, 20), scope=scope, leave_out=["layer0", "layer1"])
+    everything = pruned(network(10, 20), scope=scope, own={"layer0": 0, "layer1": 0})
     assert counts(everything) == [10, 20]
 
 
 def test_global_scope_ranks_the_layers_without_their_own_rate():
-    after = pruned(network(10, 20, 4), scope="global", rate=0.5, leave_out=["layer0"])
+    after = pruned(network(10, 20, 4), scope="global", rate=0.5, own={"layer0": 0})
     assert counts(after) == [10, 11, 1]  # 1 to 9 of layer1 and 1 to 3 of layer2, whose 4 is its best
 
 

@@ -35,6 +35,7 @@ STUDY = {*TRAINING, "footprint", "export", "sweep"}
         ({"seed": 1}, {*STUDY, "images", "sample"}),
         ({"checkpoint_seconds": 1.0}, TRAINING),
         ({"prune": {"rate": 0.3}}, {"prune"}),
+        ({"study": {"layers": {"leave_out": ["fc1"], "own_rate": {}}}}, {"prune", "sweep"}),
         ({"prune": {"scope": "global"}}, {"prune"}),
         ({"prune": {"criterion": "taylor"}}, {"prune"}),
         ({"prune": {"chain": "fine-tune"}}, {"prune"}),

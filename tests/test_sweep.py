@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from prunet.analysis import sweep as analysis
 from prunet.base import tables
 from prunet.cells import storage
+from prunet.cells.masks import density
 from prunet.data.images import dataset
+from prunet.pruning.rounds import TrainedNetworks
 from stages import sweep
 from tests import toys
 from tests.toy_cells import cell, maker, outcome
@@ -29,7 +32,7 @@ def swept(tmp_path_factory):
     dataset.save(folder / "data", **toys.data())
     values = toys.params_values(
         training={"weight_decay": 0.0},
-        prune={"layers": {"leave_out": ["output.weight"], "own_rate": []}},
+        study={"layers": {"leave_out": ["output"], "own_rate": {}}},
         sweep={"criteria": ["magnitude", "unit-l2", "taylor"], "sparsities": SPARSITIES, "published": []},
     )
     toys.write_stage_params(folder, values)
@@ -72,3 +75,23 @@ def test_accuracy_is_that_of_the_masked_networks_on_the_test_split(swept):
         found.append(float((logits.argmax(1) == labels.cpu()).float().mean()))
     row = table[(table["criterion"] == "magnitude") & (table["sparsity"] == 0.5)].iloc[0]
     assert row["accuracy_mean"] == pytest.approx(np.mean(found), rel=1e-5)
+
+
+@pytest.mark.field
+def test_layers_with_their_own_rate_are_swept_at_their_own_pace(swept):
+    trainer, (weights, masks, _), _ = swept
+    masks = {name: np.ones_like(mask) for name, mask in masks.items()}
+    networks = TrainedNetworks(weights, masks, lambda: weights, lambda: None)
+    shares = []
+    pace = {"output.weight": 0.0, "fc1.weight": 0.5}
+    options = {"scope": "layer", "empty_layers": "keep-one", "seed": 0}
+    analysis.sweep(
+        trainer,
+        networks,
+        ["magnitude"],
+        [0.75],
+        lambda _, mask: shares.append({name: density({name: values}) for name, values in mask.items()}),
+        pace,
+        **options,
+    )
+    assert shares == [{"fc1.weight": 0.5, "fc2.weight": 0.25, "output.weight": 1}]

@@ -129,7 +129,7 @@ def test_global_scope_compares_layers_by_their_means():
 def test_one_unit_stays_or_emptying_the_layer_is_refused_by_name():
     weights = {"a": rows(1, 2), "b": rows(1, 2, 3, 4)}
     options = {"model": coupled({name: {name: range(values.size)} for name, values in weights.items()})}
-    options |= {"criterion": "unit-l2", "own_rate": ["a=1"], "rate": 0.5}
+    options |= {"criterion": "unit-l2", "own": {"a": 1}, "rate": 0.5}
     assert left(pruned(weights, **options)) == {"a": [1], "b": [2, 3]}
     with pytest.raises(InputError, match="would remove all weights of a at a rate of 1:"):
         pruned(weights, **options, empty_layers="refuse")
@@ -152,13 +152,13 @@ def test_a_layer_left_out_protects_its_group():
     groups = {"a": {"a": [0, 1], "b": [0, 1]}, "c": {"c": range(4)}}
     options = {"model": coupled(groups, {"c": "bn"}), "criterion": "unit-l2", "rate": 0.5}
     kept = {"a": [0, 1], "b": [0, 1], "c": [2, 3], "output": [0, 1]}
-    assert left(pruned(weights, **options, leave_out=["b", "output"])) == kept
+    assert left(pruned(weights, **options, own={"b": 0, "output": 0})) == kept
     masks = {name: np.ones(values.shape, bool) for name, values in weights.items()}
     weights |= {"bn.weight": np.array([[4, 3, 2, 1]], np.float32)}
     options |= {"criterion": "batchnorm-scale"}  # `a` and `b` have no norm, and need none
-    assert left(pruned(weights, masks, **options, leave_out=["b"]))["c"] == [0, 1]
+    assert left(pruned(weights, masks, **options, own={"b": 0}))["c"] == [0, 1]
     with pytest.raises(InputError, match=r"units go together: a=0\.1, b=0\.2"):
-        pruned(weights, masks, **options, own_rate=["a=0.1", "b=0.2"])
+        pruned(weights, masks, **options, own={"a": 0.1, "b": 0.2})
 
 
 def test_filters_are_ranked_and_fully_connected_units_stay():

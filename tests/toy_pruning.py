@@ -6,8 +6,8 @@ from prunet.pruning.criteria import Evidence
 from prunet.pruning.rounds import ModelQueries, TrainedNetworks, prune
 
 OPTIONS = {
-    **{"schedule": "iterative", "number": 1, "rate": 0.2, "output_rate_factor": 1.0, "leave_out": []},
-    **{"own_rate": [], "scope": "layer", "criterion": "magnitude", "empty_layers": "keep-one", "seed": 0},
+    **{"schedule": "iterative", "number": 1, "rate": 0.2, "own": {}, "scope": "layer"},
+    **{"criterion": "magnitude", "empty_layers": "keep-one", "seed": 0},
 }
 
 

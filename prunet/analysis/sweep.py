@@ -1,6 +1,6 @@
 """Accuracy of dense networks pruned once, by several criteria to several sparsities, without retraining."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -21,6 +21,7 @@ def sweep(
     criteria: Sequence[str],
     sparsities: Sequence[float],
     size: Callable[[Weights, Masks], int],
+    pace: Mapping[str, float],
     **how: Any,
 ) -> pd.DataFrame:
     """Prune dense networks once by every criterion to every sparsity, and test them without retraining.
@@ -31,6 +32,8 @@ def sweep(
         criteria: keys of `CRITERIA` and `UNIT_CRITERIA`.
         sparsities: share of each layer's weights, or units, to remove, 0 to 1.
         size: returns the bytes on disk of one pruned network (*shape).
+        pace: {layer: rounds at the common rate that one at its own equals} (`rates.pace`), of layers with
+            their own rate. They lose what they lose in the rounds in which the others reach the sparsity.
         how: the other arguments of `rounds.prune`.
 
     Returns:
@@ -40,7 +43,10 @@ def sweep(
     rows = []
     for criterion in progress(criteria, desc="sweep", unit="criterion"):
         for sparsity in sparsities:
-            masks = prune(networks, schedule="iterative", number=1, rate=sparsity, criterion=criterion, **how)
+            own = {name: 1 - (1 - sparsity) ** rounds for name, rounds in pace.items()}
+            masks = prune(
+                networks, schedule="iterative", number=1, rate=sparsity, own=own, criterion=criterion, **how
+            )
             weights = _masked(trainer, networks.weights, masks, criterion in UNIT_CRITERIA)
             accuracies = pd.Series(_accuracies(trainer, weights), dtype=float)
             rows.append(

@@ -8,11 +8,13 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from prunet.base.errors import InputError
+from prunet.config import network
 from prunet.config.block import Block, Name
 from prunet.config.data import Crop, Ingest, Resize, Sample
 from prunet.config.pruning import Dynamic, Prune
 from prunet.config.results import Export, Footprint, Report, Stability, Sweep
 from prunet.config.study import Study
+from prunet.pruning import rates
 from prunet.retraining import scheme
 from prunet.training.plan import update_steps
 
@@ -71,7 +73,7 @@ class Params(Block):
         for name, cell in (("report", self.report), ("export", self.export)):
             if cell.scheme not in self.prune.schemes:
                 raise ValueError(f"{name}.scheme is {cell.scheme!r}, which is not among prune.schemes")
-            if cell.round not in [entry.n for entry in self.prune.rounds]:
+            if cell.round not in self.prune.round_names():
                 raise ValueError(f"{name}.round is {cell.round!r}, and prune.rounds has no such n")
         return self
 
@@ -87,7 +89,6 @@ class Params(Block):
 
     @model_validator(mode="after")
     def _sweep_and_stability_exist(self) -> "Params":
-        rounds = [entry.n for entry in self.prune.rounds]
         for stage, block in (("sweep", self.sweep), ("stability", self.stability)):
             for name in block.studies:
                 if name not in self.studies:
@@ -95,7 +96,7 @@ class Params(Block):
         if self.stability.studies and "original" not in self.prune.schemes:
             raise ValueError("stability needs the scheme original among prune.schemes")
         for number in self.stability.rounds:
-            if self.stability.studies and number not in rounds:
+            if self.stability.studies and number not in self.prune.round_names():
                 raise ValueError(f"stability.rounds has {number!r}, and prune.rounds has no such n")
         return self
 
@@ -103,18 +104,25 @@ class Params(Block):
 def load(path: Path) -> dict[str, Any]:
     """Read and validate params.yaml; return its values as plain dicts.
 
-    Numbers are read as DVC reads them, in YAML 1.2: 1e-5 is a number.
-
     Raises:
         InputError: it is missing, is not YAML, or has wrong values, all of which are listed.
     """
     try:
-        values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-        return Params.model_validate(values).model_dump(by_alias=True)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}).") from None
+        return Params.model_validate(read(path)).model_dump(by_alias=True)
     except ValidationError as errors:
         raise InputError("; ".join(_sentence(path, error) for error in errors.errors())) from None
+
+
+def read(path: Path) -> Any:
+    """Return the values of a YAML file. Numbers are read as DVC reads them, in YAML 1.2: 1e-5 is a number.
+
+    Raises:
+        InputError: it is missing or is not YAML.
+    """
+    try:
+        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}).") from None
     except (YAMLError, ValueError, RecursionError) as error:  # ValueError: an impossible date, not UTF-8
         raise InputError(f"{path} is not YAML: {error}") from None
 
@@ -123,7 +131,18 @@ def stage_params(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the parameters of every stage by the path of its file, without `.json`.
 
     A stage gets no others, so that it runs again when its own parameters change, and only then.
+
+    Raises:
+        InputError: parameters do not fit the networks of some studies (`network.own_rates`).
     """
+    own, wrong = {}, []
+    for name in values["studies"]:
+        try:
+            own[name] = network.own_rates(name, values)
+        except InputError as error:
+            wrong.append(f"params.yaml: studies.{name}: {error.message.removesuffix('.')}")
+    if wrong:
+        raise InputError("; ".join(wrong))
     found = {
         "sample": {"seed": values["seed"], **values["sample"]},
         "ingest": values["ingest"],
@@ -131,8 +150,8 @@ def stage_params(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "resize": {"size": values["resize"]["size"]},
         "strangers": {"finding": _finding(values), "false_accepts": values["export"]["false_accepts"]},
     }
-    for name in values["studies"]:
-        found |= {f"{name}/{stage}": params for stage, params in _study_params(values, name).items()}
+    for name in own:
+        found |= {f"{name}/{key}": params for key, params in _study_params(values, name, own[name]).items()}
     return found
 
 
@@ -141,22 +160,29 @@ def _finding(values: dict[str, Any]) -> dict[str, Any]:
     return {"crop": values["crop"], "resize": {"size": values["resize"]["size"]}}
 
 
-def _study_params(values: dict[str, Any], name: str) -> dict[str, dict[str, Any]]:
-    block, prune, report = values["studies"][name], values["prune"], values["report"]
-    unused = ("data", "reinits")
+def _study_params(values: dict[str, Any], name: str, own: dict[str, float]) -> dict[str, dict[str, Any]]:
+    block, prune = values["studies"][name], values["prune"]
+    unused = ("data", "reinits", "layers")
     study = {"name": name, "seed": values["seed"], **{k: v for k, v in block.items() if k not in unused}}
     trained = {"study": study, "checkpoint_seconds": values["checkpoint_seconds"]}
     exported = {"study": study, "finding": _finding(values) if block["data"]["set"] == "faces" else None}
     names = [entry["n"] for entry in prune["rounds"]]
+    last = {"last": names[-1]}
+    report, export = (
+        {**values[key], "round": last.get(values[key]["round"], values[key]["round"])}
+        for key in ("report", "export")
+    )
+    stability = [last.get(number, number) for number in values["stability"]["rounds"]]
     schemes = {key: scheme.load(key) for key in prune["schemes"]}
     looks = {
         key: {part: getattr(found, part) for part in ("label", "color", "linestyle", "marker")}
         for key, found in schemes.items()
     }
-    rules = {key: value for key, value in prune.items() if key not in ("schemes", "rounds")}
+    common = ("schemes", "rounds", "output_rate_factor")
+    rules = {key: value for key, value in prune.items() if key not in common} | {"own": own}
     sweep = {key: values["sweep"][key] for key in ("criteria", "sparsities")} | {
         "criterion_images": prune["criterion_images"],
-        "leave_out": prune["layers"]["leave_out"],
+        "pace": {layer: rates.pace(rate, prune["rate"]) for layer, rate in own.items()},
     }
     retrain = {
         f"retrain-{key}": {
@@ -179,12 +205,12 @@ def _study_params(values: dict[str, Any], name: str) -> dict[str, dict[str, Any]
             "rounds": names,
             "footprint": values["footprint"],
         },
-        "export": {**exported, "export": {k: v for k, v in values["export"].items() if k != "strangers"}},
+        "export": {**exported, "export": {k: v for k, v in export.items() if k != "strangers"}},
         "summarize": {"study": name, "schemes": prune["schemes"], "rounds": names, "report": report},
         "plot": {"study": name, "report": report, "schemes": looks},
         "sweep": {**exported, "sweep": sweep},
         "plot_sweep": {"study": name, "published": values["sweep"]["published"]},
-        "stability": {**trained, "rounds": values["stability"]["rounds"]},
+        "stability": {**trained, "rounds": list(dict.fromkeys(stability))},
         "plot_stability": {"study": name},
     }
 

@@ -33,16 +33,10 @@ class Round(Block):
     from_: str = Field(alias="from")
 
 
-class Layers(Block):
-    leave_out: list[str]
-    own_rate: list[Annotated[str, Field(pattern=r"^[^=]+=(0(\.\d*)?|1(\.0*)?|\.\d+)$")]]
-
-
 class Prune(Block):
     schedule: Literal["iterative", "one-shot"]
     rate: float = Field(gt=0, lt=1)
     output_rate_factor: Share
-    layers: Layers
     scope: Literal["layer", "global"]
     criterion: Criterion
     criterion_images: Count
@@ -50,6 +44,10 @@ class Prune(Block):
     chain: Chain
     schemes: list[Scheme] = Field(min_length=1)
     rounds: list[Round] = Field(min_length=1, max_length=100)
+
+    def round_names(self) -> list[str]:
+        """Return the names that other blocks may use for a round."""
+        return [*(entry.n for entry in self.rounds), "last"]
 
     @model_validator(mode="after")
     def _consistent(self) -> "Prune":

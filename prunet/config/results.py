@@ -2,13 +2,13 @@
 
 from pydantic import Field
 
-from prunet.config.block import Bits, Block, Count, Name, Share
+from prunet.config.block import Bits, Block, Count, Name, RoundName, Share
 from prunet.config.pruning import Criterion, Scheme
 
 
 class Report(Block):
     scheme: Scheme
-    round: str
+    round: RoundName
 
 
 class Published(Block):
@@ -26,7 +26,7 @@ class Sweep(Block):
 
 class Stability(Block):
     studies: list[Name]
-    rounds: list[str] = Field(min_length=1)
+    rounds: list[RoundName] = Field(min_length=1)
 
 
 class Footprint(Block):
@@ -39,7 +39,7 @@ class Footprint(Block):
 
 class Export(Block):
     scheme: Scheme
-    round: str
+    round: RoundName
     replicate: int = Field(ge=0)
     bits: Bits
     known: float = Field(gt=0, le=1)

@@ -52,6 +52,11 @@ class Training(Block):
         return self
 
 
+class Layers(Block):
+    leave_out: list[str]
+    own_rate: dict[str, Annotated[float, Field(ge=0, lt=1)]]
+
+
 class Study(Block):
     data: Data
     model: Literal[
@@ -67,6 +72,7 @@ class Study(Block):
     ]
     init: Literal["glorot", "he"]
     input_size: Count | None
+    layers: Layers
     replicates: Count
     reinits: Count
     rewind: StepOrEpochs

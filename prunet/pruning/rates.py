@@ -1,38 +1,55 @@
 """Share of a layer that a round removes, where layers have their own rates."""
 
-from collections.abc import Collection, Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 
 from prunet.base.errors import InputError
 
 
-def own_rates(leave_out: Iterable[str], own_rate: Iterable[str], layers: Collection[str]) -> dict[str, float]:
+def own_rates(
+    leave_out: Iterable[str], own_rate: Mapping[str, float], layers: Sequence[str]
+) -> dict[str, float]:
     """Return {layer: rate} for the layers that do not use the common rate; layers left out have rate 0.
 
     Args:
-        leave_out: layers that keep all weights.
-        own_rate: `NAME=RATE` each, the rate from 0 to 1.
+        leave_out: layers that keep all weights, by any name that `find_layer` knows.
+        own_rate: rate of other layers, by the same names, 0 to 1.
         layers: all layers of the model.
 
     Raises:
-        InputError: a layer does not exist, a rate is not a number from 0 to 1, or a layer has two rates.
+        InputError: a layer does not exist, its name is ambiguous, or it has two rates.
     """
-    rates = dict.fromkeys(leave_out, 0.0)
-    for entry in own_rate:
-        name, _, text = entry.rpartition("=")
-        rate = _number(text)
-        if not name or not 0 <= rate <= 1:
-            raise InputError(
-                f"prune.layers.own_rate has {entry!r}: write NAME=RATE with a rate from 0 to 1, as in "
-                "conv1.weight=0.1."
-            )
-        if rates.setdefault(name, rate) != rate:
-            raise InputError(
-                f"prune.layers gives {name} two rates, {rates[name]:g} and {rate:g}: remove one."
-            )
-    for name in rates:
-        if name not in layers:
-            raise InputError(f"prune.layers names {name!r}, and the layers are {', '.join(layers)}.")
+    rates: dict[str, float] = {}
+    for name, rate in [*((name, 0.0) for name in leave_out), *own_rate.items()]:
+        layer = find_layer(name, layers)
+        if rates.setdefault(layer, rate) != rate:
+            raise InputError(f"gives {layer} two rates, {rates[layer]:g} and {rate:g}: remove one")
     return rates
+
+
+def find_layer(name: str, layers: Sequence[str]) -> str:
+    """Return the layer that a name means.
+
+    That is the layer of this name, or of the name and `.weight`; or else the only one whose name has it as a
+    part: `conv4a` is `features.conv4a.conv.weight`.
+
+    Raises:
+        InputError: no layer or more than one fits.
+    """
+    for exact in (name, f"{name}.weight"):
+        if exact in layers:
+            return exact
+    fitting = [layer for layer in layers if f".{name}." in f".{layer}."]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        raise InputError(f"names {name!r}, which fits several layers: write one of {', '.join(fitting)}")
+    short = {layer.removesuffix(".weight"): layer for layer in layers}
+    close = get_close_matches(name, [*layers, *short], n=3)
+    meant = dict.fromkeys(short.get(layer, layer) for layer in close)
+    hint = f": did you mean {' or '.join(meant)}?" if meant else "."
+    raise InputError(f"names {name!r}, which is not a layer{hint} The layers are {', '.join(layers)}")
 
 
 def group_rates(groups: Mapping[str, Iterable[str]], own: Mapping[str, float]) -> dict[str, float]:
@@ -46,7 +63,7 @@ def group_rates(groups: Mapping[str, Iterable[str]], own: Mapping[str, float]) -
         asked = {name: own[name] for name in layers if name in own}
         if len(set(asked.values())) > 1:
             raise InputError(
-                "prune.layers gives different rates to layers whose units go together: "
+                "layers.own_rate or leave_out gives different rates to layers whose units go together: "
                 f"{', '.join(f'{name}={rate:g}' for name, rate in asked.items())}: give them one rate."
             )
         if asked:
@@ -62,8 +79,13 @@ def compounded(rate: float, rounds: int) -> float:
     return gone
 
 
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return -1.0
+def pace(own: float, common: float) -> float:
+    """Return how many rounds at the common rate remove the share that one round at a layer's own rate does.
+
+    When the common rate has left a share x of other layers, the layer has kept x to the power of this.
+
+    Args:
+        own: 0 to below 1.
+        common: above 0, below 1.
+    """
+    return math.log1p(-own) / math.log1p(-common)

@@ -1,6 +1,6 @@
 """One round: from trained networks and their masks to the next masks."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,9 +54,7 @@ def prune(
     schedule: str,
     number: int,
     rate: float,
-    output_rate_factor: float,
-    leave_out: Sequence[str],
-    own_rate: Sequence[str],
+    own: Mapping[str, float],
     scope: str,
     criterion: str,
     empty_layers: str,
@@ -69,11 +67,8 @@ def prune(
         schedule: `iterative`; or `one-shot`: the networks are dense and lose as much as in `number` rounds.
         number: of the round, from 1.
         rate: share of the survivors to remove, 0 to 1. The count is rounded to the nearest weight or unit.
-        output_rate_factor: the output layer loses `rate` times this (Frankle & Carbin 2019, section 2: half).
-            It has no effect in scope `global`, nor on units: those of the output layer are classes and stay.
-        leave_out: layers that are not pruned.
-        own_rate: `NAME=RATE` for layers with their own rate, which also holds for layers whose units go
-            together with theirs.
+        own: {layer: rate} of layers with their own rate, 0 to 1, which also holds for layers whose units go
+            together with theirs. The units of the output layer are classes and stay in any case.
         scope: `layer`: each layer loses the same share; `global`: one ranking over all layers without their
             own rate.
         criterion: a key of `CRITERIA` or `UNIT_CRITERIA`.
@@ -81,13 +76,10 @@ def prune(
         seed: of the random criteria.
 
     Raises:
-        InputError: `leave_out` and `own_rate` do not fit the layers or each other, a criterion does not fit
-            the network, or a layer would become empty and `empty_layers` is `refuse`.
+        InputError: layers whose units go together have different rates, the criterion does not fit the
+            network, or a layer would become empty and `empty_layers` is `refuse`.
     """
     rounds = number if schedule == "one-shot" else 1
-    own = rates.own_rates(leave_out, own_rate, networks.masks)
-    if scope == "layer" and criterion in CRITERIA:
-        own.setdefault(list(networks.masks)[-1], rate * output_rate_factor)
     how: dict[str, Any] = {
         "criterion": criterion,
         "rate": rates.compounded(rate, rounds),
@@ -106,8 +98,8 @@ def prune(
             if not mask.any():
                 raise InputError(
                     f"criterion {criterion} (scope {scope}) would remove all weights of {name} at a rate of "
-                    f"{how['own'].get(name, how['rate']):.4g}: lower prune.rate, give the layer its "
-                    "own rate in prune.layers, or set prune.empty_layers: keep-one."
+                    f"{how['own'].get(name, how['rate']):.4g}: lower prune.rate, give the layer a "
+                    "lower rate in the study's layers.own_rate, or set prune.empty_layers: keep-one."
                 )
             after[name][replicate] = mask
     return after if criterion in CRITERIA else networks.model().unread(after)

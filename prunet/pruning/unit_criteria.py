@@ -43,8 +43,8 @@ def batchnorm_scale(evidence: Evidence) -> dict[str, Scores]:
     if without:
         raise InputError(
             f"criterion batchnorm-scale needs a batch norm behind every layer, and {', '.join(without)} "
-            f"{'has' if len(without) == 1 else 'have'} none: choose another prune.criterion, or name the "
-            "layers in prune.layers.leave_out."
+            f"{'has' if len(without) == 1 else 'have'} none: choose another criterion, or name the layers in "
+            "the study's layers.leave_out."
         )
     return {
         name: np.abs(evidence.weights[f"{norms[name]}.weight"]).astype(np.float64) for name in evidence.masks
@@ -73,7 +73,7 @@ def _rows(evidence: Evidence) -> dict[str, Scores]:
 
 
 def _filters(evidence: Evidence) -> dict[str, Scores]:
-    return {name: rows for name, rows in _rows(evidence).items() if evidence.weights[name].ndim == 4}
+    return {name: rows for name, rows in _rows(evidence).items() if evidence.weights[name].ndim > 2}
 
 
 UNIT_CRITERIA: dict[str, Callable[[Evidence], dict[str, Scores]]] = {

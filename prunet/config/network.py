@@ -1,0 +1,95 @@
+"""Checks that need a study's network, which is built without memory for its weights."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from prunet.base.errors import InputError
+from prunet.graph import units
+from prunet.models import built_in
+from prunet.models.inputs import Shape
+from prunet.pruning import rates
+from prunet.pruning.rounds import ModelQueries, TrainedNetworks, prune
+from prunet.pruning.unit_criteria import UNIT_CRITERIA
+from prunet.training.pixels import resized_side, visible_side
+
+# Channels, and pixels a side, of the images of a set.
+IMAGES = {
+    **{"optdigits": (1, 8), "mnist": (1, 28), "fashion-mnist": (1, 28), "kmnist": (1, 28)},
+    **{"cifar-10": (3, 32), "cifar-100": (3, 32)},
+}
+CLASSES = 2  # any number: layers and their names do not depend on it
+
+
+def own_rates(name: str, values: dict[str, Any]) -> dict[str, float]:
+    """Return {layer: rate} of the layers that a round does not prune at `prune.rate`.
+
+    Args:
+        name: of the study.
+        values: of params.yaml, valid by themselves.
+
+    Raises:
+        InputError: the study's images do not fit its model; its `layers` are not the model's; a criterion, of
+            `prune` or `sweep`, or a penalty asks for what the model does not have; or a layer would be empty.
+    """
+    block, rules = values["studies"][name], values["prune"]
+    shape = input_shape(block, values["resize"]["size"])
+    with torch.device("meta"):
+        model = built_in.MODELS[block["model"]](shape, CLASSES)
+    if block["training"]["scale_l1"] and not any("running_var" in key for key in model.state_dict()):
+        raise InputError(
+            f"training.scale_l1 penalises the scales of norms, and {block['model']} has no norms: set it to "
+            "0, or choose a model with norms, such as resnet-20"
+        )
+    try:
+        own = rates.own_rates(**block["layers"], layers=built_in.prunable(model))
+    except InputError as error:
+        raise InputError(f"layers {error.message}") from None
+    if rules["output_rate_factor"] != 1 and rules["scope"] == "layer":
+        own.setdefault(built_in.output_layer(model, shape), rules["rate"] * rules["output_rate_factor"])
+    swept = values["sweep"]["criteria"] if name in values["sweep"]["studies"] else []
+    for criterion in {rules["criterion"], *swept} & UNIT_CRITERIA.keys():
+        check_units(model, shape, rules | {"criterion": criterion, "own": own})
+    return own
+
+
+def input_shape(block: dict[str, Any], face: int) -> Shape:
+    """Return the shape (C, H, W) of the images that a study's model sees.
+
+    Args:
+        block: of the study.
+        face: `resize.size`, pixels a side of the faces.
+    """
+    data, augment = block["data"], block["training"]["augment"]
+    channels, stored = {**IMAGES, "faces": (1, face), "folder": (3, data["side"])}[data["set"]]
+    side = visible_side(resized_side(stored, block["input_size"], augment), augment)
+    return channels, side, side
+
+
+def check_units(model: nn.Module, shape: Shape, rules: dict[str, Any]) -> None:
+    """Prune the units of a network of zeros, which fails where pruning the trained networks would.
+
+    Args:
+        model: on any device.
+        shape: (C, H, W) of an image.
+        rules: the arguments of `rounds.prune` that are in the block `prune`, and `own`.
+    """
+    shapes = {name: model.get_parameter(name).shape for name in built_in.prunable(model)}
+    # One weight a row, with the dimensions of the layer: the scores of units need no more.
+    masks = {name: np.ones((1, size[0], *[1] * (len(size) - 1)), bool) for name, size in shapes.items()}
+    groups, norms = units.coupled(model, shape)
+    weights = {name: mask.astype(np.float32) for name, mask in masks.items()}
+    weights |= {f"{norm}.weight": weights[name].reshape(1, -1) for name, norm in norms.items()}
+    queries = ModelQueries(_not_asked, _not_asked, groups, norms, unread=lambda found: found)
+    prune(
+        TrainedNetworks(weights, masks, lambda: weights, lambda: queries),
+        number=max(1, len(rules["rounds"]) - 1),
+        seed=0,
+        **{key: rules[key] for key in ("schedule", "rate", "own", "scope", "criterion", "empty_layers")},
+    )
+
+
+def _not_asked(*_: Any) -> Any:
+    raise NotImplementedError("criteria of units use neither gradients nor synaptic flow")
