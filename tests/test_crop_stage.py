@@ -149,7 +149,7 @@ def test_no_process_outlives_the_stage(tmp_path, monkeypatch, end):
     monkeypatch.setattr(detection, "detector", lambda: lambda photo: time.sleep(60))
     photos = make_photos(tmp_path / "photos", many(1))
     rows = crop.with_places(manifests.read_manifest(photos, scraping.COLUMNS))
-    settings = {"photos": photos, "output": tmp_path, "margin": 0, "max_side": 800}
+    settings = {"photos": photos, "output": tmp_path, "margin": 0, "max_side": 800, "keep": "only"}
     stage = multiprocessing.get_context("fork").Process(
         target=lambda: (
             (os.setsid(), signal.signal(signal.SIGINT, signal.default_int_handler))

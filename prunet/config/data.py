@@ -60,11 +60,18 @@ class Ingest(Block):
 class Crop(Block):
     min_confidence: Share
     min_size: Count
-    keep: Literal["largest", "surest", "only"]
+    keep: Literal["largest", "surest", "only", "most-alike"]
+    embedding: Literal["none", "sface"]
     margin: float = Field(ge=0, le=5)
     max_side: Count
     min_accepted: Share
     doubtful: Severity
+
+    @model_validator(mode="after")
+    def _most_alike_compares_embeddings(self) -> "Crop":
+        if self.keep == "most-alike" and self.embedding == "none":
+            raise ValueError("keep is most-alike, which compares embeddings: set embedding: sface")
+        return self
 
 
 class Resize(Block):
