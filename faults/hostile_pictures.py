@@ -54,6 +54,12 @@ def turned(number: int) -> bytes:
     return encode(noise(number), "JPEG", exif=exif)
 
 
+def scribbled(number: int) -> bytes:
+    """Make a good JPEG whose EXIF data are noise."""
+    noisy = np.random.default_rng(number).bytes(100)
+    return encode(noise(number), "JPEG", exif=b"Exif\0\0" + noisy)
+
+
 def truncated(format_name: str) -> Picture:
     """Make files that lack their second half."""
     whole = plain(format_name)
@@ -107,11 +113,14 @@ GOOD: dict[str, Picture] = {
     "progressive jpeg": plain("JPEG", progressive=True),
     "png": plain("PNG"),
     "webp": plain("WEBP", lossless=True),
+    "avif": plain("AVIF"),
     "gif": plain("GIF"),
     "bmp": plain("BMP"),
     "tiff": plain("TIFF"),
     "animated gif": animated("GIF"),
     "animated webp": animated("WEBP"),
+    "animated avif": animated("AVIF"),
+    "bad exif data": scribbled,
     "16 bits": deep,
     "cmyk": plain("JPEG", "CMYK"),
     "grey": plain("JPEG", "L"),
@@ -119,18 +128,18 @@ GOOD: dict[str, Picture] = {
     "alpha": plain("PNG", "RGBA"),
     "exif rotation": turned,
 }
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF")
+NOT_READ = ("broken-image", "unsupported", "not-an-image")
 BAD: dict[str, tuple[Picture, tuple[str, ...]]] = {
-    **{f"truncated {name}": (truncated(name), ("broken-image",)) for name in ("JPEG", "PNG", "WEBP", "GIF")},
-    **{
-        f"damaged {name}": (damaged(name), ("ok", "broken-image", "not-an-image", "too-large", "too-small"))
-        for name in ("JPEG", "PNG", "WEBP", "GIF")
-    },
+    **{f"truncated {name}": (truncated(name), ("broken-image",)) for name in FORMATS},
+    **{f"damaged {name}": (damaged(name), ("ok", *NOT_READ, "too-large", "too-small")) for name in FORMATS},
     "decompression bomb": (bomb, ("too-large",)),
     "30,000 x 30,000 header": (header_only, ("too-large",)),
     "text bomb": (text_bomb, ("ok", "broken-image")),
     "tiny": (lambda number: encode(Image.new("RGB", (1, 1), (number % 256, 0, 0)), "PNG"), ("too-small",)),
     "html": (lambda number: b"<!DOCTYPE html><title>%d</title>" % number, ("not-an-image",)),
-    "svg": (lambda number: b'<svg xmlns="http://www.w3.org/2000/svg">%d</svg>' % number, ("not-an-image",)),
+    "svg": (lambda number: b'<svg xmlns="http://www.w3.org/2000/svg">%d</svg>' % number, ("unsupported",)),
+    "heic": (lambda number: b"\0\0\0\x14ftypheic%08dheic" % number, ("unsupported",)),
     "zip": (lambda number: b"PK\x03\x04" + bytes(100) + b"%d" % number, ("not-an-image",)),
     "empty": (lambda number: b"", ("not-an-image",)),
 }
