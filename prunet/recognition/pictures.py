@@ -61,8 +61,8 @@ def _files(folder: Path) -> list[Path]:
 def load_all(sources: Sequence[Source]) -> Iterator[tuple[Source, NDArray[np.uint8] | Rejection]]:
     """Load pictures one at a time; yield each with its pixels (see `load`) or the reason for its rejection.
 
-    Files that were found in a folder and are not images are skipped; pictures of a format that is not read are
-    not.
+    Files that were found in a folder and are not images are skipped, but not pictures of a format that is not
+    read.
 
     Raises:
         InputError: at the end, if none of the files could be read.
