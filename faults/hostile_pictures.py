@@ -119,7 +119,6 @@ GOOD: dict[str, Picture] = {
     "tiff": plain("TIFF"),
     "animated gif": animated("GIF"),
     "animated webp": animated("WEBP"),
-    "animated avif": animated("AVIF"),
     "bad exif data": scribbled,
     "16 bits": deep,
     "cmyk": plain("JPEG", "CMYK"),

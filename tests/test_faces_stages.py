@@ -80,7 +80,9 @@ def test_a_missing_image_and_half_an_image_are_refused(tmp_path, stage, left):
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]) if left else path.unlink()
 
     message = damaged(tmp_path, stage, change)
-    assert message.startswith(f"ada/{2:016x}.png {'cannot be decoded' if left else 'does not exist'}")
+    reason = " does not decode" if left else ": No such file or directory"
+    assert message.startswith(f"ada/{2:016x}.png{reason}")
+    assert "; rerun the stage that writes it." in message
 
 
 # resize

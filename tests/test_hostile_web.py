@@ -4,7 +4,7 @@ import pytest
 
 from faults import hostile_pictures, hostile_server, hostile_web
 
-KINDS = 86
+KINDS = 91
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,7 @@ def no_workers(monkeypatch):
 
 
 def read(photos, memory):
-    return folder(str(photos), 18, memory, 6, 3, seed=0)
+    return folder(str(photos), 18, memory, 6, 3, distance=0, min_images=0, doubtful="warn", seed=0)
 
 
 def steps(data, augment, input_size=16, done=0):
