@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.toy_pipeline import ran, sh, small_copy
+from tests.toy_pipeline import ROOT, ran, sh, small_copy
 
 pytestmark = pytest.mark.slow
 
@@ -31,3 +31,24 @@ def test_the_gallery_is_drawn_and_networks_are_trained(miniature):
     assert (miniature / "plots" / "gallery" / "strip.png").read_bytes().startswith(b"\x89PNG")
     assert (miniature / "models/faces/dense/result.json").is_file()
     assert ran(sh(miniature, "dvc", "repro", "gallery", "train@faces")) == set()
+
+
+@pytest.mark.field
+def test_git_would_take_no_picture_of_a_person_and_no_list_of_a_study(miniature):
+    for name in ("photos/ada/1.jpg", "faces.PNG", "data/lists/mine/2.webp", "scan.avif"):
+        (miniature / name).parent.mkdir(parents=True, exist_ok=True)
+        (miniature / name).touch()
+    listed = sh(miniature, "git", "ls-files", "--cached", "--others", "--exclude-standard").splitlines()
+    pictures = [name for name in listed if name.lower().endswith((".png", ".jpg", ".webp", ".avif"))]
+    assert pictures == []
+    faces = {path.name for path in (miniature / "data" / "gray").rglob("*.png")}
+    assert faces
+    assert not faces & {name.rpartition("/")[2] for name in listed}
+    assert "data/sample/list.csv" not in listed
+
+
+def test_git_keeps_figures_of_results_and_no_other_pictures():
+    tracked = sh(ROOT, "git", "ls-files").splitlines()
+    pictures = [name for name in tracked if name.endswith(".png")]
+    assert pictures
+    assert {name.split("/")[-2] for name in pictures} <= {"figures", "sweep", "stability", "docs"}
