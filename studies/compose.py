@@ -19,7 +19,8 @@ HEADER = (
     "# Composed from ../../params.yaml and study.yaml by `python -m studies.compose {name}`: edit those.\n"
 )
 OUTPUTS = (
-    "# Outputs of DVC. Metrics, plot data and figures are in git.\n/data\n/models\n/exports\n/.checkpoints\n"
+    "# Outputs of DVC, and photos of your own with their list. Metrics, plot data and figures are in git.\n"
+    "/data\n/models\n/exports\n/.checkpoints\n/photos\n/list.csv\n"
 )
 
 
