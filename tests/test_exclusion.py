@@ -72,12 +72,12 @@ def test_two_lines_about_one_face_are_one_with_the_first_reason():
         (
             "Ada L",
             "3f9a",
-            "it finds 2 faces (Ada L,3f9a1c0000000000, Ada L,3f9a1d0000000000); write one of them.",
+            "it finds 2 faces (Ada L,3f9a1c0000000000,why; Ada L,3f9a1d0000000000,why); write one of them.",
         ),
         (
             "Ada L",
             "one.jpg",
-            "it finds 2 faces (Ada L,3f9a1c0000000000, Ada L,1234567890abcdef); write one of them.",
+            "it finds 2 faces (Ada L,3f9a1c0000000000,why; Ada L,1234567890abcdef,why); write one of them.",
         ),
         ("Ada L", "beef00", "that is a face of 'boris'."),
         ("ada l", "3f9a1c", "there is no face of 'ada l'; the closest is 'Ada L'."),

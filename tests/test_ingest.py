@@ -1,5 +1,6 @@
 """The stage ingest against a server on the loopback interface."""
 
+import base64
 import csv
 import errno
 import hashlib
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import psutil
@@ -374,3 +376,70 @@ def test_an_output_that_cannot_be_written_is_an_error(tmp_path, monkeypatch):
 def test_help_explains_the_store():
     text = " ".join(CliRunner().invoke(main, ["--help"]).output.split())
     assert "delete it to fetch all of them again" in text
+
+
+@pytest.mark.field
+def test_a_data_address_holds_its_picture(tmp_path):
+    data = picture(1, "PNG")
+    text = base64.b64encode(data).decode()
+    wrapped = f"{text[:40]} {text[40:]}"  # a page may break the line
+    urls = [f"data:image/png;base64,{text}", f"DATA:;base64,{wrapped}", f"data:,{quote(data)}"]
+    write_urls(tmp_path, *urls, "data:image/png;base64,AAA*", "data:text/plain,hello", "data:image/png")
+    rows = ingested(tmp_path)
+    assert statuses(rows) == ["ok", "duplicate", "duplicate", "bad-url", "not-an-image", "bad-url"]
+    assert (tmp_path / "out" / rows[0]["image"]).read_bytes() == data
+
+
+@pytest.mark.field
+def test_a_data_address_may_not_exceed_max_bytes(tmp_path):
+    small, large = picture(1, "PNG", (16, 16)), picture(2, "PNG", (40, 40))
+    write_urls(tmp_path, *(f"data:;base64,{base64.b64encode(data).decode()}" for data in (small, large)))
+    assert statuses(ingested(tmp_path, max_bytes=len(large) - 1)) == ["ok", "too-large"]
+
+
+@pytest.mark.field
+def test_a_null_byte_in_a_list_costs_its_row(tmp_path):
+    (tmp_path / "1.jpg").write_bytes(picture(1))
+    (tmp_path / "list.csv").write_text("label,url\na,1.jpg\na,2\0.jpg\nb\0,1.jpg\n")
+    assert statuses(ingested(tmp_path)) == ["ok", "bad-url", "bad-label"]
+
+
+@pytest.mark.field
+def test_labels_without_an_image_or_with_few_are_named(tmp_path):
+    for number in range(5):
+        (tmp_path / f"{number}.jpg").write_bytes(picture(number))
+    pairs = [("ada", f"{number}.jpg") for number in range(3)]
+    pairs += [("boris", f"{number}.jpg") for number in (3, 4, 7)] + [("clio", f"{n}.jpg") for n in (7, 8, 9)]
+    write_list(tmp_path / "list.csv", *pairs)
+    result = ingest(tmp_path, min_images=3)
+    assert result.exit_code == 0
+    empty = "labels that got no image, with their rows: 'clio' (3). The report gives the reasons."
+    few = "labels that got fewer than 3 images (ingest.min_images): 'boris' (2)."
+    assert f"warning: {empty}\nwarning: {few}" in result.output
+    report = (tmp_path / "out" / "report.md").read_text()
+    assert "labels that got no image" in report
+    assert counts(tmp_path / "out") == {
+        **{"rows": 9, "ok": 5, "missing-file": 4},
+        **{"labels-empty": 1, "labels-few": 1},
+    }
+
+
+@pytest.mark.field
+def test_linked_people_and_photos_of_a_folder_are_read(tmp_path):
+    source, elsewhere = tmp_path / "photos", tmp_path / "archive" / "clio"
+    for folder in (source / "ada", elsewhere):
+        folder.mkdir(parents=True)
+    (source / "ada" / "1.jpg").write_bytes(picture(1))
+    (elsewhere / "2.jpg").write_bytes(picture(2))
+    (elsewhere / "3.jpg").write_bytes(picture(3))
+    (source / "clio").symlink_to(elsewhere)
+    (source / "ada" / "linked.jpg").symlink_to(elsewhere / "3.jpg")
+    (source / "ada" / "gone.jpg").symlink_to(tmp_path / "nowhere")
+    (source / "ada" / "loop").symlink_to(source)
+    rows = ingested(tmp_path, source="photos")
+    found = {row["url"]: (row["label"], row["status"]) for row in rows}
+    assert found["ada/1.jpg"] == ("ada", "ok")
+    assert found["clio/2.jpg"] == ("clio", "ok")
+    assert {found["ada/linked.jpg"][1], found["clio/3.jpg"][1]} == {"ok", "duplicate"}
+    assert found["ada/gone.jpg"] == ("ada", "missing-file")
+    assert found["ada/loop"][1] != "ok"

@@ -71,7 +71,7 @@ def reading(path: Path) -> Iterator[None]:
         raise InputError(f"{path} does not exist; run the stage that writes it first.") from None
     except OSError as error:
         raise InputError(
-            f"{path} cannot be read ({error.strerror or error}); fix the file or delete it."
+            f"{path} cannot be read ({error.strerror or error}); fix this and run it again."
         ) from None
 
 
@@ -134,7 +134,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     except FileNotFoundError:
         raise InputError(f"{path} does not exist.") from None
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); fix the file or delete it.") from None
+        raise InputError(f"{path} cannot be read ({error.strerror}); fix this and run it again.") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8.") from None
     except csv.Error as error:

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from prunet.base.files import read_rows
+from prunet.data.listing.spellings import normalised
 
 COLUMNS = ("label", "image", "reason")
 SHORTEST = 4  # digits of a name that a line may give
@@ -37,7 +38,7 @@ def read(path: Path) -> list[Line]:
     """Read the exclude list, a CSV file with the columns `label`, `image` and `reason`."""
     rows = read_rows(path, COLUMNS)
     return [
-        Line(_normalised(row["label"]), _normalised(row["image"]), row["reason"].strip())
+        Line(normalised(row["label"]), _normalised(row["image"]), row["reason"].strip())
         for row in rows
         if any(row[column].strip() for column in COLUMNS)
     ]
@@ -66,7 +67,7 @@ def find(lines: Sequence[Line], faces: Sequence[Face]) -> tuple[dict[str, str], 
             row = found[0]["row"]
             reasons[row] = reasons.get(row) or line.reason
         else:
-            fix = _several(found) if found else _closest(line, faces)
+            fix = _several(found, line.reason) if found else _closest(line, faces)
             problems.append(f"the line {line} has no effect: {fix}.")
     return reasons, problems
 
@@ -100,9 +101,9 @@ def _photo_names(face: Face) -> set[str]:
     }
 
 
-def _several(found: Sequence[Face]) -> str:
-    names = ", ".join(f"{face['label']},{_stem(face)}" for face in found[:3])
-    return f"it finds {len(found)} faces ({names}{', ...' if len(found) > 3 else ''}); write one of them"
+def _several(found: Sequence[Face], reason: str) -> str:
+    lines = "; ".join(str(Line(face["label"], _stem(face), reason)) for face in found[:3])
+    return f"it finds {len(found)} faces ({lines}{'; ...' if len(found) > 3 else ''}); write one of them"
 
 
 def _closest(line: Line, faces: Sequence[Face]) -> str:

@@ -82,7 +82,8 @@ def rare(counts: Mapping[str, int], min_images: int, folder: Path) -> dict[str, 
     few = {name: counts[name] for name in sorted(counts) if counts[name] < min_images}
     if len(counts) - len(few) < 2:
         raise InputError(
-            f"{folder}: a classifier needs at least two classes, but {few_images(few, min_images)}"
+            f"{folder}: a classifier needs at least two classes, but "
+            + (few_images(few, min_images) or f"there is only {all_of(counts)}.")
         )
     return few
 
