@@ -50,6 +50,33 @@ def test_one_worker_is_this_process(tmp_path):
     assert (tmp_path / "only").read_text().split()[0] == str(os.getpid())
 
 
+def finish_later(path):
+    time.sleep(0.3)
+    path.touch()
+
+
+@pytest.mark.field
+def test_the_progress_counts_finished_tasks(tmp_path, monkeypatch):
+    counts = []
+
+    class Bar:
+        n = 0
+
+        def update(self, more):
+            self.n += more
+            counts.append((self.n, len(list(tmp_path.iterdir()))))
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(workers, "progress", lambda **_: Bar())
+    tasks = [partial(finish_later, tmp_path / str(number)) for number in range(3)]
+    workers.run(tasks, workers=2, threads=1)
+    assert counts[0] == (0, 0)
+    assert counts[-1] == (3, 3)
+    assert all(shown <= finished for shown, finished in counts)
+
+
 @pytest.mark.field
 def test_one_worker_uses_its_threads_while_it_works_and_no_longer(tmp_path):
     before = torch.get_num_threads()

@@ -34,10 +34,9 @@ def run(tasks: Sequence[Task], workers: int, threads: int) -> None:
         return
     context = multiprocessing.get_context("fork")
     messages: SimpleQueue[str] = context.SimpleQueue()
-    following = context.Value("i", 0)
-    processes = [
-        context.Process(target=_work, args=(tasks, following, threads, messages)) for _ in range(workers)
-    ]
+    following, finished = context.Value("i", 0), context.Value("i", 0)
+    arguments = (tasks, following, finished, threads, messages)
+    processes = [context.Process(target=_work, args=arguments) for _ in range(workers)]
     bar = progress(desc="train", total=len(tasks), unit="network")
     end_openmp_threads()
     try:
@@ -46,7 +45,7 @@ def run(tasks: Sequence[Task], workers: int, threads: int) -> None:
         while True:
             running = [process.sentinel for process in processes if process.exitcode is None]
             _check(processes, messages)
-            bar.update(min(following.value, len(tasks)) - bar.n)
+            bar.update(finished.value - bar.n)
             if not running:
                 break
             wait(running, timeout=1)
@@ -80,7 +79,9 @@ def _check(processes: Sequence[BaseProcess], messages: SimpleQueue[str]) -> None
             )
 
 
-def _work(tasks: Sequence[Task], following: Any, threads: int, messages: SimpleQueue[str]) -> None:
+def _work(
+    tasks: Sequence[Task], following: Any, finished: Any, threads: int, messages: SimpleQueue[str]
+) -> None:
     end_with_parent()
     torch.set_num_threads(threads)
     try:
@@ -90,6 +91,8 @@ def _work(tasks: Sequence[Task], following: Any, threads: int, messages: SimpleQ
             if number >= len(tasks):
                 return
             tasks[number]()
+            with finished:
+                finished.value += 1
     except InputError as error:
         messages.put(error.message)
     except KeyboardInterrupt:
