@@ -43,13 +43,14 @@ def main(shared: float, folder: Path) -> None:
 
 
 def montages(folder: Path, output: Path, shared: float, rng: np.random.Generator) -> dict[str, int | None]:
-    """Write the photos and their manifest; return the side of each right face: 0 left, 1 right, None alone."""
+    """Write the photos and their manifest; return each right face's side (0 left, 1 right, None alone)."""
     people = {
         person.name: [load_rgb(photo) for photo in sorted(person.iterdir())]
         for person in sorted(folder.iterdir())
         if person.is_dir()
     }
-    right, rows = {}, []
+    right: dict[str, int | None] = {}
+    rows: list[dict[str, Any]] = []
     for label, photos in people.items():
         others = [name for name in people if name != label]
         doubled = set(rng.permutation(len(photos))[: round(shared * len(photos))].tolist())
@@ -79,7 +80,7 @@ def crop(folder: Path, rule: str) -> list[dict[str, str]]:
 
 
 def count(rows: list[dict[str, str]], right: dict[str, int | None]) -> tuple[int, int, int]:
-    """Return the number of photos with two people that are kept, of these the right ones, and of the others."""
+    """Count the kept photos with two people, those of them with the right face, and the other kept photos."""
     kept = [row for row in rows if row["status"] == "ok"]
     shared = [row for row in kept if right[row["photo"]] is not None]
     middle = 92 * ENLARGED  # width of an ORL photo
