@@ -1,4 +1,4 @@
-"""Name the people on photos with a ticket (a command-line tool, not a DVC stage)."""
+"""Name the people on photos with a ticket, or with enrolled people (a command-line tool, not a DVC stage)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,10 +17,7 @@ from prunet.deployment import acceptance
 from prunet.recognition import naming, pictures, recogniser
 from prunet.recognition.output import CSV, JSON, format_table
 
-SHOWN = {
-    **{"file": "<", "x": ">", "y": ">", "width": ">", "height": ">"},
-    **{"name": "<", "probability": ">", "": "<"},
-}
+PLACE = ("x", "y", "width", "height")
 
 
 @click.command()
@@ -34,7 +31,7 @@ SHOWN = {
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1),
-    help="A face whose most likely name is less probable than this is unknown.  [default: the ticket's]",
+    help="A face whose likeliest name has a lower score than this is unknown.  [default: the file's]",
 )
 @click.option(
     "--output",
@@ -43,7 +40,7 @@ SHOWN = {
 )
 @CSV
 @JSON
-@paths("ticket")
+@paths("known")
 @click.argument("photos", type=click.Path(path_type=Path), nargs=-1, required=True)
 def main(
     keep: str,
@@ -51,41 +48,43 @@ def main(
     output: Path | None,
     csv_file: Path | None,
     json_file: Path | None,
-    ticket: Path,
+    known: Path,
     photos: tuple[Path, ...],
 ) -> None:
-    """Name the people on PHOTOS with TICKET, the file of an exported ticket.
+    """Name the people on PHOTOS with KNOWN, the file of an exported ticket or of `stages.enrol`.
 
-    PHOTOS are files, or folders with photos at any depth. Faces are detected, cropped and made gray as they
-    were for the data set that the ticket was trained on. The printed table has a line for each face: its box
-    in pixels from the photo's top left corner, the name, and its probability; or a line that says why there
-    is no face. An unknown face has no name, so that a person may be called "unknown". The exit code is 0 if
-    at least one photo could be read, else 2.
+    PHOTOS are files, or folders with photos at any depth. Faces are detected and prepared as they were for
+    the data set that the ticket was trained on, or for enrolment. The printed table has a line for each face:
+    its box in pixels from the photo's top left corner, the name, and its probability (of enrolled people the
+    likeness: the cosine of the embeddings, 0 to 1); or a line that says why there is no face. An unknown face
+    has no name, so that a person may be called "unknown". The exit code is 0 if at least one photo could be
+    read, else 2.
 
-    Strangers can get a name: the network knows nobody but the people that it was trained on. The share of
-    strangers that do is printed, if it was measured or estimated when the ticket was exported.
+    Strangers can get a name: a ticket knows nobody but the people that it was trained on. The share of
+    strangers that do is printed, if it was measured or estimated when the file was written.
     """
-    own = recogniser.load(ticket)
+    own = recogniser.load(known)
     threshold = own.threshold if threshold is None else threshold
     sources = pictures.gather(photos)
     if output is not None and output.exists():
         raise InputError(f"{output} already exists; name a new folder for the annotated photos.")
     find = detection.detector()
-    extracted, finding = naming.extract_all(sources, find, own.settings, keep)
+    extracted, finding = naming.extract_all(sources, find, own.settings, keep, own.prepare)
     begin = perf_counter()
-    images = [image for _, extraction in extracted for image in extraction.images]
-    scores = own.score(np.stack(images)) if images else np.empty((0, len(own.names)), np.float32)
-    results = naming.name_faces(extracted, own.names, scores, threshold)
+    inputs = [face for _, extraction in extracted for face in extraction.inputs]
+    scores = own.score(np.stack(inputs)) if inputs else np.empty((0, len(own.names)), np.float32)
+    results = naming.name_faces(extracted, own.names, scores, threshold, own.measure)
     classifying = perf_counter() - begin
 
     rows = [row for photo in results for row in photo]
-    for line in format_table(SHOWN, [shown(row) for row in rows]):
+    headings = {"file": "<"} | dict.fromkeys(PLACE, ">") | {"name": "<", own.measure: ">", "": "<"}
+    for line in format_table(headings, [shown(row, own.measure) for row in rows]):
         click.echo(line)
     report(sources, rows, finding, classifying)
     if own.rates is not None:
-        click.echo(acceptance.sentence(own.rates, threshold, "strangers"), err=True)
+        click.echo(own.describe(threshold), err=True)
     if csv_file is not None:
-        write_rows(csv_file, naming.COLUMNS, rows)
+        write_rows(csv_file, naming.columns(own.measure), rows)
     if json_file is not None:
         rates = None if own.rates is None else acceptance.nearest(own.rates, threshold)
         write_json(json_file, {"threshold": threshold, "rates": rates, "keep": keep, "results": rows})
@@ -97,11 +96,12 @@ def main(
             annotate(partial, extracted, results)
 
 
-def shown(row: naming.Row) -> dict[str, Any]:
+def shown(row: naming.Row, measure: str) -> dict[str, Any]:
     """Return the table cells of a row; the last column, without a heading, is a remark."""
     if row["known"] is None:
         return {"file": row["file"], "": f"{row['status']}: {row['detail']}"}
-    cells = {name: row[name] for name in SHOWN if name} | {"probability": f"{row['probability']:.1%}"}
+    cells = {name: row[name] for name in ("file", *PLACE, "name")}
+    cells |= {measure: naming.score_text(row, decimals=1)}
     if row["known"]:
         return cells
     return cells | {"name": "", "": f"unknown; likeliest: {row['likeliest']}"}

@@ -49,6 +49,7 @@ def extract(
 ) -> tuple[list[np.ndarray], int, dict[Path, Rejection]]:
     """Return the faces (1, S, S) on all photos, the number of photos, and why others could not be read."""
     find: detection.Find | None = None
+    prepare = naming.gray_face(settings)
     images, read, unread = [], 0, {}
     for source in progress(sources, desc="strangers", unit="photo"):
         try:
@@ -58,7 +59,7 @@ def extract(
                 unread[source.path] = reason
             continue
         find = find or detection.detector()  # imports TensorFlow, which takes seconds
-        images += naming.extract(photo, find, settings, "all").images
+        images += naming.extract(photo, find, settings, "all", prepare).inputs
         read += 1
     return images, read, unread
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from prunet.base.errors import InputError
 from prunet.data.faces import lettering
 from prunet.data.faces.detection import STATUSES
-from prunet.recognition.naming import Extraction, Row
+from prunet.recognition.naming import Extraction, Row, score_text
 from prunet.recognition.pictures import Source, load
 
 GREEN, ORANGE = (0, 158, 115), (213, 94, 0)  # known, unknown; colours that colour-blind people can tell apart
@@ -47,8 +47,8 @@ def annotate(
 
 
 def text(row: Row) -> str:
-    """Return the name and probability of a face; that of an unknown one is a word without a probability."""
-    return f"{row['name']} {row['probability']:.0%}" if row["known"] else "unknown"
+    """Return the name and score of a face; that of an unknown one is a word without a score."""
+    return f"{row['name']} {score_text(row)}" if row["known"] else "unknown"
 
 
 def draw(photo: NDArray[np.uint8], labels: Sequence[Label]) -> Image.Image:

@@ -8,7 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from prunet.deployment import compact, inference
+from prunet.data.faces import embedding
+from prunet.deployment import acceptance, compact, inference
+from prunet.recognition import enrolment, people_file
+from prunet.recognition.naming import Prepare, gray_face
 from prunet.recognition.settings import face_settings
 
 
@@ -16,28 +19,61 @@ class Recogniser(NamedTuple):
     """Whatever names faces.
 
     Attributes:
-        settings: how faces are found and made gray, from `face_settings`.
+        settings: how faces are found: `min_confidence`, `min_size`, `max_side`.
         names: of all people whom it knows.
         threshold: a face whose highest score is lower is unknown.
-        rates: the shares of test images and strangers that get a name, from `exporting.calibrate`, or None.
-        score: gives faces (N, 1, S, S) uint8 the scores (N, names), 0 to 1.
+        rates: the shares of known faces and strangers that get a name by threshold, or None.
+        describe: gives a threshold a sentence on these rates.
+        measure: `probability`, or `likeness`: the cosine of embeddings, which is none.
+        prepare: gives a face the form that `score` takes.
+        score: gives prepared faces (N, ...) the scores (N, names), 0 to 1.
     """
 
     settings: dict[str, Any]
     names: list[str]
     threshold: float
     rates: dict[str, Any] | None
-    score: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+    describe: Callable[[float], str]
+    measure: str
+    prepare: Prepare
+    score: Callable[[NDArray[Any]], NDArray[np.float32]]
 
 
-def load(ticket: Path) -> Recogniser:
-    """Return the recogniser of a ticket's file; its scores are the probabilities of the classes.
+def load(path: Path) -> Recogniser:
+    """Return the recogniser of a file: of a ticket, or of enrolled people.
 
     Raises:
-        InputError: the file is missing or damaged, or its ticket was not trained on faces.
+        InputError: the file is missing or damaged, its ticket was not trained on faces, or the package of
+            embeddings is missing.
     """
-    weights, _, metadata = compact.load(ticket)
-    settings = face_settings(metadata, ticket)
+    return _of_people(path) if people_file.is_one(path) else _of_ticket(path)
+
+
+def _of_ticket(path: Path) -> Recogniser:
+    weights, _, metadata = compact.load(path)
+    settings = face_settings(metadata, path)
     threshold, rates = settings.pop("threshold"), settings.pop("rates")
-    score = partial(inference.classify, inference.build(weights, metadata), metadata=metadata)
-    return Recogniser(settings, metadata["class_names"], threshold, rates, score)
+    return Recogniser(
+        settings,
+        metadata["class_names"],
+        threshold,
+        rates,
+        partial(acceptance.sentence, rates, strangers="strangers"),
+        "probability",
+        gray_face(settings),
+        partial(inference.classify, inference.build(weights, metadata), metadata=metadata),
+    )
+
+
+def _of_people(path: Path) -> Recogniser:
+    people, finding, threshold, rates = people_file.load(path)
+    return Recogniser(
+        finding,
+        people.names,
+        threshold,
+        rates,
+        partial(enrolment.sentence, rates),
+        "likeness",
+        embedding.embedder(),
+        partial(enrolment.scores, centres=people.centres),
+    )

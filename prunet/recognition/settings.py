@@ -29,7 +29,9 @@ class _Row(BaseModel):
     false_accepts_interval: Annotated[list[Share], Field(min_length=2, max_length=2)]
 
 
-class _Rates(BaseModel):
+class Rates(BaseModel):
+    """Shares of faces that get a name at several thresholds, without what only the export prints."""
+
     model_config = ConfigDict(strict=True)
 
     measured: bool
@@ -42,7 +44,7 @@ class _Metadata(BaseModel):
 
     faces: _Faces
     threshold: Share
-    rates: _Rates | None = None
+    rates: Rates | None = None
 
 
 def face_settings(metadata: dict[str, Any], ticket: Path) -> dict[str, Any]:
