@@ -106,6 +106,17 @@ SKIPPED = [VALUES["prune"]["rounds"][0], {"n": "02", "from": "dense"}]  # round 
         ("footprint.batches", [1, 0], "footprint.batches.1 is 0"),
         ("sweep.studies", ["cats"], "sweep.studies has 'cats', which is not among studies"),
         ("stability.studies", ["cats"], "stability.studies has 'cats', which is not among studies"),
+        ("embedding.studies", ["cats"], "embedding.studies has 'cats', which is not among studies"),
+        (
+            "embedding.studies",
+            ["digits"],
+            "embedding.studies has digits, which needs set: faces and source: data",
+        ),
+        (
+            "embedding.studies",
+            ["faces"],
+            "needs the embeddings of the stage crop: set embedding: sface in crop",
+        ),
         ("crop.keep", "all", "crop.keep is 'all'"),
         ("seed", -1, "seed is -1: input should be greater than or equal to 0"),
         ("checkpoint_seconds", -1, "checkpoint_seconds is -1"),

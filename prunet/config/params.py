@@ -12,11 +12,13 @@ from prunet.config import network
 from prunet.config.block import Block, Name
 from prunet.config.data import Crop, Ingest, Resize, Sample
 from prunet.config.pruning import Dynamic, Prune
-from prunet.config.results import Export, Footprint, Report, Stability, Sweep
+from prunet.config.results import Embedding, Export, Footprint, Report, Stability, Sweep
 from prunet.config.study import Study
 from prunet.pruning import rates
 from prunet.retraining import scheme
 from prunet.training.plan import update_steps
+
+GRAYS = "data/gray"  # output of the stage resize
 
 
 class Params(Block):
@@ -28,6 +30,7 @@ class Params(Block):
     report: Report
     sweep: Sweep
     stability: Stability
+    embedding: Embedding
     footprint: Footprint
     export: Export
     sample: Sample
@@ -88,9 +91,14 @@ class Params(Block):
         return self
 
     @model_validator(mode="after")
-    def _sweep_and_stability_exist(self) -> "Params":
-        for stage, block in (("sweep", self.sweep), ("stability", self.stability)):
-            for name in block.studies:
+    def _studies_of_optional_stages_exist(self) -> "Params":
+        optional = {
+            "sweep": self.sweep.studies,
+            "stability": self.stability.studies,
+            "embedding": self.embedding.studies,
+        }
+        for stage, studies in optional.items():
+            for name in studies:
                 if name not in self.studies:
                     raise ValueError(f"{stage}.studies has {name!r}, which is not among studies")
         if self.stability.studies and "original" not in self.prune.schemes:
@@ -98,6 +106,20 @@ class Params(Block):
         for number in self.stability.rounds:
             if self.stability.studies and number not in self.prune.round_names():
                 raise ValueError(f"stability.rounds has {number!r}, and prune.rounds has no such n")
+        return self
+
+    @model_validator(mode="after")
+    def _embedded_studies_are_of_faces(self) -> "Params":
+        for name in self.embedding.studies:
+            data = self.studies[name].data
+            if (data.set, data.source) != ("faces", GRAYS):
+                raise ValueError(
+                    f"embedding.studies has {name}, which needs set: faces and source: {GRAYS} in its data"
+                )
+        if self.embedding.studies and self.crop.embedding == "none":
+            raise ValueError(
+                "embedding.studies needs the embeddings of the stage crop: set embedding: sface in crop"
+            )
         return self
 
 
@@ -212,6 +234,13 @@ def _study_params(values: dict[str, Any], name: str, own: dict[str, float]) -> d
         "plot_sweep": {"study": name, "published": values["sweep"]["published"]},
         "stability": {**trained, "rounds": list(dict.fromkeys(stability))},
         "plot_stability": {"study": name},
+        "embed": {
+            "study": name,
+            "seed": values["seed"],
+            "data": {key: block["data"][key] for key in ("val", "test", "min_images")}
+            | {"distance": block["data"]["near_duplicate_distance"]},
+            "known": export["known"],
+        },
     }
 
 

@@ -29,6 +29,10 @@ class Stability(Block):
     rounds: list[RoundName] = Field(min_length=1)
 
 
+class Embedding(Block):
+    studies: list[Name]
+
+
 class Footprint(Block):
     rounds: int = Field(ge=2)
     batches: list[Count] = Field(min_length=1)
