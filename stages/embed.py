@@ -11,7 +11,7 @@ from prunet.base.errors import InputError
 from prunet.base.options import PARAMS, paths
 from prunet.base.seeds import derive
 from prunet.data.faces import embedding, likeness
-from prunet.data.images.dataset import SPLITS
+from prunet.data.images.dataset import SPLITS, require_all_classes
 from prunet.data.listing.manifests import CROP_COLUMNS, read_manifest
 from prunet.data.sets.people import split_faces
 from prunet.recognition import few_photos
@@ -35,10 +35,9 @@ def main(params: dict[str, Any], crops: Path, grays: Path, output: Path) -> None
             f"{grays} has the face {missing[0]}, and {crops} has not; run the stage resize again."
         )
     names = sorted({row["label"] for row in faces.rows})
-    every = few_photos.Split(
-        np.stack([vectors[row["image"]] for row in faces.rows]),
-        np.array([names.index(row["label"]) for row in faces.rows], np.int64),
-    )
+    labels = np.array([names.index(row["label"]) for row in faces.rows], np.int64)
+    require_all_classes(labels, faces.split, names, grays)
+    every = few_photos.Split(np.stack([vectors[row["image"]] for row in faces.rows]), labels)
     parts = [few_photos.part(every, np.flatnonzero(faces.split == side)) for side in range(len(SPLITS))]
     seed = derive(params["seed"], params["study"], "embed")
     tables.write(output, few_photos.measure(*parts, known=params["known"], seed=seed))

@@ -45,6 +45,8 @@ def main(add: bool, false_accepts: float, folder: Path, people: Path) -> None:
     """
     if people.exists() and not add:
         raise InputError(f"{people} exists already; give --add to add to it, or name another file.")
+    if add and not people.exists():
+        raise InputError(f"{people} does not exist; leave out --add to make it.")
     earlier = people_file.load(people) if add else None
     finding = earlier.finding if earlier else FINDING
     labels, vectors = read(folder, finding)

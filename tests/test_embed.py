@@ -120,14 +120,25 @@ def test_each_face_has_the_embedding_of_its_own_photo(faces):
     assert upright == {"boris"}
 
 
+def crop_again(folder, photos):
+    """Crop other photos than those of the folder."""
+    (folder / "photos" / "manifest.csv").unlink()
+    make_photos(folder / "photos", photos)
+    run(crop, folder, embedding="sface")
+
+
+def test_people_without_a_photo_in_each_part_are_refused(faces):
+    crop_again(faces, many(1))
+    run(resize, faces)
+    assert "gray: 2 classes have no image in one of the splits" in message(run_embed(faces))
+
+
 def test_crops_without_embeddings_are_refused(faces):
     run(crop, faces)
     assert "embeddings.safetensors does not exist; run the stage" in message(run_embed(faces))
 
 
 def test_crops_of_another_list_are_refused(faces):
-    (faces / "photos" / "manifest.csv").unlink()
-    make_photos(faces / "photos", many(3))
-    run(crop, faces, embedding="sface")
+    crop_again(faces, many(3))
     assert message(run_embed(faces)).endswith("crops has not; run the stage resize again.")
     assert not (faces / "embedding.csv").exists()

@@ -175,6 +175,11 @@ def test_an_existing_file_is_not_replaced(folder, tmp_path):
     assert (tmp_path / "people").read_text() == "precious"
 
 
+def test_a_file_to_add_to_must_exist(folder, tmp_path):
+    message = refusal(enrol, "--add", folder, tmp_path / "people")
+    assert message.endswith("people does not exist; leave out --add to make it.")
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [
