@@ -12,6 +12,7 @@ from prunet.base.options import PARAMS, paths
 # Required columns of each table.
 SUMMARY = ("scheme", "round", "density", "accuracy_mean", "early_stop_step_mean", "still_falling")
 FOOTPRINT = ("round", "density", *footprint_figures.SIZES)
+LATENCY = ("density", "form", "batch", "device", "ms_median", "ms_low", "ms_high")
 QUANTISED = ("density", "bits", "times_smaller", "accuracy", "accuracy_dense")
 CURVES = ("scheme", "epoch", "accuracy")
 
@@ -31,6 +32,7 @@ def main(params: dict[str, Any], metrics: Path, plot_data: Path, output: Path) -
     epochs = tables.read(plot_data / "curves.csv", CURVES)
     layers = tables.read(plot_data / "layers.csv", ("round",))
     footprint = tables.read(metrics / "footprint.csv", FOOTPRINT)
+    latency = tables.read(metrics / "latency.csv", LATENCY)
     quantised = tables.read(metrics / "quantised.csv", QUANTISED)
     density = table.loc[table["round"] == headline["round"], "density"].iloc[0]
     at_round = f"{study}: {density:.1%} of the weights (round {int(headline['round'])})"
@@ -40,7 +42,7 @@ def main(params: dict[str, Any], metrics: Path, plot_data: Path, output: Path) -
         "early_stop": figures.early_stop_by_density(table, schemes, f"{study}: early stop by density"),
         "layers": figures.layer_densities(layers, f"{study}: density of the layers"),
         "sizes": footprint_figures.sizes_by_density(footprint, f"{study}: size by density"),
-        "speedups": footprint_figures.speedups_by_density(footprint, f"{study}: speed by density"),
+        "speedups": footprint_figures.speedups_by_density(latency, f"{study}: speed by density"),
         "codebooks": footprint_figures.accuracy_by_size(quantised, f"{study}: accuracy by size"),
     }
     canvas.save_all(drawn, output)

@@ -1,6 +1,6 @@
 import pytest
 
-from prunet.deployment.crossover import Crossover, crossover, sentence
+from prunet.deployment.crossover import Crossover, Speedup, crossover, sentence, speedups
 
 
 def rows(dense, **forms):
@@ -24,11 +24,38 @@ SLOWER, OVERLAPPING, FASTER = (19, 20, 21), (7, 8, 9), (3, 4, 5)
         ([FASTER, SLOWER, FASTER, FASTER], Crossover(0.1, [0.05, 0.1, 1.0], [])),
         ([FASTER, FASTER, FASTER, OVERLAPPING], Crossover(None, [0.1, 0.2, 1.0], [0.05])),
         ([FASTER, FASTER, FASTER, FASTER], Crossover(1.0, [0.05, 0.1, 0.2, 1.0], [])),
-        ([(11, 12, 13), SLOWER, SLOWER, SLOWER], Crossover(None, [], [1.0])),  # slower, but the times overlap
+        ([(9.5, 9.8, 10), SLOWER, SLOWER, SLOWER], Crossover(None, [], [1.0])),  # by up to 16%, or slower
+        ([(11, 12, 13), SLOWER, SLOWER, SLOWER], Crossover(None, [], [])),
     ],
 )
 def test_the_crossover_is_the_highest_density_below_which_sparse_is_always_faster(times, expected):
-    assert crossover(rows(DENSE, sparse=dict(zip(DENSE, times, strict=True)))) == expected
+    found = crossover(rows(DENSE, sparse=dict(zip(DENSE, times, strict=True))))
+    assert found._replace(spread=0) == expected
+
+
+@pytest.mark.field
+def test_a_speedup_has_the_quartiles_of_both_times():
+    dense, sparse = {1.0: (9, 10, 11), 0.1: (9, 10, 11)}, {1.0: (9, 10, 12), 0.1: (2, 4, 5)}
+    assert speedups(rows(dense, sparse=sparse)) == [
+        Speedup(0.1, low=9 / 5, median=10 / 4, high=11 / 2, spread=0.75),
+        Speedup(1.0, low=9 / 12, median=1, high=11 / 9, spread=0.3),
+    ]
+
+
+@pytest.mark.field
+def test_two_percent_are_no_speedup():
+    """NumPy's dense product and a sparse form at density 1 are the same product."""
+    dense, sparse = {1.0: (10.1, 10.2, 10.3)}, {1.0: (9.9, 10, 10.1)}
+    assert crossover(rows(dense, sparse=sparse))[:3] == (None, [], [])
+
+
+@pytest.mark.field
+def test_the_sentence_says_that_the_machine_was_busy():
+    quiet, busy = Crossover(0.1, [0.1], [], 0.1), Crossover(None, [], [0.1], 0.6)
+    assert "busy" not in sentence({1: quiet})
+    assert sentence({1: quiet, 64: busy}).endswith(
+        "(too close to call at 10%). The machine was busy, times differ by 60%: run footprint again."
+    )
 
 
 def test_the_best_form_of_a_density_counts():
@@ -58,7 +85,7 @@ def test_the_sentence_names_the_crossover_of_each_batch_and_the_densities_where_
         256: Crossover(0.0512, [0.0512], [0.1, 0.2, 0.5, 1.0]),
     }
     assert sentence(found) == (
-        "Sparse execution is faster than dense: "
+        "Pruned networks run faster than dense ones: "
         "at batch 1, at no measured density (too close to call at 10% and 20%); "
         "at batch 8, at 10% and 20%, but not at the lowest measured density (too close to call at 5%); "
         "at batch 64, at every measured density up to 20%; "

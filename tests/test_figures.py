@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from prunet.analysis import canvas, figures, footprint_figures, summary, sweep_figures
+from prunet.deployment.crossover import crossover
 from tests.test_summary import RESULTS
 
 TABLE = summary.summarize(RESULTS)
@@ -76,7 +77,6 @@ FOOTPRINT = pd.DataFrame(
         **{"round": ["00", "01"], "density": [1.0, 0.1]},
         **{"bytes_dense": 1000, "bytes_gzip": [900, 200]},
         **{"bytes_bound": [1000, 110], "bytes_ticket": [950, 112]},
-        **{"ms_dense_1": 2.0, "ms_best_1": [4.0, 0.5], "ms_dense_64": 3.0, "ms_best_64": [3.0, 1.0]},
     }
 )
 QUANTISED = pd.DataFrame({"density": [1.0, 1.0, 0.1, 0.1], "bits": [4, 32] * 2}).assign(
@@ -90,16 +90,44 @@ def test_sizes_are_drawn_in_kilobytes():
     assert len(drawn) == 4
 
 
-def test_speed_is_drawn_as_a_multiple_of_the_dense_networks():
-    drawn = lines(footprint_figures.speedups_by_density(FOOTPRINT, "toy"))
-    assert list(drawn["1 image"].get_ydata()) == [0.5, 4.0]
-    assert list(drawn["64 images"].get_ydata()) == [1.0, 3.0]
+def timed(batch, density, form, low, median, high, device="cpu"):
+    names = ("batch", "density", "form", "ms_low", "ms_median", "ms_high", "device")
+    return dict(zip(names, (batch, density, form, low, median, high, device), strict=True))
 
 
-def test_rounds_that_were_not_timed_are_left_out_of_the_speeds():
-    untimed = pd.DataFrame([{"round": "02", "density": 0.05}])
-    drawn = lines(footprint_figures.speedups_by_density(pd.concat([FOOTPRINT, untimed]), "toy"))
-    assert list(drawn["1 image"].get_xdata()) == [1.0, 0.1]
+LATENCY = pd.DataFrame(
+    [
+        timed(1, 1.0, "dense", 7.9, 8, 8.1),
+        timed(1, 0.1, "dense", 7.9, 8, 8.1),
+        timed(1, 1.0, "numpy", 3.8, 4, 4.2),
+        timed(1, 0.1, "numpy", 3.8, 4, 4.2),
+        timed(1, 1.0, "sparse", 3.9, 4, 4.1),
+        timed(1, 0.1, "sparse", 0.8, 1, 1.2),
+        timed(64, 1.0, "dense", 30, 30, 30),
+        timed(64, 0.1, "dense", 30, 30, 30),
+        timed(64, 1.0, "shrunk", 30, 30, 30),
+        timed(64, 0.1, "shrunk", 10, 10, 10),
+        timed(64, 0.1, "sparse", 1, 1, 1, device="cuda"),
+    ]
+)
+
+
+@pytest.mark.field
+def test_the_figure_of_speed_shows_what_the_sentence_says():
+    """Both divide by the fastest dense form, and both have the spread of busy times."""
+    drawn = {
+        container.get_label(): container.lines
+        for container in footprint_figures.speedups_by_density(LATENCY, "toy").axes[0].containers
+    }
+    line, _, (bars,) = drawn["1 image, busy machine"]
+    assert line.get_ydata().tolist() == [4.0, 1.0]
+    assert [segment[:, 1].round(3).tolist() for segment in bars.get_segments()] == [
+        [3.167, 5.25],
+        [0.927, 1.077],
+    ]
+    assert drawn["64 images"][0].get_ydata().tolist() == [3.0, 1.0]
+    rows = LATENCY[(LATENCY["batch"] == 1)].to_dict("records")
+    assert crossover(rows).faster == [0.1]
 
 
 def test_accuracy_by_size_has_a_line_for_each_codebook_however_many():

@@ -55,6 +55,35 @@ def test_the_spread_is_between_the_quartiles(clock, monkeypatch):
     assert latency.quartiles([1, 2, 3, 4]) == (1.75, 2.5, 3.25)
 
 
+@pytest.mark.field
+def test_times_that_do_not_agree_are_measured_anew_and_the_last_ones_count(clock, monkeypatch):
+    """The machine is busy in the first five calls."""
+    monkeypatch.setattr(latency, "BLOCK_SECONDS", 0)
+    monkeypatch.setattr(latency, "SLOW_SECONDS", 0)
+    times = iter([1, 2, 3, 4, 5])
+    form = clock.form(0)
+
+    def busy_at_first(images):
+        clock.now += next(times, 2)
+        return form(images)
+
+    (row,) = latency.measure({"dense": busy_at_first}, [torch.zeros(1)], seconds=1)
+    assert (row["repeats"], row["ms_low"], row["ms_median"], row["ms_high"]) == (5, 2000, 2000, 2000)
+
+
+@pytest.mark.field
+def test_a_machine_that_stays_busy_is_not_measured_for_ever(clock, monkeypatch):
+    monkeypatch.setattr(latency, "BLOCK_SECONDS", 0)
+    monkeypatch.setattr(latency, "SLOW_SECONDS", 0)
+    called = []
+    form = clock.form(1, 2, 3, 4, 5)
+    (row,) = latency.measure(
+        {"dense": lambda images: called.append(0) or form(images)}, [torch.zeros(1)], seconds=1
+    )
+    assert len(called) == latency.TRIES * latency.LEAST
+    assert (row["ms_low"], row["ms_high"]) == (2000, 4000)
+
+
 def test_a_slow_form_is_measured_often_enough_for_a_spread(clock, monkeypatch):
     """One time that a busy machine stretched must not decide."""
     forms = {"dense": clock.form(9, 9, 9, 30), "sparse": clock.form(8)}

@@ -57,7 +57,20 @@ def test_the_metadata_say_how_to_use_the_file(exported):
     assert (images.name, images.type, images.shape) == ("images", "tensor(float)", ["N", 1, 8, 8])
     assert (logits.name, logits.type, logits.shape) == ("logits", "tensor(float)", ["N", len(NAMES)])
     onnx.checker.check_model(str(path), full_check=True)
-    assert [entry.version for entry in onnx.load(path).opset_import] == [onnx_file.OPSET]
+
+
+@pytest.mark.field
+@pytest.mark.parametrize("name", ["lenet-300-100", "light-cnn-9", "resnet-20"])
+def test_runtimes_of_2023_can_read_the_file(tmp_path, name):
+    """ONNX Runtime 1.14 reads opset 18 and IR version 8."""
+    model = models.MODELS[name]((1, 32, 32), len(NAMES)).eval()
+    preparation = PREPARATION | {"stored": 36, "side": 32, "shape": [1, 32, 32]}
+    onnx_file.save(tmp_path / "model.onnx", model, preparation, NAMES)
+    file = onnx.load(tmp_path / "model.onnx")
+    assert file.ir_version == 8
+    assert [(entry.domain, entry.version) for entry in file.opset_import] == [("", 18)]
+    onnx.checker.check_model(file, full_check=True)
+    onnx_file.check(tmp_path / "model.onnx", model, torch.randn(3, 1, 32, 32))
 
 
 def test_pruned_weights_are_zero_in_the_file(exported):

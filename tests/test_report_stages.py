@@ -119,7 +119,7 @@ def test_show_prints_the_dense_networks_and_every_scheme_at_the_headline_round(p
     assert "digits: The sparsest winning ticket keeps 50.0% of the weights" in output
     assert "faces: The sparsest" not in output  # without scheme original there are no tickets
     assert "faces: No round" not in output
-    assert "digits: Sparse execution is faster than dense" in output
+    assert "digits: Pruned networks run faster than dense ones" in output
 
 
 def test_show_says_that_there_is_no_winning_ticket(project, tmp_path):

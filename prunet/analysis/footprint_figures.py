@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from prunet.analysis.canvas import MARKERS, density_figure, legend, new_figure, plain_log_ticks, shades
+from prunet.deployment.crossover import BUSY, speedups
 
 SIZES: dict[str, dict[str, Any]] = {
     "bytes_dense": {"label": "dense, 32 bits per weight", "color": "0.5", "linestyle": "-", "linewidth": 0.8},
@@ -27,18 +28,21 @@ def sizes_by_density(footprint: pd.DataFrame, title: str) -> Figure:
     return legend(figure, axes)
 
 
-def speedups_by_density(footprint: pd.DataFrame, title: str) -> Figure:
-    """Draw the speedup of the fastest pruned form over dense PyTorch by density, a line per batch size.
+def speedups_by_density(latency: pd.DataFrame, title: str) -> Figure:
+    """Draw the speedup of the fastest pruned form over the fastest dense one by density, from latency.csv.
 
-    Rounds that were not timed are left out.
+    There is a line for each batch size; bars span the quartiles. The legend says so if the machine was busy.
     """
-    figure, axes = density_figure(footprint, title)
-    batches = [int(name.split("_")[-1]) for name in footprint.columns if name.startswith("ms_dense_")]
+    timed = latency[latency["device"] == "cpu"]
+    figure, axes = density_figure(timed, title)
+    batches = sorted(timed["batch"].unique())
     for batch, style in zip(batches, _styles(len(batches)), strict=True):
-        timed = footprint[footprint[f"ms_dense_{batch}"].notna()]
-        speedup = timed[f"ms_dense_{batch}"] / timed[f"ms_best_{batch}"]
+        rows = timed[timed["batch"] == batch].to_dict("records")
+        found = pd.DataFrame(speedups([{str(name): value for name, value in row.items()} for row in rows]))
+        bars = [found["median"] - found["low"], found["high"] - found["median"]]
         label = "1 image" if batch == 1 else f"{batch} images"
-        axes.plot(timed["density"], speedup, label=label, **style)
+        label += ", busy machine" if found["spread"].max() > BUSY else ""
+        axes.errorbar(found["density"], found["median"], yerr=bars, label=label, capsize=2, **style)
     axes.axhline(1, color="0.5", linewidth=0.8, zorder=0)
     axes.set(yscale="log", ylabel="speedup over dense")
     lowest, highest = axes.get_ylim()

@@ -8,13 +8,15 @@ import pandas as pd
 from prunet.base.errors import InputError
 from prunet.base.files import read_rows, reading, replacing
 
+TEXT = ("scheme", "round", "criterion", "form", "device")  # columns of words
+
 
 def read(path: Path, columns: Sequence[str] = (), rounds: Sequence[str] = ()) -> pd.DataFrame:
     """Read a table that `write` wrote; the column `round` is read as text.
 
     Args:
         path: the CSV file.
-        columns: required; numeric except `scheme`, `round` and `criterion`. Other columns are allowed.
+        columns: required; numeric except those of `TEXT`. Other columns are allowed.
         rounds: rounds that must have a row.
 
     Raises:
@@ -26,9 +28,7 @@ def read(path: Path, columns: Sequence[str] = (), rounds: Sequence[str] = ()) ->
         raise InputError(f"{path} is truncated; run the stage that writes it again.")
     table = pd.read_csv(path, dtype={"round": str})
     for column in columns:
-        if column not in ("scheme", "round", "criterion") and not pd.api.types.is_numeric_dtype(
-            table[column]
-        ):
+        if column not in TEXT and not pd.api.types.is_numeric_dtype(table[column]):
             raise InputError(f"{path}: column {column} is not numeric; run the stage that writes it again.")
     for number in rounds:
         if number not in set(table["round"]):

@@ -1,4 +1,4 @@
-"""Densities at which a pruned network is faster than the dense one."""
+"""Speedup of pruned networks over the dense one, and the densities at which there is one."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby, takewhile
@@ -6,6 +6,25 @@ from typing import Any, NamedTuple
 
 DENSE = ("dense", "numpy")  # the unpruned network in PyTorch, and with NumPy's cheaper calls
 LISTED = 3  # densities that a sentence lists one by one, at most
+MARGIN = 1.05  # a smaller speedup is none: two forms that run the same products differ by 2%
+BUSY = 0.25  # distance of the quartiles, as a share of the median, that other work on the machine explains
+
+
+class Speedup(NamedTuple):
+    """Speedup of the fastest pruned form over the fastest dense form at one density.
+
+    Attributes:
+        density: 0 to 1.
+        low, median, high: dense time over pruned time, of the unfavourable quartiles, the medians and the
+            favourable quartiles.
+        spread: distance of the quartiles of a time as a share of its median, the larger one of both.
+    """
+
+    density: float
+    low: float
+    median: float
+    high: float
+    spread: float
 
 
 class Crossover(NamedTuple):
@@ -15,36 +34,57 @@ class Crossover(NamedTuple):
         highest: the highest density below which the pruned network is always faster; None if it is not faster
             at the lowest density.
         faster: all densities at which it is faster, in ascending order.
-        unclear: all densities at which the times overlap.
+        unclear: all densities at which the quartiles leave open whether it is faster.
+        spread: the largest one of the times compared (`Speedup.spread`).
     """
 
     highest: float | None
     faster: list[float]
     unclear: list[float]
+    spread: float = 0.0
 
 
-def crossover(rows: Sequence[Mapping[str, Any]]) -> Crossover:
-    """Compare the fastest pruned form with the fastest dense form at every density.
+def speedups(rows: Sequence[Mapping[str, Any]]) -> list[Speedup]:
+    """Compare the fastest pruned form with the fastest dense form at every density, in ascending order.
 
-    The fastest form is the one with the lowest median. The pruned one is faster if its upper quartile is
-    below the lower quartile of the dense one; the times overlap if neither is faster by this rule.
+    The fastest form is the one with the lowest median.
 
     Args:
         rows: of `latency.measure`, of one batch size, each with its `density`; every density has a row with
             the form `dense`.
     """
-    faster: dict[float, bool] = {}
-    unclear = []
+    found = []
     by_density = sorted(rows, key=lambda row: row["density"])
     for density, group in groupby(by_density, key=lambda row: row["density"]):
         forms = {row["form"]: row for row in group}
         dense = _fastest([forms.pop(name) for name in DENSE if name in forms])
         pruned = _fastest(forms.values())
-        faster[density] = pruned["ms_high"] < dense["ms_low"]
-        if not faster[density] and pruned["ms_low"] <= dense["ms_high"]:
-            unclear.append(density)
-    highest = max(takewhile(faster.__getitem__, faster), default=None)
-    return Crossover(highest, [density for density in faster if faster[density]], unclear)
+        low, median, high = (
+            dense[f"ms_{a}"] / pruned[f"ms_{b}"]
+            for a, b in (("low", "high"), ("median", "median"), ("high", "low"))
+        )
+        spread = max((row["ms_high"] - row["ms_low"]) / row["ms_median"] for row in (dense, pruned))
+        found.append(Speedup(density, low, median, high, spread))
+    return found
+
+
+def crossover(rows: Sequence[Mapping[str, Any]]) -> Crossover:
+    """Find the densities at which the fastest pruned form is faster than the fastest dense form.
+
+    It is faster if even the lower quartile of its speedup is above `MARGIN`, and not if the upper quartile is
+    at most `MARGIN`; otherwise it is unclear.
+
+    Args:
+        rows: as in `speedups`.
+    """
+    found = speedups(rows)
+    faster = {one.density: one.low > MARGIN for one in found}
+    return Crossover(
+        highest=max(takewhile(faster.__getitem__, faster), default=None),
+        faster=[density for density in faster if faster[density]],
+        unclear=[one.density for one in found if one.low <= MARGIN < one.high],
+        spread=max((one.spread for one in found), default=0.0),
+    )
 
 
 def _fastest(rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -54,7 +94,9 @@ def _fastest(rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
 def sentence(crossovers: Mapping[int, Crossover]) -> str:
     """Return one sentence about the crossover at each batch size, {images: crossover}."""
     parts = [f"at batch {batch}, {_where(found)}" for batch, found in crossovers.items()]
-    return f"Sparse execution is faster than dense: {'; '.join(parts)}."
+    busy = max(found.spread for found in crossovers.values())
+    doubt = f" The machine was busy, times differ by {busy:.0%}: run footprint again." if busy > BUSY else ""
+    return f"Pruned networks run faster than dense ones: {'; '.join(parts)}.{doubt}"
 
 
 def _where(found: Crossover) -> str:

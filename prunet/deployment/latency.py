@@ -13,6 +13,8 @@ from torch import Tensor
 
 BLOCK_SECONDS = 0.002  # how long a form runs before it is the next one's turn
 LEAST = 5  # measurements of a form, at least; quartiles of fewer mean nothing
+AGREE = 0.25  # distance of the quartiles, as a share of the median, at which times agree
+TRIES = 3  # measurements of forms whose times do not agree, because the machine does something else
 SLOW_SECONDS = 0.05  # calls that take longer fill the caches in a small part of their time
 
 
@@ -21,7 +23,8 @@ def measure(
 ) -> list[dict[str, Any]]:
     """Measure every form of a network on every batch.
 
-    Forms take turns, so that a machine that is slow for a while slows all of them. The number of threads is
+    Forms take turns, so that a machine that is slow for a while slows all of them; if the quartiles of a form
+    are too far apart (`AGREE`), all are measured anew, up to `TRIES` times. The number of threads is
     that of `torch.set_num_threads`, also for NumPy.
 
     Args:
@@ -37,8 +40,19 @@ def measure(
         return [
             _row(form, len(images), times)
             for images in batches
-            for form, times in alternate(forms, images, seconds).items()
+            for form, times in _settled(forms, images, seconds).items()
         ]
+
+
+def _settled(
+    forms: Mapping[str, Callable[[Tensor], Tensor]], images: Tensor, seconds: float
+) -> dict[str, list[float]]:
+    for _ in range(TRIES):
+        times = alternate(forms, images, seconds)
+        spreads = [(high - low) / median for low, median, high in map(quartiles, times.values())]
+        if max(spreads) <= AGREE:
+            break
+    return times
 
 
 def _row(form: str, batch: int, times: list[float]) -> dict[str, Any]:

@@ -17,7 +17,9 @@ from prunet.base.files import replacing
 # to Microsoft, and writes a device identifier to the home folder (onnxruntime/Privacy.md).
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-OPSET = 20
+# The lowest opset that PyTorch's exporter writes, and the IR version of its time: ONNX Runtime reads both
+# since 1.14, IR 10 of the exporter since 1.18 (https://onnxruntime.ai/docs/reference/compatibility.html).
+OPSET, IR_VERSION = 18, 8
 TOLERANCE = 1e-4  # relative to the largest logit; rounding differs by about 1e-6
 BATCH = 256  # images at a time; bounds the memory
 
@@ -53,6 +55,7 @@ def save(path: Path, model: nn.Module, preparation: dict[str, Any], class_names:
     )
     assert program is not None
     file = program.model_proto
+    file.ir_version = IR_VERSION
     graph = file.graph
     # The exporter stores the source location of every operation, with paths of this machine.
     for part in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
