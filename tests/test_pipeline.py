@@ -1,6 +1,7 @@
 """The study stages as DVC runs them: a miniature of the digits. The faces are in test_faces_pipeline.py."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -171,6 +172,21 @@ def test_figures_and_curves_are_plots_of_all_schemes(miniature):
     assert "plots/digits/figures/accuracy.png" in json.dumps(shown)
     for name in ("metrics/digits/summary.csv", "plots/digits/data/curves.csv"):
         assert all(scheme in json.dumps(shown[name]) for scheme in ("original", "random"))
+
+
+@pytest.mark.field
+def test_a_clone_shows_and_compares_plots_and_metrics_and_misses_nothing(restored, tmp_path):
+    """A clone has no cache, and the commit before has another scheme."""
+    change(restored, lambda values: values["prune"].update(schemes=["original"]))
+    sh(restored, "dvc", "repro", *TARGETS)
+    commit(restored)
+    try:
+        sh(tmp_path, "git", "clone", "-q", str(restored), "clone")
+    finally:
+        sh(restored, "git", "reset", "-q", "--hard", "HEAD~1")
+    for command in ("plots show", "plots diff HEAD~1", "metrics diff HEAD~1"):
+        printed = sh(tmp_path / "clone", "bash", "-c", f"dvc {command} 2>&1")
+        assert not re.search("failed|warning|error", printed, re.IGNORECASE), printed
 
 
 def test_experiments_are_compared_in_at_most_25_columns(miniature):
