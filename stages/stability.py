@@ -41,14 +41,13 @@ def main(
     study = study | {"seed": derive(study["seed"], "another order")}
     trainer = Trainer(study, dataset.load(data), checkpoints, params["checkpoint_seconds"])
     start, inputs = storage.load_weights(init), [contents(data), contents(init)]
-    settings = trainer.settings
-    dense = TrainingPlan(group_lasso=settings["group_lasso"], scale_l1=settings["scale_l1"])
 
     def cell(number: str) -> Cell:
         def job() -> Job:
             masks = storage.load_masks(original / number / "masks.safetensors")
             whole = storage.whole_units(original / number / "masks.safetensors")
-            return Job(start, masks, ("init",), TrainingPlan() if int(number) else dense, whole)
+            plan = TrainingPlan() if int(number) else trainer.dense_plan()
+            return Job(start, masks, ("init",), plan, whole)
 
         made_from = [*inputs, contents(original / number)]
         name = key(study | {"stability": number}, made_from, ["stages/stability.py"])

@@ -12,7 +12,6 @@ from prunet.base.processes import run_and_exit
 from prunet.cells import storage
 from prunet.data.images import dataset
 from prunet.training.cells import Cell, Job, contents, copy_cell, key
-from prunet.training.plan import TrainingPlan
 from prunet.training.trainer import Trainer
 
 
@@ -31,11 +30,7 @@ def main(
     """
     trainer = Trainer(params["study"], dataset.load(data), checkpoints, params["checkpoint_seconds"])
     start = trainer.initial_weights("init")
-    settings = trainer.settings
-    plan = TrainingPlan(
-        keep=trainer.rewind, group_lasso=settings["group_lasso"], scale_l1=settings["scale_l1"]
-    )
-    job = Job(start, trainer.dense_masks(), ("init",), plan)
+    job = Job(start, trainer.dense_masks(), ("init",), trainer.dense_plan(keep=trainer.rewind))
     cell = Cell(
         "dense", key(trainer.study, [contents(data)], ["stages/train.py"]), trainer.replicates, lambda: job
     )

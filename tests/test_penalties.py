@@ -45,7 +45,7 @@ def test_training_with_group_lasso_empties_units_but_not_the_output_layer(tmp_pa
     toy = Toy(tmp_path, optimizer="sgd", lr=0.1, weight_decay=0.0, steps=60)
     toy.masks = {name: torch.ones_like(mask) for name, mask in toy.masks.items()}
     plain, _ = toy.train()
-    toy.plan = TrainingPlan(group_lasso=0.02)
+    toy.plan = TrainingPlan(group_lasso=0.02, hidden=("fc1.weight", "fc2.weight"))
     sparse, _ = toy.train()
     assert all(plain[name].any(-1).all() for name in toy.masks)
     for name in ("fc1.weight", "fc2.weight"):

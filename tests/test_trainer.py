@@ -9,10 +9,11 @@ import torch
 from prunet.base.errors import InputError
 from prunet.cells import storage
 from prunet.cells.masks import density
-from prunet.models.built_in import initial_weights
+from prunet.models.built_in import MODELS, initial_weights
 from prunet.training.plan import MaskSchedule, TrainingPlan
 from prunet.training.trainer import Trainer
 from tests import toys
+from tests.test_models import Odd
 from tests.toy_cells import alone, cell, equal, maker, outcome, train
 
 
@@ -148,6 +149,19 @@ def test_rewinding_restores_the_running_statistics_of_norms(make):
     again, _, result = train(trainer, "rewind/00", kept, plan=TrainingPlan(first=2))
     assert equal(again, outcome(folder)[0])
     assert result["networks"][0]["curve"]["step"] == [2, 4]
+
+
+@pytest.mark.field
+def test_the_dense_plan_penalises_every_prunable_layer_but_the_one_that_runs_last(make, monkeypatch):
+    """Not a table of the same shape, and in any order in which a model registers its layers."""
+    monkeypatch.setitem(MODELS, "odd", lambda shape, classes: Odd())
+    assert make(1, "odd", side=4, group_lasso=0.5, scale_l1=0.25).dense_plan(keep=3) == TrainingPlan(
+        keep=3,
+        group_lasso=0.5,
+        hidden=("attention.in_proj_weight", "attention.out_proj.weight", "conv.weight"),
+        scale_l1=0.25,
+    )
+    assert make(1).dense_plan().hidden == ("fc1.weight", "fc2.weight")
 
 
 def test_network_slimming_makes_scales_of_norms_zero_and_nothing_else(make):

@@ -72,6 +72,7 @@ class TrainingPlan(NamedTuple):
         mask_schedule: changes of the masks during training, or None.
         keep: the step after which a copy of the weights is kept, or None.
         group_lasso: strength of the penalty on units and filters (`penalties.group_lasso`).
+        hidden: names of the weights that `group_lasso` penalises: all prunable ones but the output layer's.
         scale_l1: strength of the penalty on the scales of norms (`penalties.scale_l1`).
     """
 
@@ -80,6 +81,7 @@ class TrainingPlan(NamedTuple):
     mask_schedule: MaskSchedule | None = None
     keep: int | None = None
     group_lasso: float = 0.0
+    hidden: tuple[str, ...] = ()
     scale_l1: float = 0.0
 
 

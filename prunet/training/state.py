@@ -73,7 +73,7 @@ class TrainingState:
         # Adam's step count is not a vector.
         self._memories = [views(memory, shapes, channels_last) for memory in self._memory if memory.ndim]
         if plan.group_lasso:
-            layers = [tensor for tensor in self._trained.values() if tensor.ndim > 2][:-1]
+            layers = [self._trained[name] for name in plan.hidden]
             self._optimize = penalties.group_lasso(self._optimize, layers, plan.group_lasso)
         if plan.scale_l1:
             scales = _norm_scales(self._trained, start)

@@ -22,6 +22,7 @@ from prunet.training import batches, convergence, gradients, loop, runs, workers
 from prunet.training.cells import Cell, Job, find
 from prunet.training.checkpoints import Checkpoint
 from prunet.training.loop import Finished
+from prunet.training.plan import TrainingPlan
 from prunet.training.vectors import Stack
 
 
@@ -86,6 +87,16 @@ class Trainer:
             name: np.ones((self.replicates, *self.model.get_parameter(name).shape), bool)
             for name in built_in.prunable(self.model)
         }
+
+    def dense_plan(self, keep: int | None = None) -> TrainingPlan:
+        """Return the plan of the dense training, with the study's penalties; `keep` as in `TrainingPlan`."""
+        layers, output = built_in.prunable(self.model), built_in.output_layer(self.model, self.shape)
+        return TrainingPlan(
+            keep=keep,
+            group_lasso=self.settings["group_lasso"],
+            hidden=tuple(name for name in layers if name != output),
+            scale_l1=self.settings["scale_l1"],
+        )
 
     @cached_property
     def coupled(self) -> tuple[units.Groups, dict[str, str]]:
