@@ -10,7 +10,7 @@ from prunet.base.errors import InputError
 from prunet.cells import storage
 from prunet.training import cells, loop, workers
 from prunet.training.plan import TrainingPlan
-from prunet.training.trainer import Member
+from prunet.training.trainer import Member, Trainer
 from tests import toys
 from tests.toy_cells import alone, cell, equal, maker, outcome, train
 
@@ -141,6 +141,52 @@ def test_a_cell_that_was_killed_resumes_at_its_last_checkpoint_to_the_same_bits(
     assert rates == list(range(17, 31))
     assert equal(resumed[0], whole[0])
     assert resumed[2] == whole[2]
+
+
+@pytest.mark.field
+def test_checkpoints_that_a_kill_left_beside_finished_cells_are_deleted_by_the_next_run(make, monkeypatch):
+    """Those of cells that it does not train stay."""
+    trainer, save = make(steps=1), Trainer._save
+    unfinished, asked = trainer.folder / "unfinished", [cell(trainer, f"random/{n}") for n in ("01", "02")]
+
+    def save_and_die(*given):
+        save(*given)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_save", save_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            trainer.train(asked)
+    assert list(unfinished.iterdir())
+    others = {f"random-{name}.safetensors" for name in ("03-0", "mask-01-0", "011-0")}
+    for name in others:
+        (unfinished / name).write_bytes(b"of another cell")
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "train", refuse_to_train)
+        trainer.train(asked)
+    assert {path.name for path in unfinished.iterdir()} == others
+
+
+@pytest.mark.field
+def test_networks_that_were_trained_too_briefly_are_named_also_when_they_are_reused(make, monkeypatch, capfd):
+    message = (
+        "warning: study toy: the validation loss still falls at the last step (30) in 4 of 4 networks: "
+        "raise studies.toy.training.steps.\n"
+    )
+    trainer = make(lr=0.001)
+    asked = [cell(trainer, name) for name in ("original/01", "original/02")]
+    trainer.train(asked[:1])
+    assert capfd.readouterr().err.endswith(message.replace("4 of 4", "2 of 2"))
+    trainer.train(asked)  # the second is new
+    assert capfd.readouterr().err.endswith(message)
+    monkeypatch.setattr(loop, "train", refuse_to_train)
+    trainer.train(asked)
+    assert capfd.readouterr().err == message
+
+
+def test_networks_that_have_converged_are_not_named(make, capfd):
+    train(make(lr=0.0))
+    assert "warning" not in capfd.readouterr().err
 
 
 @alone

@@ -150,8 +150,7 @@ class Trainer:
         ]
         workers.run(tasks, max(1, min(self._at_once(), len(tasks))), self._threads())
         self._save(missing, groups, points)
-        for checkpoint in points:
-            checkpoint.path.unlink()
+        self._delete_checkpoints(cells)
         folders = [before or trained for before, trained in zip(found, own, strict=True)]
         networks = [run for path in folders for run in read_json(path / "result.json")["networks"]]
         if warning := convergence.warning(self.name, self.settings["steps"], networks):
@@ -230,9 +229,17 @@ class Trainer:
     def _checkpoint(self, group: list[Member]) -> Checkpoint:
         first, last = group[0], group[-1]
         key = " ".join(f"{member.cell.key}/{member.number}" for member in group)
-        names = [f"{member.cell.name.replace('/', '-')}-{member.number}" for member in (first, last)]
+        names = [f"{_flat(member.cell)}-{member.number}" for member in (first, last)]
         path = self.folder / "unfinished" / f"{'-to-'.join(dict.fromkeys(names))}.safetensors"
         return Checkpoint(path, key, self.checkpoint_seconds)
+
+    def _delete_checkpoints(self, cells: Sequence[Cell]) -> None:
+        """Delete the checkpoints of finished cells, also those that a run left when it was killed here."""
+        names = {_flat(cell) for cell in cells}
+        for path in (self.folder / "unfinished").glob("*.safetensors"):
+            first = path.stem.partition("-to-")[0]
+            if first.rpartition("-")[0] in names:
+                path.unlink()
 
     def _rewind_step(self) -> int:
         """Return the step nearest to `rewind`, which may count epochs: passes over the training split."""
@@ -275,6 +282,10 @@ class Trainer:
                 f"study {self.name}: {count} networks need about {needed / 1e9:.1f} GB of memory and "
                 f"{free / 1e9:.1f} GB are free: lower studies.{self.name}.replicates or reinits."
             )
+
+
+def _flat(cell: Cell) -> str:
+    return cell.name.replace("/", "-")
 
 
 @lru_cache(maxsize=1)  # the networks of a cell follow one another
