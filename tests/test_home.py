@@ -13,7 +13,7 @@ from tests.conftest import CHECKOUT
 
 pytestmark = pytest.mark.field
 
-# Runs stages, given as names with arguments, in one process that ends without Python's shutdown, as theirs do.
+# Runs stages, given as names with arguments, in one process that ends without Python's shutdown, as they do.
 SCRIPT = """
 import json, os, sys
 from importlib import import_module

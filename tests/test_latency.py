@@ -56,7 +56,7 @@ def test_the_spread_is_between_the_quartiles(clock, monkeypatch):
 
 
 @pytest.mark.field
-def test_times_that_do_not_agree_are_measured_anew_and_the_last_ones_count(clock, monkeypatch):
+def test_times_that_do_not_agree_are_measured_anew(clock, monkeypatch):
     """The machine is busy in the first five calls."""
     monkeypatch.setattr(latency, "BLOCK_SECONDS", 0)
     monkeypatch.setattr(latency, "SLOW_SECONDS", 0)
@@ -82,6 +82,15 @@ def test_a_machine_that_stays_busy_is_not_measured_for_ever(clock, monkeypatch):
     )
     assert len(called) == latency.TRIES * latency.LEAST
     assert (row["ms_low"], row["ms_high"]) == (2000, 4000)
+
+
+@pytest.mark.field
+def test_of_busy_times_those_that_agree_best_count(clock, monkeypatch):
+    monkeypatch.setattr(latency, "BLOCK_SECONDS", 0)
+    monkeypatch.setattr(latency, "SLOW_SECONDS", 0)
+    tries = (1, 2, 3, 4, 5), (1, 3, 3, 4, 5), (1, 2, 3, 4, 9)
+    (row,) = latency.measure({"dense": clock.form(*sum(tries, ()))}, [torch.zeros(1)], seconds=1)
+    assert (row["ms_low"], row["ms_median"], row["ms_high"]) == (3000, 3000, 4000)
 
 
 def test_a_slow_form_is_measured_often_enough_for_a_spread(clock, monkeypatch):

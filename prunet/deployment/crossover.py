@@ -27,14 +27,19 @@ class Speedup(NamedTuple):
     spread: float
 
 
+def spread(low: float, median: float, high: float) -> float:
+    """Return the distance of the quartiles as a share of the median; above `BUSY`, times do not agree."""
+    return (high - low) / median
+
+
 class Crossover(NamedTuple):
     """Result of a comparison of pruned and dense networks at several densities, 0 to 1.
 
     Attributes:
-        highest: the highest density below which the pruned network is always faster; None if it is not faster
+        highest: the highest density up to which the pruned network is always faster; None if it is not faster
             at the lowest density.
-        faster: all densities at which it is faster, in ascending order.
-        unclear: all densities at which the quartiles leave open whether it is faster.
+        faster: all densities below 1 at which it is faster, in ascending order.
+        unclear: all densities below 1 at which the quartiles leave open whether it is faster.
         spread: the largest one of the times compared (`Speedup.spread`).
     """
 
@@ -63,8 +68,8 @@ def speedups(rows: Sequence[Mapping[str, Any]]) -> list[Speedup]:
             dense[f"ms_{a}"] / pruned[f"ms_{b}"]
             for a, b in (("low", "high"), ("median", "median"), ("high", "low"))
         )
-        spread = max((row["ms_high"] - row["ms_low"]) / row["ms_median"] for row in (dense, pruned))
-        found.append(Speedup(density, low, median, high, spread))
+        widest = max(spread(row["ms_low"], row["ms_median"], row["ms_high"]) for row in (dense, pruned))
+        found.append(Speedup(density, low, median, high, widest))
     return found
 
 
@@ -72,12 +77,13 @@ def crossover(rows: Sequence[Mapping[str, Any]]) -> Crossover:
     """Find the densities at which the fastest pruned form is faster than the fastest dense form.
 
     It is faster if even the lower quartile of its speedup is above `MARGIN`, and not if the upper quartile is
-    at most `MARGIN`; otherwise it is unclear.
+    at most `MARGIN`; otherwise it is unclear. At density 1 nothing is pruned: a gain there is due to another
+    library, and does not count.
 
     Args:
         rows: as in `speedups`.
     """
-    found = speedups(rows)
+    found = [one for one in speedups(rows) if one.density < 1]
     faster = {one.density: one.low > MARGIN for one in found}
     return Crossover(
         highest=max(takewhile(faster.__getitem__, faster), default=None),

@@ -1,6 +1,7 @@
 """Inference time of several forms of a network, measured in turns."""
 
 import gc
+import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,9 +12,10 @@ import torch
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 
+from prunet.deployment.crossover import BUSY, spread
+
 BLOCK_SECONDS = 0.002  # how long a form runs before it is the next one's turn
 LEAST = 5  # measurements of a form, at least; quartiles of fewer mean nothing
-AGREE = 0.25  # distance of the quartiles, as a share of the median, at which times agree
 TRIES = 3  # measurements of forms whose times do not agree, because the machine does something else
 SLOW_SECONDS = 0.05  # calls that take longer fill the caches in a small part of their time
 
@@ -24,8 +26,8 @@ def measure(
     """Measure every form of a network on every batch.
 
     Forms take turns, so that a machine that is slow for a while slows all of them; if the quartiles of a form
-    are too far apart (`AGREE`), all are measured anew, up to `TRIES` times. The number of threads is
-    that of `torch.set_num_threads`, also for NumPy.
+    are too far apart (`BUSY`), all are measured anew, up to `TRIES` times, and the try with the smallest
+    distance counts. The number of threads is that of `torch.set_num_threads`, also for NumPy.
 
     Args:
         forms: {name: a network in evaluation mode}, all with the same outputs.
@@ -47,12 +49,16 @@ def measure(
 def _settled(
     forms: Mapping[str, Callable[[Tensor], Tensor]], images: Tensor, seconds: float
 ) -> dict[str, list[float]]:
+    settled: dict[str, list[float]] = {}
+    least = math.inf
     for _ in range(TRIES):
         times = alternate(forms, images, seconds)
-        spreads = [(high - low) / median for low, median, high in map(quartiles, times.values())]
-        if max(spreads) <= AGREE:
+        widest = max(spread(*quartiles(own)) for own in times.values())
+        if widest < least:
+            least, settled = widest, times
+        if least <= BUSY:
             break
-    return times
+    return settled
 
 
 def _row(form: str, batch: int, times: list[float]) -> dict[str, Any]:
