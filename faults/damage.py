@@ -69,7 +69,7 @@ STEPS = {
     "plot": Step(
         plot.main,
         ["params/toy/plot.json", "metrics", "plot_data", "figures"],
-        [f"metrics/{name}.csv" for name in ("summary", "footprint", "quantised")]
+        [f"metrics/{name}.csv" for name in ("summary", "footprint", "latency", "quantised")]
         + [f"plot_data/{name}.csv" for name in ("curves", "layers")],
         ["figures"],
     ),
@@ -165,8 +165,11 @@ def toy(folder: Path) -> None:
     images[np.arange(60), 0, labels] += 100
     dataset.save(folder / "data", images, labels, split, ["a", "b", "c"])
     rows = [{"round": number, "density": density} for number, density in (("00", 1.0), ("01", 0.8))]
-    sizes = dict.fromkeys([*SIZES, "ms_dense_1", "ms_best_1"], 7.0)
+    sizes = dict.fromkeys(SIZES, 7.0)
     tables.write(folder / "metrics" / "footprint.csv", pd.DataFrame([row | sizes for row in rows]))
+    times = {"batch": 1, "device": "cpu", "ms_low": 6.0, "ms_median": 7.0, "ms_high": 8.0}
+    timed = [row | times | {"form": form} for row in rows for form in ("dense", "sparse")]
+    tables.write(folder / "metrics" / "latency.csv", pd.DataFrame(timed))
     codebook = {"bits": 32, "times_smaller": 2.0, "accuracy": 0.5, "accuracy_dense": 0.5}
     tables.write(folder / "metrics" / "quantised.csv", pd.DataFrame([row | codebook for row in rows]))
     checked = Step(check.main, ["params.yaml", "models", "params"], [], ["params"])
