@@ -1,0 +1,142 @@
+"""Units of a network: rows and columns of its tensors that can only be removed together."""
+
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from prunet.base.errors import InputError
+from prunet.structure.labels import KEPT
+from prunet.structure.program import Example, write_program
+from prunet.structure.resizing import misplaced
+from prunet.structure.tensors import Constant
+from prunet.structure.walk import Walk, parts
+
+
+class Slice(NamedTuple):
+    """Units along a dimension of a tensor.
+
+    Attributes:
+        tensor: the parameter, buffer or computed tensor.
+        dim: its dimension.
+        units: (size,) the unit of each index, -1 for those of other groups or that stay.
+    """
+
+    tensor: Constant
+    dim: int
+    units: NDArray[np.int64]
+
+
+class Group(NamedTuple):
+    """Units that lie in the same tensors.
+
+    Attributes:
+        name: of the first weight whose rows they are.
+        units: their number.
+        slices: every tensor that loses something with a unit.
+    """
+
+    name: str
+    units: int
+    slices: list[Slice]
+
+    @property
+    def rows(self) -> list[Slice]:
+        """The weights that compute these units, and along which dimension."""
+        return [part for part in self.slices if part.tensor.rows == part.dim]
+
+
+class Units:
+    """Units of a network, in groups.
+
+    Attributes:
+        walk: labels of the program.
+        groups: in the order of the program.
+        reasons: {why: number of times} units stay whole.
+    """
+
+    def __init__(self, walk: Walk) -> None:
+        self.walk = walk
+        self._units = walk.labels.resolve()
+        self.groups, self._members = _group(walk, self._units)
+        self.reasons = _reasons(walk, self._units, self._members)
+
+    def alive(self, gone: list[NDArray[np.bool_]]) -> Tensor:
+        """Return whether each label (labels,) survives, from the removed units of each group."""
+        removed = torch.zeros(int(self._units.max()) + 1, dtype=torch.bool)
+        for members, own in zip(self._members, gone, strict=True):
+            removed[members] = torch.from_numpy(np.asarray(own, bool))
+        return ~removed[self._units]
+
+
+def find_units(model: nn.Module, example: Example) -> Units:
+    """Find the units of a network that can be removed without changing what the others compute.
+
+    The network is exported by `torch.export`; every activation carries the unit that each of its elements
+    belongs to through the program's operations. An operation without a rule keeps the units that it takes.
+
+    Args:
+        model: of any kind; it is not changed.
+        example: inputs, each (N, ...), a tensor or several.
+
+    Raises:
+        InputError: the model cannot be exported, or none of its units can be removed.
+    """
+    walk = Walk(write_program(model, example))
+    while True:
+        units = Units(walk)
+        half = [np.arange(group.units) % 2 == 1 for group in units.groups]
+        wrong = misplaced(walk, units.alive(half))
+        if not wrong:
+            break
+        for node, labels in wrong:
+            walk.labels.keep(labels, f"{node.name} moves it")
+        walk.settle()
+    if not units.groups:
+        reasons = ", ".join(units.reasons) or "it has no layer between its inputs and outputs"
+        raise InputError(
+            f"no unit of {type(model).__name__} can be removed: {reasons}; prune single weights."
+        )
+    return units
+
+
+def _tensors(walk: Walk) -> list[Constant]:
+    found = [value.base for value in parts(list(walk.found.values())) if isinstance(value, Constant)]
+    return list({id(tensor): tensor for tensor in found}.values())
+
+
+def _group(walk: Walk, units: Tensor) -> tuple[list[Group], list[Tensor]]:
+    """Return the groups, and the units of each, ascending."""
+    tensors = _tensors(walk)
+    places: dict[int, list[tuple[int, int]]] = {}
+    whole = {KEPT}
+    for number, tensor in enumerate(tensors):
+        for dim, labels in enumerate(tensor.dims):
+            own = np.unique(units[labels].numpy()).tolist()
+            whole |= set(own) if len(own) == 1 else set()
+            for unit in own:
+                places.setdefault(unit, []).append((number, dim))
+    groups: dict[tuple[tuple[int, int], ...], list[int]] = {}
+    for unit in sorted(places.keys() - whole):
+        groups.setdefault(tuple(places[unit]), []).append(unit)
+    found = []
+    for where, members in groups.items():
+        slices = [_slice(tensors[number], dim, units, members) for number, dim in where]
+        group = Group("", len(members), slices)
+        if group.rows and len(members) > 1:
+            found.append((group._replace(name=group.rows[0].tensor.name), torch.tensor(members)))
+    return [group for group, _ in found], [members for _, members in found]
+
+
+def _slice(tensor: Constant, dim: int, units: Tensor, members: list[int]) -> Slice:
+    own, known = units[tensor.dims[dim]], torch.tensor(members)
+    place = torch.searchsorted(known, own).clamp(max=len(known) - 1)
+    return Slice(tensor, dim, torch.where(known[place] == own, place, -1).numpy())
+
+
+def _reasons(walk: Walk, units: Tensor, members: list[Tensor]) -> dict[str, int]:
+    removable = {unit for own in members for unit in own.tolist()}
+    return dict(Counter(why for label, why in walk.labels.notes if int(units[label]) not in removable))

@@ -1,0 +1,165 @@
+"""Arguments of a program's operations after units are removed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.nn import functional
+
+from prunet.structure.labels import compact
+from prunet.structure.program import operation
+from prunet.structure.tensors import Activation, Constant
+from prunet.structure.walk import MOVES, Walk
+
+aten = torch.ops.aten
+SHAPES = {"view": 1, "_unsafe_view": 1, "reshape": 1, "expand": 1}  # position of the new shape
+
+
+def survivors(labels: Tensor, alive: Tensor) -> list[Tensor]:
+    """Return the indices (size,) bool along each dimension of a tensor that survive.
+
+    Args:
+        labels: of the tensor's elements.
+        alive: (labels,) bool, from `Units.alive`.
+    """
+    kept = alive[compact(labels)]
+    lines = []
+    for dim, full in enumerate(labels.shape):
+        line = kept.movedim(dim, 0).reshape(kept.shape[dim], -1).any(1)
+        lines.append(line.expand(full) if len(line) == 1 else line)
+    return lines
+
+
+def cut(tensor: Tensor, lines: Sequence[Tensor]) -> Tensor:
+    """Return the elements of a tensor at the surviving indices of every dimension."""
+    for dim, line in enumerate(lines):
+        if not line.all():
+            tensor = tensor.index_select(dim, line.nonzero().flatten().to(tensor.device))
+    return tensor
+
+
+def resize(walk: Walk, node: fx.Node, alive: Tensor) -> tuple[Any, list[Any]]:
+    """Return the operation of a node, and its arguments, in the smaller program.
+
+    Args:
+        walk: labels of the program.
+        node: an operation on activations.
+        alive: (labels,) bool, from `Units.alive`.
+    """
+    name, target = operation(node), node.target
+    args: list[Any] = list(node.args)
+    result = walk.found[node]
+    source = walk.found.get(args[0]) if args and isinstance(args[0], fx.Node) else None
+    lines = survivors(source.labels, alive) if isinstance(source, Activation) else []
+    if name in SHAPES:
+        args[SHAPES[name]] = _shape(args[SHAPES[name]], survivors(result.labels, alive))
+    elif name == "unflatten":
+        dim = args[1] % len(lines)
+        after = survivors(result.labels, alive)[dim : dim + len(args[2])]
+        args[2] = _shape(args[2], after)
+    elif name in ("split", "split_with_sizes", "chunk", "tensor_split"):
+        dim = (args[2] if len(args) > 2 else 0) % len(lines)
+        if not lines[dim].all():
+            sizes = [int(survivors(part.labels, alive)[dim].sum()) for part in result]
+            target, args = aten.split_with_sizes.default, [args[0], sizes, dim]
+    elif name == "slice" and lines:
+        args = _slice(args, lines)
+    elif name == "select" and lines:
+        line = lines[args[1]]
+        args[2] = int(line[: args[2] % len(line)].sum())
+    elif name == "narrow" and lines:
+        line = lines[args[1]]
+        args[2:4] = int(line[: args[2]].sum()), int(line[args[2] : args[2] + args[3]].sum())
+    elif name in ("pad", "constant_pad_nd"):
+        args[1] = _sides(args[1], lines, survivors(result.labels, alive))
+    elif name.startswith("conv") and len(args) > 6 and args[6] == lines[1].numel() and args[6] > 1:
+        args[6] = int(lines[1].sum())  # a depthwise convolution
+    elif name == "group_norm":
+        args[1] = args[1] * int(lines[1].sum()) // lines[1].numel()
+    return target, args
+
+
+def _shape(entries: Sequence[Any], after: Sequence[Tensor]) -> list[Any]:
+    """Return a shape whose changed entries are numbers, or -1 where they depend on the size of the batch."""
+    return [
+        entry if line.all() or entry == -1 else int(line.sum()) if isinstance(entry, int) else -1
+        for entry, line in zip(entries, after, strict=True)
+    ]
+
+
+def _slice(args: list[Any], lines: Sequence[Tensor]) -> list[Any]:
+    complete: list[Any] = args + [0, None, None][len(args) - 1 :]
+    source, dim, start, end, *step = complete
+    line = lines[dim]
+    if line.all():
+        return args
+    positions = range(len(line))[slice(start, end)]
+    first = int(line[: positions.start].sum())
+    return [source, dim, first, first + int(line[positions.start : positions.stop].sum()), *step]
+
+
+def _sides(pad: Sequence[int], lines: Sequence[Tensor], after: Sequence[Tensor]) -> list[int]:
+    sides = list(pad)
+    for number in range(len(pad) // 2):
+        line, full = after[-1 - number], lines[-1 - number]
+        left, right = pad[2 * number : 2 * number + 2]
+        if not line.all() and left >= 0 <= right:
+            sides[2 * number : 2 * number + 2] = (int(line[:left].sum()), int(line[left + len(full) :].sum()))
+    return sides
+
+
+def misplaced(walk: Walk, alive: Tensor) -> list[tuple[fx.Node, Tensor]]:
+    """List the moves that would place what is left elsewhere than before, with the labels that they move.
+
+    Every move is applied, with its new arguments, to the labels that are left, and must give the labels that
+    are left of its result.
+    """
+    wrong = []
+    for node, result in walk.found.items():
+        moves = operation(node) in MOVES or operation(node) in ("pad", "constant_pad_nd")
+        if node in walk.computed or not moves or not _changes(walk, node, alive):
+            continue
+        whole = [result] if isinstance(result, Activation) else result
+        after = [cut(part.labels, survivors(part.labels, alive)) for part in whole]
+        try:
+            given = _apply(walk, node, alive)
+            right = all(torch.equal(one, other) for one, other in zip(given, after, strict=True))
+        except (RuntimeError, IndexError, ValueError):
+            right = False
+        if not right:
+            wrong += [(node, part.labels) for part in whole]
+    return wrong
+
+
+def _changes(walk: Walk, node: fx.Node, alive: Tensor) -> bool:
+    tensors = [walk.found[given] for given in (node, *node.all_input_nodes)]
+    flat = [part for value in tensors for part in (value if isinstance(value, list) else [value])]
+    return any(isinstance(part, Activation) and not alive[compact(part.labels)].all() for part in flat)
+
+
+def _apply(walk: Walk, node: fx.Node, alive: Tensor) -> list[Tensor]:
+    target, args = resize(walk, node, alive)
+
+    def value(given: fx.Node) -> Any:
+        found = walk.found[given]
+        if isinstance(found, Activation):
+            return cut(found.labels, survivors(found.labels, alive))
+        return found.value if isinstance(found, Constant) else found
+
+    args = fx.node.map_arg(args, value)
+    options = fx.node.map_arg(dict(node.kwargs), value)
+    if operation(node) in ("view", "_unsafe_view"):
+        target = aten.reshape.default
+    if operation(node) in ("pad", "constant_pad_nd"):
+        return _padded(walk, node, alive, args)
+    result = target(*args, **options)
+    return [result] if isinstance(result, Tensor) else list(result)
+
+
+def _padded(walk: Walk, node: fx.Node, alive: Tensor, args: list[Any]) -> list[Tensor]:
+    """Pad the labels that are left; what is added has the labels of the result there."""
+    result = walk.found[node]
+    after = cut(result.labels, survivors(result.labels, alive))
+    inside = functional.pad(torch.ones_like(args[0]), args[1], value=0)
+    return [torch.where(inside == 1, functional.pad(args[0], args[1], value=0), after)]

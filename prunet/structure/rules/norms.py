@@ -1,0 +1,79 @@
+"""Norms, reductions and pooling: operations that look at several elements together."""
+
+from typing import Any
+
+from torch import Tensor, fx
+
+from prunet.structure.labels import Labels
+from prunet.structure.program import size
+from prunet.structure.tensors import Activation, Constant
+
+
+def pool(labels: Labels, node: fx.Node, **given: Any) -> Any:
+    """Pool the positions of each map: all dimensions behind dimension 1, or as many as the last shape has."""
+    source = next(value for value in given.values() if isinstance(value, Activation))
+    value = node.meta["val"]
+    several = isinstance(value, list | tuple)
+    units = labels.tie(source.labels, range(2, source.labels.ndim))
+    return [Activation(units)] * len(value) if several else Activation(units)
+
+
+def reduce(labels: Labels, node: fx.Node, **given: Any) -> Any:
+    """Reduce dimensions; units along them can only go together, as each of them changes the result."""
+    source = next(value for value in given.values() if isinstance(value, Activation))
+    own, value = source.labels, node.meta["val"]
+    dims = given.get("dim")
+    dims = (
+        list(range(own.ndim))
+        if dims is None or dims == []
+        else [dims]
+        if isinstance(dims, int)
+        else list(dims)
+    )
+    units = labels.tie(own, dims, f"{node.name} reduces over it")
+    several = isinstance(value, list | tuple)
+    kept = len(size(value[0] if several else value)) == own.ndim
+    if not kept:
+        for dim in sorted((dim % own.ndim for dim in dims), reverse=True):
+            units = units.squeeze(dim)
+    return [Activation(units)] * len(value) if several else Activation(units)
+
+
+def batch_norm(labels: Labels, node: fx.Node, input: Activation, **given: Any) -> Activation:
+    """Normalise each map by itself; its scale, shift and statistics belong to the map."""
+    units = labels.tie(input.labels, [dim for dim in range(input.labels.ndim) if dim != 1])
+    _affine(labels, units.flatten(), given.values())
+    return Activation(units)
+
+
+def layer_norm(
+    labels: Labels,
+    node: fx.Node,
+    input: Activation,
+    normalized_shape: list[int],
+    weight: Constant | None = None,
+    bias: Constant | None = None,
+    **_: Any,
+) -> Activation:
+    """Normalise over the last dimensions, so units along them can only go together."""
+    last = range(input.labels.ndim - len(normalized_shape), input.labels.ndim)
+    units = labels.tie(input.labels, last, "a LayerNorm normalises over it")
+    for constant in (weight, bias):
+        for own in constant.dims if constant is not None else []:
+            labels.keep(own)
+    return Activation(units)
+
+
+def group_norm(labels: Labels, node: fx.Node, input: Activation, num_groups: int, **given: Any) -> Activation:
+    """Normalise each group of maps by itself: the maps of a group can only go together."""
+    units = labels.tie(input.labels, [dim for dim in range(input.labels.ndim) if dim != 1])
+    labels.tie(units.reshape(num_groups, -1), [1])
+    _affine(labels, units.flatten(), given.values())
+    return Activation(units)
+
+
+def _affine(labels: Labels, units: Tensor, constants: Any) -> None:
+    for constant in constants:
+        if isinstance(constant, Constant):
+            labels.join(constant.dims[0], units)
+            constant.masked = constant.base.masked = True
