@@ -5,6 +5,8 @@
 Prints a table in Markdown. The removed half is drawn at random, and the smaller network is not trained.
 """
 
+from functools import partial
+
 import numpy as np
 import torch
 from torch import nn
@@ -52,8 +54,9 @@ def main() -> None:
     print("| model | images | parameters | of half the units | MACs | of half the units |")
     print("|---|---|--:|--:|--:|--:|")
     for name, (shape, classes) in PUBLISHED.items():
-        model = MODELS[name](shape, classes)
-        model.load_state_dict(initial_weights(model, 0, "he"))
+        build = partial(MODELS[name], shape, classes)
+        model = build()
+        model.load_state_dict(initial_weights(build, 0, "he"))
         counts = []
         for network in (model, without_half(model, shape)):
             counts.append(sum(parameter.numel() for parameter in network.parameters()))

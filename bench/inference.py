@@ -4,6 +4,7 @@ All on one thread. Every speedup is the ratio of two medians from one run.
 """
 
 import copy
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -121,7 +122,7 @@ def suffix(batch: int) -> str:
 
 def initial(model: nn.Module) -> nn.Module:
     """Give a model its initial weights."""
-    model.load_state_dict(models.initial_weights(model, 0, "glorot"))
+    model.load_state_dict(models.initial_weights(partial(copy.deepcopy, model), 0, "glorot"))
     return model.eval()
 
 

@@ -1,5 +1,6 @@
 """Training runs of prunet, timed from outside."""
 
+import copy
 import math
 import time
 from collections.abc import Mapping
@@ -35,7 +36,7 @@ def job(
     model: nn.Module, splits: Mapping[str, batches.Split], settings: dict[str, Any], count: int = 1
 ) -> Job:
     """Draw start values and random masks for a stack of `count` equal networks."""
-    start = models.initial_weights(model, 0, "glorot")
+    start = models.initial_weights(partial(copy.deepcopy, model), 0, "glorot")
     rng = torch.Generator().manual_seed(0)
     masks = {name: torch.rand(start[name].shape, generator=rng) < DENSITY for name in models.prunable(model)}
 

@@ -29,7 +29,7 @@ def main(
     checkpoint.
     """
     trainer = Trainer(params["study"], dataset.load(data), checkpoints, params["checkpoint_seconds"])
-    start = trainer.initial_weights("init")
+    start = trainer.start_weights()
     job = Job(start, trainer.dense_masks(), ("init",), trainer.dense_plan(keep=trainer.rewind))
     cell = Cell(
         "dense", key(trainer.study, [contents(data)], ["stages/train.py"]), trainer.replicates, lambda: job

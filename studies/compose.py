@@ -43,8 +43,8 @@ def main(names: tuple[str, ...]) -> None:
         for file in (".gitignore", "config"):
             write(folder / ".dvc" / file, (ROOT / ".dvc" / file).read_text())
         shutil.copytree(ROOT / ".dvc" / "plots", folder / ".dvc" / "plots", dirs_exist_ok=True)
-        # DVC needs the folder, if an empty one.
-        (folder / "data" / "strangers").mkdir(parents=True, exist_ok=True)
+        for needed in ("data/strangers", "networks"):  # DVC needs them, if empty
+            (folder / needed).mkdir(parents=True, exist_ok=True)
         for link in ("prunet", "stages"):
             if not (folder / link).is_symlink():
                 (folder / link).symlink_to(Path("../..") / link)

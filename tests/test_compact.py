@@ -2,6 +2,7 @@ import hashlib
 import json
 import math
 import tracemalloc
+from functools import partial
 
 import numpy as np
 import pytest
@@ -64,8 +65,9 @@ def ticket(metadata=METADATA, density=0.5, seed=0):
 def glorot(density):
     """Return LeNet-300-100 for 28x28 digits with its smallest weights pruned."""
     metadata = metadata_of(LENET, side=28, classes=10)
-    model = models.MODELS[LENET]((1, 28, 28), 10)
-    weights = {name: values.numpy() for name, values in models.initial_weights(model, 0, "glorot").items()}
+    build = partial(models.MODELS[LENET], (1, 28, 28), 10)
+    model = build()
+    weights = {name: values.numpy() for name, values in models.initial_weights(build, 0, "glorot").items()}
     magnitudes = {name: np.abs(weights[name]) for name in models.prunable(model)}
     masks = {name: size >= np.quantile(size, 1 - density) for name, size in magnitudes.items()}
     return weights, masks, metadata

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -123,8 +124,9 @@ def test_every_form_is_timed_on_every_batch(folder):
 
 
 def test_parameters_are_counted_without_the_running_statistics_of_norms():
-    model = models.MODELS["resnet-20"]((3, 32, 32), 10)
-    weights = {name: tensor.numpy() for name, tensor in models.initial_weights(model, 0, "he").items()}
+    build = partial(models.MODELS["resnet-20"], (3, 32, 32), 10)
+    model = build()
+    weights = {name: tensor.numpy() for name, tensor in models.initial_weights(build, 0, "he").items()}
     masks = {name: np.ones(weights[name].shape, bool) for name in models.prunable(model)}
     masks["conv1.weight"][:, 0, 0, 0] = False
     preparation = {"stored": 32, "side": 32, "shape": [3, 32, 32], "mean": 0.0, "std": 1.0}

@@ -1,5 +1,6 @@
 import copy
 from collections import OrderedDict
+from functools import partial
 
 import pytest
 import torch
@@ -217,7 +218,10 @@ def test_a_network_with_norms_trains_as_in_pytorch_with_its_running_statistics(c
         )
     ).double()  # so that rounding hides nothing
     settings = toys.SETTINGS | {"nesterov": True, "weight_decay": 1e-3, "label_smoothing": 0.1}
-    stack = {name: tensor.unsqueeze(0) for name, tensor in initial_weights(model, 1, "he").items()}
+    stack = {
+        name: tensor.unsqueeze(0)
+        for name, tensor in initial_weights(partial(copy.deepcopy, model), 1, "he").items()
+    }
     reference = copy.deepcopy(model)
     reference.load_state_dict({name: tensor[0] for name, tensor in stack.items()})
     theirs, _ = OPTIMIZERS["sgd"](list(reference.parameters()), settings)

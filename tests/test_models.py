@@ -1,4 +1,5 @@
 import operator
+from functools import partial
 
 import pytest
 import torch
@@ -189,7 +190,7 @@ def test_weight_matrices_and_filters_are_prunable_but_not_biases_and_norms(small
 
 @pytest.mark.parametrize(("distribution", "variance"), [("glorot", 2 / (784 + 300)), ("he", 2 / 784)])
 def test_initial_weights_are_gaussian_and_depend_on_their_seed_only(distribution, variance):
-    model = MODELS["lenet-300-100"]((1, 28, 28), 10)
+    model = partial(MODELS["lenet-300-100"], (1, 28, 28), 10)
     torch.manual_seed(99)  # the global generator has no effect
     first = initial_weights(model, 1, distribution)
     torch.manual_seed(7)
@@ -203,26 +204,27 @@ def test_initial_weights_are_gaussian_and_depend_on_their_seed_only(distribution
 
 
 def test_the_fan_in_of_filters_counts_their_positions():
-    model = nn.Sequential(nn.Conv2d(64, 64, 3))
-    weight = initial_weights(model, 0, "he")["0.weight"]
+    weight = initial_weights(lambda: nn.Sequential(nn.Conv2d(64, 64, 3)), 0, "he")["0.weight"]
     assert weight.std().item() == pytest.approx((2 / (64 * 9)) ** 0.5, rel=0.02)
 
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
-def test_initial_weights_do_not_depend_on_the_current_weights(distribution):
-    model = MODELS["resnet-20"]((3, 8, 8), 3)
-    before = initial_weights(model, 1, distribution)
-    assert (before["norm1.weight"] == 1).all()
-    assert (before["norm1.running_var"] == 1).all()
-    assert not any(before[f"norm1.{name}"].any() for name in ("bias", "running_mean", "num_batches_tracked"))
-    model(torch.rand(2, 3, 8, 8))  # updates the running statistics
-    for parameter in model.parameters():
-        nn.init.constant_(parameter, 0.5)
-    assert model.norm1.num_batches_tracked == 1
-    after = initial_weights(model, 1, distribution)
-    assert list(after) == list(model.state_dict())
-    assert all(torch.equal(before[name], after[name]) for name in before)
-    assert after["norm1.num_batches_tracked"].dtype == torch.int64
+def test_initial_weights_are_the_whole_state_with_fresh_norms(distribution):
+    model = partial(MODELS["resnet-20"], (3, 8, 8), 3)
+    drawn = initial_weights(model, 1, distribution)
+    assert list(drawn) == list(model().state_dict())
+    assert (drawn["norm1.weight"] == 1).all()
+    assert (drawn["norm1.running_var"] == 1).all()
+    assert not any(drawn[f"norm1.{name}"].any() for name in ("bias", "running_mean", "num_batches_tracked"))
+    assert drawn["norm1.num_batches_tracked"].dtype == torch.int64
+
+
+def test_of_init_own_are_the_values_that_the_model_draws():
+    torch.manual_seed(5)
+    expected = Odd().state_dict()
+    drawn = initial_weights(Odd, 5, "own")
+    assert list(drawn) == list(expected)
+    assert all(torch.equal(drawn[name], expected[name]) for name in expected)
 
 
 class Odd(nn.Module):
@@ -271,7 +273,7 @@ def test_the_output_layer_of_a_built_in_model_is_its_last(name):
 def test_what_is_not_prunable_starts_from_its_modules_own_values(distribution):
     model = Odd()
     state = torch.get_rng_state()
-    first, again, other = (initial_weights(model, seed, distribution) for seed in (1, 1, 2))
+    first, again, other = (initial_weights(Odd, seed, distribution) for seed in (1, 1, 2))
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(first[name], again[name]) for name in first)
     changing = {name for name in first if not torch.equal(first[name], other[name])}

@@ -69,7 +69,19 @@ SKIPPED = [VALUES["prune"]["rounds"][0], {"n": "02", "from": "dense"}]  # round 
         ("studies.digits.layers.own_rate", {"fc1": 1.5}, "studies.digits.layers.own_rate.fc1 is 1.5: input"),
         ("prune.rounds", SKIPPED, "has {n: '02', from: 'dense'} where schedule iterative needs {n: '01', "),
         ("prune.schedule", "one-shot", "where schedule one-shot needs {n: '02', from: 'dense'}"),
-        ("studies.digits.model", "alexnet", "studies.digits.model is 'alexnet': input should be 'lenet-300-"),
+        *(
+            (
+                "studies.digits.model",
+                wrong,
+                f"studies.digits.model: is {wrong!r}: must be one of lenet-300-100,",
+            )
+            for wrong in ("alexnet", "torchvision:", "net.py:", ":net", "net.py:2", "a b:net", 5)
+        ),
+        ("studies.digits.weights", "", "studies.digits.weights is ''"),
+        ("studies.digits.head", "keeep", "studies.digits.head is 'keeep'"),
+        ("studies.digits.normalise", {"mean": [0.5], "std": [0]}, "studies.digits.normalise.std.0 is 0"),
+        ("studies.digits.normalise", {"mean": [127], "std": [0.5]}, "studies.digits.normalise.mean.0 is 127"),
+        ("networks", "", "networks is ''"),
         ("studies.digits.replicates", 0, "studies.digits.replicates is 0: input should be greater"),
         ("studies.digits.data.set", "mnist2", "studies.digits.data.set is 'mnist2': input should be"),
         ("studies.digits.data.val", 0.2, "val is 0.2: in the set optdigits it is a number of images,"),
@@ -251,8 +263,7 @@ def test_the_choices_are_those_of_the_library():
     def choices(block, name):
         return set(get_args(block.model_fields[name].annotation))
 
-    assert choices(Study, "model") == set(models.MODELS)
-    assert choices(Study, "init") == set(models.DISTRIBUTIONS)
+    assert choices(Study, "init") == {"own", *models.DISTRIBUTIONS}
     assert choices(Training, "optimizer") == set(optimizers.OPTIMIZERS)
     assert choices(Training, "schedule") == set(optimizers.SCHEDULES)
     assert choices(Prune, "empty_layers") == set(removal.LEAST)

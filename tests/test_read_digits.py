@@ -1,4 +1,5 @@
 import json
+from functools import partial
 
 import cv2
 import numpy as np
@@ -23,8 +24,9 @@ def train(data, steps):
     preparation = batches.preparation(data, None, "none")
     metadata = {"model": "lenet-300-100", "preparation": preparation, "class_names": data["class_names"]}
     metadata |= {"threshold": 0.5, "faces": None}
-    model = models.MODELS["lenet-300-100"](tuple(preparation["shape"]), 10)
-    model.load_state_dict(models.initial_weights(model, 0, "glorot"))
+    build = partial(models.MODELS["lenet-300-100"], tuple(preparation["shape"]), 10)
+    model = build()
+    model.load_state_dict(models.initial_weights(build, 0, "glorot"))
     chosen = data["split"] == SPLITS.index("train")
     images = batches.prepare(torch.from_numpy(data["images"][chosen]), preparation)
     labels = torch.from_numpy(data["labels"][chosen])

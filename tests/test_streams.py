@@ -1,6 +1,7 @@
 """Images on disk give the same results as images in memory."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -96,9 +97,9 @@ def test_the_number_of_workers_does_not_affect_the_batches(in_memory, on_disk, m
 
 
 def test_evaluation_equals_that_of_images_in_memory(in_memory, on_disk):
-    model = MODELS["lenet-300-100"]((3, 16, 16), 3)
-    network = gradients.network(model, {"dtype": "float32", "label_smoothing": 0.0})
-    stack = {name: tensor[None] for name, tensor in initial_weights(model, 0, "glorot").items()}
+    build = partial(MODELS["lenet-300-100"], (3, 16, 16), 3)
+    network = gradients.network(build(), {"dtype": "float32", "label_smoothing": 0.0})
+    stack = {name: tensor[None] for name, tensor in initial_weights(build, 0, "glorot").items()}
     found, expected = (batches.to_device(data, 16, "none", CPU) for data in (on_disk, in_memory))
     for name in SPLITS:
         ours, theirs = (evaluation.evaluate(network, stack, data[name], 16) for data in (found, expected))

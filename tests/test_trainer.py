@@ -65,7 +65,7 @@ def test_the_recorded_seed_draws_the_start_values_again(make):
     trainer = make(1)
     start = trainer.initial_weights("random", "03")
     result = train(trainer, start=start, drawn_for=("random", "03"))[2]
-    drawn = initial_weights(trainer.model, result["networks"][0]["seeds"]["init"], "glorot")
+    drawn = initial_weights(trainer.build, result["networks"][0]["seeds"]["init"], "glorot")
     np.testing.assert_array_equal(drawn["fc1.weight"].numpy(), start["fc1.weight"][0])
 
 

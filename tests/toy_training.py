@@ -1,6 +1,8 @@
 """A training run that takes milliseconds, and one that is killed."""
 
+import copy
 import itertools
+from functools import partial
 
 import pytest
 import torch
@@ -28,7 +30,7 @@ def runs(count, **seeds):
 
 def drawn(model, count):
     """Return the stack of start values of `count` networks."""
-    states = [initial_weights(model, number, "glorot") for number in range(count)]
+    states = [initial_weights(partial(copy.deepcopy, model), number, "glorot") for number in range(count)]
     return {name: torch.stack([state[name] for state in states]) for name in states[0]}
 
 

@@ -1,4 +1,4 @@
-"""The error whose message is shown to the user without a traceback."""
+"""The error whose message is shown to the user without a traceback, and causes in one line."""
 
 import click
 
@@ -10,3 +10,9 @@ class InputError(click.ClickException):
     """
 
     exit_code = 2
+
+
+def cause(error: Exception) -> str:
+    """Return the type of an error and the first line of its message."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

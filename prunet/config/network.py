@@ -1,5 +1,6 @@
 """Checks that need a study's network, which is built without memory for its weights."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,19 +9,20 @@ from torch import nn
 
 from prunet.base.errors import InputError
 from prunet.graph import units
-from prunet.models import built_in
+from prunet.models import built_in, libraries, loading, sources, weights
 from prunet.models.inputs import Shape
 from prunet.pruning import rates
 from prunet.pruning.rounds import ModelQueries, TrainedNetworks, prune
 from prunet.pruning.unit_criteria import UNIT_CRITERIA
 from prunet.training.pixels import resized_side, visible_side
 
-# Channels, and pixels a side, of the images of a set.
+# Channels, and pixels a side, of the images of a set; and its classes.
 IMAGES = {
     **{"optdigits": (1, 8), "mnist": (1, 28), "fashion-mnist": (1, 28), "kmnist": (1, 28)},
     **{"cifar-10": (3, 32), "cifar-100": (3, 32)},
 }
-CLASSES = 2  # any number: layers and their names do not depend on it
+CLASSES = dict.fromkeys(IMAGES, 10) | {"cifar-100": 100}
+SOME = 2  # stands for the number of classes that faces and folders have: names of layers do not depend on it
 
 
 def own_rates(name: str, values: dict[str, Any]) -> dict[str, float]:
@@ -31,13 +33,13 @@ def own_rates(name: str, values: dict[str, Any]) -> dict[str, float]:
         values: of params.yaml, valid by themselves.
 
     Raises:
-        InputError: the study's images do not fit its model; its `layers` are not the model's; a criterion, of
-            `prune` or `sweep`, or a penalty asks for what the model does not have; or a layer would be empty.
+        InputError: the study's images or weights do not fit its model; its `layers` are not the model's; a
+            criterion, of `prune` or `sweep`, or a penalty asks for what the model does not have; or a layer
+            would be empty.
     """
     block, rules = values["studies"][name], values["prune"]
     shape = input_shape(block, values["resize"]["size"])
-    with torch.device("meta"):
-        model = built_in.MODELS[block["model"]](shape, CLASSES)
+    model = build(block, shape)
     if block["training"]["scale_l1"] and not any("running_var" in key for key in model.state_dict()):
         raise InputError(
             f"training.scale_l1 penalises the scales of norms, and {block['model']} has no norms: set it to "
@@ -53,6 +55,49 @@ def own_rates(name: str, values: dict[str, Any]) -> dict[str, float]:
     for criterion in {rules["criterion"], *swept} & UNIT_CRITERIA.keys():
         check_units(model, shape, rules | {"criterion": criterion, "own": own})
     return own
+
+
+def build(block: dict[str, Any], shape: Shape) -> nn.Module:
+    """Build a study's model, a built-in one without memory, and check it with the study's weights.
+
+    Args:
+        block: of the study.
+        shape: (C, H, W) of an image.
+
+    Raises:
+        InputError: the model cannot be built, or images, classes or weights do not fit it.
+    """
+    classes = CLASSES.get(block["data"]["set"])
+    with torch.device("meta" if block["model"] in built_in.MODELS else "cpu"):
+        model = loading.build_for(block, shape, classes or SOME)
+        loading.check(block["model"], model, shape, classes)
+    # Without the number of classes, whether the head's weights fit is not known before the training.
+    weights.load(block if classes else block | {"head": "replace"}, model, shape)
+    return model
+
+
+def origin(name: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Return what a study's parameters do not say about its model and weights.
+
+    Args:
+        name: of the study.
+        values: of params.yaml, which `own_rates` has checked.
+
+    Returns:
+        `sources` (`sources.digests`), and `normalise`: the moments of pretrained weights if the study gives
+        none; None: those of the training images.
+
+    Raises:
+        InputError: a file is not where DVC watches it, or moments are not of the images' channels.
+    """
+    block = values["studies"][name]
+    channels = input_shape(block, values["resize"]["size"])[0]
+    found = block["normalise"]
+    if found is None and block["weights"] == "pretrained":
+        found = libraries.moments(block["model"], channels)
+    if found and {len(found["mean"]), len(found["std"])} != {channels}:
+        raise InputError(f"normalise needs a mean and a std for each of the images' {channels} channels")
+    return {"sources": sources.digests(block, Path(values["networks"])), "normalise": found}
 
 
 def input_shape(block: dict[str, Any], face: int) -> Shape:
@@ -80,11 +125,11 @@ def check_units(model: nn.Module, shape: Shape, rules: dict[str, Any]) -> None:
     # One weight a row, with the dimensions of the layer: the scores of units need no more.
     masks = {name: np.ones((1, size[0], *[1] * (len(size) - 1)), bool) for name, size in shapes.items()}
     groups, norms = units.coupled(model, shape)
-    weights = {name: mask.astype(np.float32) for name, mask in masks.items()}
-    weights |= {f"{norm}.weight": weights[name].reshape(1, -1) for name, norm in norms.items()}
+    ones = {name: mask.astype(np.float32) for name, mask in masks.items()}
+    ones |= {f"{norm}.weight": ones[name].reshape(1, -1) for name, norm in norms.items()}
     queries = ModelQueries(_not_asked, _not_asked, groups, norms, unread=lambda found: found)
     prune(
-        TrainedNetworks(weights, masks, lambda: weights, lambda: queries),
+        TrainedNetworks(ones, masks, lambda: ones, lambda: queries),
         number=max(1, len(rules["rounds"]) - 1),
         seed=0,
         **{key: rules[key] for key in ("schedule", "rate", "own", "scope", "criterion", "empty_layers")},

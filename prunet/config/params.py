@@ -24,6 +24,7 @@ GRAYS = "data/gray"  # output of the stage resize
 class Params(Block):
     seed: int = Field(ge=0)
     checkpoint_seconds: float = Field(ge=0)
+    networks: str = Field(min_length=1)
     studies: dict[Name, Study] = Field(min_length=1)
     prune: Prune
     dynamic: Dynamic
@@ -155,12 +156,13 @@ def stage_params(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
     A stage gets no others, so that it runs again when its own parameters change, and only then.
 
     Raises:
-        InputError: parameters do not fit the networks of some studies (`network.own_rates`).
+        InputError: parameters do not fit the networks of some studies (`network.own_rates`, `origin`).
     """
-    own, wrong = {}, []
+    own, origins, wrong = {}, {}, []
     for name in values["studies"]:
         try:
             own[name] = network.own_rates(name, values)
+            origins[name] = network.origin(name, values)
         except InputError as error:
             wrong.append(f"params.yaml: studies.{name}: {error.message.removesuffix('.')}")
     if wrong:
@@ -173,7 +175,8 @@ def stage_params(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "strangers": {"finding": _finding(values), "false_accepts": values["export"]["false_accepts"]},
     }
     for name in own:
-        found |= {f"{name}/{key}": params for key, params in _study_params(values, name, own[name]).items()}
+        params = _study_params(values, name, own[name], origins[name])
+        found |= {f"{name}/{key}": stage for key, stage in params.items()}
     return found
 
 
@@ -182,10 +185,13 @@ def _finding(values: dict[str, Any]) -> dict[str, Any]:
     return {"crop": values["crop"], "resize": {"size": values["resize"]["size"]}}
 
 
-def _study_params(values: dict[str, Any], name: str, own: dict[str, float]) -> dict[str, dict[str, Any]]:
+def _study_params(
+    values: dict[str, Any], name: str, own: dict[str, float], origin: dict[str, Any]
+) -> dict[str, dict[str, Any]]:
     block, prune = values["studies"][name], values["prune"]
     unused = ("data", "reinits", "layers")
-    study = {"name": name, "seed": values["seed"], **{k: v for k, v in block.items() if k not in unused}}
+    used = {key: value for key, value in block.items() if key not in unused}
+    study = {"name": name, "seed": values["seed"], **used, **origin}
     trained = {"study": study, "checkpoint_seconds": values["checkpoint_seconds"]}
     exported = {"study": study, "finding": _finding(values) if block["data"]["set"] == "faces" else None}
     names = [entry["n"] for entry in prune["rounds"]]

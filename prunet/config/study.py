@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, model_validator
 
-from prunet.config.block import Block, Count
+from prunet.config.block import Block, Count, Share
 from prunet.config.data import Data
+from prunet.models.built_in import MODELS
 
 
 def _step_or_epochs(value: Any) -> int | str:
@@ -18,6 +19,26 @@ def _step_or_epochs(value: Any) -> int | str:
 
 
 StepOrEpochs = Annotated[int | str, PlainValidator(_step_or_epochs)]
+
+
+def _model_name(value: Any) -> str:
+    own = r"(torchvision|timm):\S+|[\w.]+:[^\W\d]\w*|.+\.py:[^\W\d]\w*"
+    if isinstance(value, str) and (value in MODELS or re.fullmatch(own, value)):
+        return value
+    raise ValueError(
+        f"is {value!r}: must be one of {', '.join(MODELS)}, or torchvision:NAME, timm:NAME, "
+        "PACKAGE.MODULE:FUNCTION, path/to/file.py:FUNCTION"
+    )
+
+
+ModelName = Annotated[str, PlainValidator(_model_name)]
+
+
+class Normalise(Block):
+    """Moments of each channel of the images that weights were trained with, on a scale of 0 to 1."""
+
+    mean: list[Share] = Field(min_length=1)
+    std: list[Annotated[float, Field(gt=0, le=1)]] = Field(min_length=1)
 
 
 class Training(Block):
@@ -59,19 +80,12 @@ class Layers(Block):
 
 class Study(Block):
     data: Data
-    model: Literal[
-        "lenet-300-100",
-        "mlp-1000-1000-500-200",
-        "lenet-5",
-        "light-cnn-9",
-        "light-cnn-29",
-        "resnet-20",
-        "resnet-56",
-        "vgg-16",
-        "resnet-50",
-    ]
-    init: Literal["glorot", "he"]
+    model: ModelName
+    weights: str = Field(min_length=1)
+    head: Literal["keep", "replace"]
+    init: Literal["own", "glorot", "he"]
     input_size: Count | None
+    normalise: Normalise | None
     layers: Layers
     replicates: Count
     reinits: Count

@@ -39,7 +39,9 @@ def about_study(
         "study": study["name"],
         "model": study["model"],
         "class_names": data["class_names"],
-        "preparation": batches.preparation(data, study["input_size"], study["training"]["augment"]),
+        "preparation": batches.preparation(
+            data, study["input_size"], study["training"]["augment"], study["normalise"]
+        ),
         "faces": faces,
     }
 

@@ -1,14 +1,16 @@
 """Built-in networks by name, their prunable tensors, and their initial weights."""
 
-import copy
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from prunet.base.errors import InputError
 from prunet.models import lenets, light_cnn, resnets, vgg
 from prunet.models.inputs import Shape
+from prunet.models.state import state
 
 # Each function builds a network for images of a shape (channels, height, width) and a number of classes.
 MODELS = {
@@ -70,51 +72,62 @@ def output_layer(model: nn.Module, shape: Shape) -> str:
         model: on any device, `meta` too. It runs once, in evaluation mode, on an image of zeros.
         shape: (C, H, W) of an image.
 
+    Raises:
+        InputError: no such layer runs.
     """
     ran: list[str] = []
-    names = set(prunable(model))
-    layers = {module: prefix for prefix, module in model.named_modules() if isinstance(module, PLAIN)}
-    hooks = [
-        module.register_forward_hook(lambda module, *_: ran.append(f"{layers[module]}.weight".lstrip(".")))
-        for module in layers
-    ]
-    training = model.training
-    with torch.no_grad():
-        model.eval()(torch.zeros(1, *shape, device=next(model.parameters()).device))
-    model.train(training)
+    weights = dict(model.named_parameters())
+    names = {id(weights[name]): name for name in prunable(model)}
+
+    def record(layer: nn.Module, *_: Any) -> None:
+        if name := names.get(id(layer.weight)):
+            ran.append(name)
+
+    hooks = [layer.register_forward_hook(record) for layer in model.modules() if isinstance(layer, PLAIN)]
+    run_once(model, shape)
     for hook in hooks:
         hook.remove()
-    return [name for name in ran if name in names][-1]
+    if not ran:
+        raise InputError("the model has no linear layer or convolution that prunet can prune.")
+    return ran[-1]
 
 
-def initial_weights(model: nn.Module, seed: int, distribution: str) -> dict[str, Tensor]:
+@torch.no_grad()
+def run_once(model: nn.Module, shape: Shape) -> Any:
+    """Return a model's outputs in evaluation mode for one image of zeros, (C, H, W) = `shape`."""
+    training = model.training
+    outputs = model.eval()(torch.zeros(1, *shape, device=next(model.parameters()).device))
+    model.train(training)
+    return outputs
+
+
+def initial_weights(build: Callable[[], nn.Module], seed: int, init: str) -> dict[str, Tensor]:
     """Draw a network's weights before training.
 
-    `prunable` weights come from the distribution; biases of linear layers and convolutions are zero. All
-    other modules get the values that their own `reset_parameters` gives them under the seed: norms scales of
-    one, embeddings random values. A parameter of a module without that method keeps its value.
+    The model is built anew under the seed, which gives every tensor the value that the model itself draws.
+    With an `init` of `DISTRIBUTIONS`, `prunable` weights then come from it, and biases of linear layers and
+    convolutions are zero; scales, class tokens and position tables stay as the model drew them.
 
     Weights are drawn on the CPU for every device, so a seed always gives the same weights.
 
     Args:
-        model: the network.
+        build: returns the model, new at every call, on the CPU.
         seed: of the weights.
-        distribution: a key of `DISTRIBUTIONS`.
+        init: `own` or a key of `DISTRIBUTIONS`.
 
     Returns:
-        Every tensor of the model's state, on the CPU.
+        Every tensor of the model's state, as by `state`.
     """
-    fresh = copy.deepcopy(model).cpu()
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
+    with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        for module in fresh.modules():
-            if isinstance(module, PLAIN):
-                if module.bias is not None:
-                    module.bias.zero_()
-            elif reset := getattr(module, "reset_parameters", getattr(module, "_reset_parameters", None)):
-                reset()  # of attention, the name begins with an underscore
+        model = build()
+    weights = state(model)
+    if init == "own":
+        return weights
+    for layer in model.modules():
+        if isinstance(layer, PLAIN) and layer.bias is not None:
+            layer.bias.detach().zero_()
     generator = torch.Generator().manual_seed(seed)
-    weights = {name: tensor.detach() for name, tensor in fresh.state_dict().items()}
-    for name in prunable(fresh):
-        DISTRIBUTIONS[distribution](weights[name], generator=generator)
+    for name in prunable(model):
+        DISTRIBUTIONS[init](weights[name], generator=generator)
     return weights

@@ -19,6 +19,7 @@ from prunet.training.augmentation import augment_batch
 from prunet.training.pixels import (
     Moments,
     centre,
+    given_moments,
     normalise,
     resize,
     resize_and_normalise,
@@ -36,15 +37,26 @@ BLOCK = 256  # steps whose images are chosen together, in one copy to the device
 
 
 def to_device(
-    data: dict[str, Any], input_size: int | None, augment: str, device: torch.device
+    data: dict[str, Any],
+    input_size: int | None,
+    augment: str,
+    device: torch.device,
+    normalise_by: Mapping[str, list[float]] | None = None,
 ) -> dict[str, Split]:
-    """Return the splits of a data set on a device, resized and normalised; images on disk become streams."""
+    """Return the splits of a data set on a device, resized and normalised; images on disk become streams.
+
+    Args:
+        data: from `prunet.data.images.dataset.load`.
+        input_size, augment, normalise_by: as of `preparation`.
+        device: to train on.
+    """
     stored = data["images"]
     labels = torch.from_numpy(data["labels"]).to(device)
     split = torch.from_numpy(data["split"]).to(device)
     side = resized_side(stored_size(stored)[-1], input_size, augment)
     if isinstance(stored, Files):
-        make = partial(resize_and_normalise, side=side, mean=stored.mean, std=stored.std)
+        mean, std = given_moments(normalise_by) or (stored.mean, stored.std)
+        make = partial(resize_and_normalise, side=side, mean=mean, std=std)
         chosen = [np.flatnonzero(data["split"] == number) for number in range(len(SPLITS))]
         return {
             name: (Stream(stored, chosen[number], make, side, device), labels[split == number])
@@ -52,17 +64,23 @@ def to_device(
         }
     images = torch.from_numpy(stored).to(device)
     resized = resize(images, side)
-    resized = normalise(resized, *train_moments(images, resized, split))
+    resized = normalise(resized, *(given_moments(normalise_by) or train_moments(images, resized, split)))
     return {name: (resized[split == number], labels[split == number]) for number, name in enumerate(SPLITS)}
 
 
-def preparation(data: dict[str, Any], input_size: int | None, augment: str) -> dict[str, Any]:
+def preparation(
+    data: dict[str, Any],
+    input_size: int | None,
+    augment: str,
+    normalise_by: Mapping[str, list[float]] | None = None,
+) -> dict[str, Any]:
     """Return the values that `prepare` needs, in JSON types, to make a data set's images the model's inputs.
 
     Images are resized so that the centre (or crop) that `augment` leaves has `input_size` pixels a side: with
     `crop-flip` to 9/8 of it, with `resized-crop-flip` to 8/7; None keeps the stored size. Then gray images
     are normalised to mean 0 and standard deviation 1 over the training split. Colour images are normalised
-    channel by channel, by the moments of the stored pixels.
+    channel by channel, by the moments of the stored pixels. `normalise_by` replaces these moments by a `mean`
+    and a `std` for each channel, of pixels from 0 to 1: those that loaded weights were trained with.
 
     Returns:
         `stored` (pixels a side in the data set), `side` (pixels a side after resizing), `shape` (C, H, W of
@@ -71,14 +89,16 @@ def preparation(data: dict[str, Any], input_size: int | None, augment: str) -> d
     """
     channels, pixels = stored_size(data["images"])
     side = resized_side(pixels, input_size, augment)
+    given = given_moments(normalise_by)
+    mean: Moments
+    std: Moments
     if isinstance(data["images"], Files):
-        mean: Moments = data["images"].mean
-        std: Moments = data["images"].std
+        mean, std = given or (data["images"].mean, data["images"].std)
         shape: tuple[int, ...] = (side, side)
     else:
         images = torch.from_numpy(data["images"])
         resized = resize(images, side)
-        mean, std = train_moments(images, resized, torch.from_numpy(data["split"]))
+        mean, std = given or train_moments(images, resized, torch.from_numpy(data["split"]))
         shape = resized.shape[-2:]
     return {
         "stored": pixels,

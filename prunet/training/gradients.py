@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
+from prunet.models.built_in import prunable
 from prunet.training.vectors import Stack
 
 
@@ -58,16 +59,25 @@ def is_fully_connected(model: nn.Module) -> bool:
         and all(type(layer) is nn.Linear for layer in linear)
         and all(type(layer) is nn.ReLU for layer in layers[1::2])
         and len(list(model.parameters())) == 2 * len(linear)  # counts shared parameters once
+        and all(parameter.requires_grad for parameter in model.parameters())
     )
 
 
 def differentiated(model: nn.Module, settings: Mapping[str, Any]) -> Network:
-    """Return functions for a single network of any kind, differentiated by autograd."""
-    parameters = [name for name, _ in model.named_parameters()]
+    """Return functions for a single network of any kind, differentiated by autograd.
+
+    Tied weights are one tensor. A tensor that the model froze (`requires_grad`) is not trained, unless it is
+    prunable: survivors are. Where a model has several outputs in training, the first is its logits.
+    """
+    layers = set(prunable(model))
+    parameters = [name for name, tensor in model.named_parameters() if tensor.requires_grad or name in layers]
 
     def forward(state: Mapping[str, Tensor], images: Tensor) -> Tensor:
         with torch.autocast(images.device.type, torch.bfloat16, enabled=settings["dtype"] == "bfloat16"):
-            return functional_call(model, dict(state), (images,))  # type: ignore[no-any-return]
+            outputs = functional_call(model, dict(state), (images,))
+        while not isinstance(outputs, Tensor):
+            outputs = next(iter(outputs.values() if isinstance(outputs, Mapping) else outputs))
+        return outputs
 
     @torch.no_grad()
     def logits(stack: Stack, images: Tensor) -> Tensor:
@@ -85,7 +95,8 @@ def differentiated(model: nn.Module, settings: Mapping[str, Any]) -> Network:
                 labels[0],
                 label_smoothing=settings["label_smoothing"],
             )
-        for name, gradient in zip(parameters, torch.autograd.grad(loss, leaves), strict=True):
+        found = torch.autograd.grad(loss, leaves, materialize_grads=True)  # zeros for what is not used
+        for name, gradient in zip(parameters, found, strict=True):
             output[name].copy_(gradient)
 
     return Network(logits, gradients, parameters, stackable=False)

@@ -1,5 +1,6 @@
 """Resizing and normalisation of the images of a data set."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -62,6 +63,14 @@ def normalise(images: Tensor, mean: Moments, std: Moments) -> Tensor:
         by_channel = images.new_tensor([mean, std])[:, :, None, None]
         return (images - by_channel[0]) / by_channel[1]
     return (images - mean) / std  # type: ignore[operator]
+
+
+def given_moments(normalise_by: Mapping[str, list[float]] | None) -> tuple[Moments, Moments] | None:
+    """Return a `mean` and a `std` for each channel, of pixels from 0 to 1, on the scale of 0 to 255."""
+    if normalise_by is None:
+        return None
+    mean, std = ([255 * value for value in normalise_by[name]] for name in ("mean", "std"))
+    return (mean, std) if len(mean) > 1 else (mean[0], std[0])
 
 
 def train_moments(images: Tensor, resized: Tensor, split: Tensor) -> tuple[Moments, Moments]:

@@ -17,7 +17,9 @@ from prunet.base.processes import cores
 from prunet.cells import storage
 from prunet.cells.masks import Masks, Weights, density
 from prunet.graph import units
-from prunet.models import built_in
+from prunet.models import built_in, loading
+from prunet.models import weights as loaded_weights
+from prunet.models.state import state
 from prunet.training import batches, convergence, gradients, loop, runs, workers
 from prunet.training.cells import Cell, Job, find
 from prunet.training.checkpoints import Checkpoint
@@ -43,6 +45,7 @@ class Trainer:
         checkpoint_seconds: between two checkpoints of a training run.
 
     Attributes:
+        build: returns the study's model, new at every call, on the CPU.
         rewind: the step of the dense training that schemes go back to.
 
     Raises:
@@ -61,14 +64,18 @@ class Trainer:
         self.folder, self.checkpoint_seconds = checkpoints / self.name, checkpoint_seconds
         self.device = loop.device()
         augment = self.settings["augment"]
-        self.splits = batches.to_device(data, study["input_size"], augment, self.device)
+        self.splits = batches.to_device(data, study["input_size"], augment, self.device, study["normalise"])
         self.shape = batches.input_shape(self.splits, augment)
         self.size = self.shape[-1]
-        self.model = built_in.MODELS[study["model"]](self.shape, len(data["class_names"])).to(self.device)
+        classes = len(data["class_names"])
+        self.build = partial(loading.build_for, study, self.shape, classes)
+        model = self.build()
+        loading.check(study["model"], model, self.shape, classes)
+        self.model = model.to(self.device)
         self.rewind = self._rewind_step()
 
     def initial_weights(self, *purpose: str, reinits: int = 1) -> Weights:
-        """Draw weights before training, (R x reinits, *shape) for each tensor, from seeds for this purpose.
+        """Draw weights as the study's `init` says, (R x reinits, *shape), from seeds for this purpose.
 
         The draws of one replicate are adjacent.
 
@@ -78,8 +85,18 @@ class Trainer:
         count = self.replicates * reinits
         self._check_memory(count)
         seeds = runs.initial_seeds(self.seed, self.name, purpose, self.replicates, count)
-        states = [built_in.initial_weights(self.model, seed, self.study["init"]) for seed in seeds]
-        return {name: np.stack([state[name].numpy() for state in states]) for name in states[0]}
+        drawn = [built_in.initial_weights(self.build, seed, self.study["init"]) for seed in seeds]
+        return {name: np.stack([tensors[name].numpy() for tensors in drawn]) for name in drawn[0]}
+
+    def start_weights(self) -> Weights:
+        """Return the weights of step 0, (R, *shape): the study's `weights`, drawn where they have none.
+
+        Raises:
+            InputError: the study's weights cannot be read or do not fit the model.
+        """
+        drawn = self.initial_weights("init")
+        loaded = loaded_weights.load(self.study, self.model, self.shape)
+        return drawn | {name: np.stack([tensor.numpy()] * self.replicates) for name, tensor in loaded.items()}
 
     def dense_masks(self) -> Masks:
         """Return the masks before the first round, (R, *shape) for each layer: everything survives."""
@@ -257,7 +274,7 @@ class Trainer:
 
     def _check(self, job: Job) -> None:
         count = len(next(iter(job.weights.values())))
-        expected = {name: (count, *tensor.shape) for name, tensor in self.model.state_dict().items()}
+        expected = {name: (count, *tensor.shape) for name, tensor in state(self.model).items()}
         self._compare(job.weights, expected)
         self.check_masks(job.masks, count)
 
@@ -271,7 +288,7 @@ class Trainer:
 
     def _check_memory(self, count: int) -> None:
         """Refuse more networks than memory holds, before the system kills hours of work."""
-        network = 4 * sum(tensor.numel() for tensor in self.model.state_dict().values())
+        network = 4 * sum(tensor.numel() for tensor in state(self.model).values())
         # For each network: start values, trained values (twice, while gathered), kept values and masks; while
         # it trains also weights, gradients, two moments, early-stop weights, kept values and masks.
         at_once = min(count, self._at_once())
