@@ -13,7 +13,7 @@ from prunet.structure.labels import KEPT
 from prunet.structure.program import Example, write_program
 from prunet.structure.resizing import misplaced
 from prunet.structure.tensors import Constant
-from prunet.structure.walk import Walk, parts
+from prunet.structure.walk import Walk, tensors_of
 
 
 class Slice(NamedTuple):
@@ -103,14 +103,9 @@ def find_units(model: nn.Module, example: Example) -> Units:
     return units
 
 
-def _tensors(walk: Walk) -> list[Constant]:
-    found = [value.base for value in parts(list(walk.found.values())) if isinstance(value, Constant)]
-    return list({id(tensor): tensor for tensor in found}.values())
-
-
 def _group(walk: Walk, units: Tensor) -> tuple[list[Group], list[Tensor]]:
     """Return the groups, and the units of each, ascending."""
-    tensors = _tensors(walk)
+    tensors = tensors_of(walk)
     places: dict[int, list[tuple[int, int]]] = {}
     whole = {KEPT}
     for number, tensor in enumerate(tensors):

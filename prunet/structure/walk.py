@@ -173,3 +173,9 @@ def parts(values: Any) -> list[Any]:
     if isinstance(values, list | tuple) and not isinstance(values, Activation):
         return [part for value in values for part in parts(value)]
     return [values]
+
+
+def tensors_of(walk: Walk) -> list[Constant]:
+    """List the parameters, buffers and computed tensors of a program, each once."""
+    found = [value.base for value in parts(list(walk.found.values())) if isinstance(value, Constant)]
+    return list(dict.fromkeys(found))

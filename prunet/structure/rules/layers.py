@@ -94,11 +94,11 @@ def layer(
     for dim, own in enumerate(weight.dims):
         if dim not in (rows, columns):
             labels.keep(own)
-    weight.masked = weight.base.masked = True
+    weight.base.masked = True
     weight.base.rows = weight.sources[rows]
     if isinstance(bias, Constant):
         labels.join(bias.dims[0], out)
-        bias.masked = bias.base.masked = True
+        bias.base.masked = True
     return Activation(_place(out, given.labels.ndim, channel))
 
 

@@ -42,7 +42,9 @@ def reduce(labels: Labels, node: fx.Node, **given: Any) -> Any:
 def batch_norm(labels: Labels, node: fx.Node, input: Activation, **given: Any) -> Activation:
     """Normalise each map by itself; its scale, shift and statistics belong to the map."""
     units = labels.tie(input.labels, [dim for dim in range(input.labels.ndim) if dim != 1])
-    _affine(labels, units.flatten(), given.values())
+    _affine(labels, units.flatten(), given)
+    if isinstance(scale := given.get("weight"), Constant):
+        scale.base.scale = True
     return Activation(units)
 
 
@@ -68,12 +70,13 @@ def group_norm(labels: Labels, node: fx.Node, input: Activation, num_groups: int
     """Normalise each group of maps by itself: the maps of a group can only go together."""
     units = labels.tie(input.labels, [dim for dim in range(input.labels.ndim) if dim != 1])
     labels.tie(units.reshape(num_groups, -1), [1])
-    _affine(labels, units.flatten(), given.values())
+    _affine(labels, units.flatten(), given)
     return Activation(units)
 
 
-def _affine(labels: Labels, units: Tensor, constants: Any) -> None:
-    for constant in constants:
+def _affine(labels: Labels, units: Tensor, given: dict[str, Any]) -> None:
+    """Give scale, shift and running statistics the labels of their units; masks are for scale and shift."""
+    for name, constant in given.items():
         if isinstance(constant, Constant):
             labels.join(constant.dims[0], units)
-            constant.masked = constant.base.masked = True
+            constant.base.masked |= name in ("weight", "bias")

@@ -1,0 +1,207 @@
+"""Pruning in one's own training loop: `prune`, `masked` and `shrink` take any PyTorch module.
+
+masks = prunet.prune(model, example, criterion="filter-l2", rate=0.5)
+with prunet.masked(model, masks):
+    train(model)
+smaller = prunet.shrink(model, example, masks)
+"""
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+from prunet.base.errors import InputError
+from prunet.models import built_in
+from prunet.pruning.criteria import CRITERIA
+from prunet.pruning.rounds import ModelQueries, TrainedNetworks
+from prunet.pruning.rounds import prune as prune_round
+from prunet.pruning.unit_criteria import UNIT_CRITERIA
+from prunet.structure.cutting import cut
+from prunet.structure.finding import find_units
+from prunet.structure.masks import maskable, norms, removed_units, rows, unit_masks
+from prunet.structure.program import Example, inputs_of
+from prunet.structure.proof import difference, random_inputs
+from prunet.structure.slicing import slice_model
+
+ModelMasks = dict[str, Tensor]  # {parameter: bool (*shape)}, True where a weight survives
+EXACT = 1e-8  # largest difference of the outputs in float64, relative to the largest output
+
+
+def prune(
+    model: nn.Module,
+    example: Example,
+    *,
+    criterion: str = "magnitude",
+    rate: float = 0.2,
+    scope: str = "layer",
+    own: Mapping[str, float] | None = None,
+    masks: Mapping[str, Tensor] | None = None,
+    loss: Callable[[], Tensor] | None = None,
+    seed: int = 0,
+) -> ModelMasks:
+    """Return masks without the lowest-scored weights or units of a model; the model is not changed.
+
+    Args:
+        model: of any kind.
+        example: inputs of the model, each (N, ...), a tensor or several.
+        criterion: of single weights: magnitude, random, taylor (needs `loss`). Of whole units, filters and
+            attention heads: unit-l2, unit-random, filter-l1, filter-l2, batchnorm-scale, geometric-median.
+        rate: share of the survivors to remove, 0 to 1.
+        scope: `layer`: each layer, or group of layers whose units go together, loses the same share;
+            `global`: one ranking.
+        own: {weight: rate} of layers with their own rate; 0 leaves a layer out.
+        masks: of the round before; what they remove stays removed.
+        loss: returns the loss of the model on some training data, for criteria with gradients.
+        seed: of the random criteria.
+
+    Returns:
+        A bool mask (*shape) for each parameter that loses something. For units these are the weights that
+        compute or read them, their biases, and the scales and shifts of norms.
+
+    Raises:
+        InputError: the criterion is unknown or does not fit the model, or no unit can be removed.
+    """
+    if criterion not in CRITERIA | UNIT_CRITERIA:
+        known = ", ".join(CRITERIA | UNIT_CRITERIA)
+        raise InputError(f"criterion {criterion!r} is unknown; choose one of {known}.")
+    how = {"rate": rate, "own": own or {}, "scope": scope, "criterion": criterion, "seed": seed}
+    before = {name: mask.cpu().numpy()[None] for name, mask in (masks or {}).items()}
+    names = built_in.prunable(model)
+    if criterion in CRITERIA:
+        queries = ModelQueries(_gradients(model, loss), _unknown, {}, {}, unread=lambda found: found)
+        found = _prune(model, names, before, queries, how)
+        return dict(masks or {}) | _tensors(model, found)
+    units = find_units(model, example)
+    groups = [group for group in units.groups if maskable(group)]
+    if not groups:
+        raise InputError(
+            f"the weights of {type(model).__name__} are computed from other parameters, which masks cannot "
+            "do; make them plain first, with torch.nn.utils.parametrize.remove_parametrizations."
+        )
+    layers = {group.name: rows(group) for group in groups}
+    behind = {layer: norm for group in groups for layer, norm in norms(group).items()}
+    queries = ModelQueries(_unknown, _unknown, layers, behind, unread=lambda found: found)
+    found = _prune(model, [name for own_rows in layers.values() for name in own_rows], before, queries, how)
+    gone = [_gone(group.units, rows(group), found) for group in units.groups]
+    return _both(masks or {}, unit_masks(units, gone))
+
+
+def apply_masks(model: nn.Module, masks: Mapping[str, Tensor]) -> None:
+    """Set the removed weights of a model to zero, in place; call it after each step of the optimizer.
+
+    Raises:
+        InputError: a mask fits no parameter of the model.
+    """
+    parameters = dict(model.named_parameters())
+    for name, mask in masks.items():
+        if name not in parameters or parameters[name].shape != mask.shape:
+            raise InputError(
+                f"mask {name} {tuple(mask.shape)} fits no parameter; use the masks of this model."
+            )
+        with torch.no_grad():
+            parameters[name].mul_(mask.to(parameters[name].device))
+
+
+@contextmanager
+def masked(model: nn.Module, masks: Mapping[str, Tensor]) -> Iterator[None]:
+    """Keep the removed weights of a model at zero while it is trained, whatever the optimizer or trainer.
+
+    Every `torch.optim.Optimizer` sets them to zero after its step: on the gradient alone, momentum and weight
+    decay would move them.
+    """
+    apply_masks(model, masks)
+    hook = register_optimizer_step_post_hook(lambda *_: apply_masks(model, masks))
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def shrink(model: nn.Module, example: Example, masks: Mapping[str, Tensor]) -> nn.Module:
+    """Return a smaller model that lacks the units that masks remove, with the same outputs.
+
+    It is a model of the same class with smaller tensors, where that runs and is equal. Otherwise, as where
+    the widths of attention are written into the Python code, it is the program that `torch.export` writes, a
+    plain `torch.fx.GraphModule` in evaluation mode.
+
+    Args:
+        model: with its weights; removed ones count as zero. It is not changed.
+        example: inputs of the model, each (N, ...), a tensor or several.
+        masks: from `prune`.
+
+    Raises:
+        InputError: a mask fits no parameter, or the model cannot be exported.
+        RuntimeError: the outputs differ, which is an error of prunet.
+    """
+    whole = copy.deepcopy(model)
+    apply_masks(whole, masks)
+    units = find_units(whole, example)
+    gone = removed_units(units, masks)
+    inputs = random_inputs(inputs_of(example), 2)
+    own = slice_model(whole, units, units.alive(gone))
+    try:
+        if difference(whole, own, inputs) <= EXACT:
+            return own
+    except (RuntimeError, ValueError, IndexError, AssertionError):
+        pass  # the class has its widths written into its code
+    _, program = cut(units, gone)
+    found = difference(whole, program, inputs)
+    if not found <= EXACT:
+        raise RuntimeError(
+            f"the smaller network's outputs differ by {found:.1e} of the largest; please report it."
+        )
+    return program
+
+
+def _prune(
+    model: nn.Module, names: list[str], before: dict[str, Any], queries: ModelQueries, how: dict[str, Any]
+) -> dict[str, Any]:
+    state = dict(model.named_parameters())
+    scales = [f"{norm}.weight" for norm in queries.norms.values()]
+    weights = {name: state[name].detach().cpu().float().numpy()[None] for name in [*names, *scales]}
+    dense = {name: np.ones(weights[name].shape, bool) for name in names}
+    masks = {name: before.get(name, mask) for name, mask in dense.items()}
+    networks = TrainedNetworks(weights, masks, lambda: weights, lambda: queries)
+    return prune_round(networks, schedule="iterative", number=1, empty_layers="keep-one", **how)
+
+
+def _gradients(model: nn.Module, loss: Callable[[], Tensor] | None) -> Callable[[Any, Any], dict[str, Any]]:
+    def gradients(_: Any, masks: Any) -> dict[str, Any]:
+        if loss is None:
+            raise InputError(
+                "this criterion needs gradients; pass `loss`, which returns the loss on some data."
+            )
+        layers = [model.get_parameter(name) for name in masks]
+        found = torch.autograd.grad(loss(), layers)
+        return {name: value.cpu().double().numpy() for name, value in zip(masks, found, strict=True)}
+
+    return gradients
+
+
+def _unknown(*_: Any) -> Any:
+    raise InputError("this criterion is one of the pipeline; choose magnitude, random or taylor.")
+
+
+def _gone(count: int, numbers: dict[str, Any], masks: Mapping[str, Any]) -> Any:
+    alive = np.zeros(count, bool)
+    for name, own in numbers.items():
+        there = masks[name][0].reshape(len(own), -1).any(1) if name in masks else np.ones(len(own), bool)
+        alive[own[there & (own >= 0)]] = True
+    return ~alive
+
+
+def _tensors(model: nn.Module, masks: Mapping[str, Any]) -> ModelMasks:
+    return {
+        name: torch.from_numpy(mask[0]).to(model.get_parameter(name).device) for name, mask in masks.items()
+    }
+
+
+def _both(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> ModelMasks:
+    """Return the masks of what survives both."""
+    return dict(one) | {name: mask & one[name] if name in one else mask for name, mask in other.items()}
