@@ -68,7 +68,10 @@ def build(block: dict[str, Any], shape: Shape) -> nn.Module:
         InputError: the model cannot be built, or images, classes or weights do not fit it.
     """
     classes = CLASSES.get(block["data"]["set"])
-    with torch.device("meta" if block["model"] in built_in.MODELS else "cpu"):
+    if block["model"] in built_in.MODELS:  # it fits all images that it can be built for
+        with torch.device("meta"):
+            model = loading.build_for(block, shape, classes or SOME)
+    else:
         model = loading.build_for(block, shape, classes or SOME)
         loading.check(block["model"], model, shape, classes)
     # Without the number of classes, whether the head's weights fit is not known before the training.

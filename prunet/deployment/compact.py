@@ -54,7 +54,7 @@ def dumps(weights: Weights, masks: Masks, metadata: dict[str, Any], bits: int | 
     """
     try:
         text = to_text(metadata, bits)
-        coded = _encode(weights, masks, *parse(text)[1:])
+        coded = _encode(weights, masks, *parse(text, metadata.get("model"))[1:])
     except ValueError as error:
         raise InputError(
             f"this ticket cannot be saved ({_reason(error)}); check its weights, masks and metadata."
@@ -62,7 +62,7 @@ def dumps(weights: Weights, masks: Masks, metadata: dict[str, Any], bits: int | 
     return safetensors_bytes({"coded": coded, "sha256": _digest(text, coded)}, {"prunet": text})
 
 
-def load(path: Path) -> Ticket:
+def load(path: Path, trusted: str | None = None) -> Ticket:
     """Read one network from a file; see `loads`.
 
     Raises:
@@ -75,20 +75,21 @@ def load(path: Path) -> Ticket:
         raise InputError(f"{path} does not exist; export a ticket first.") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); give the file of a ticket.") from None
-    return loads(data, str(path))
+    return loads(data, str(path), trusted)
 
 
-def loads(data: bytes, name: str = "this ticket") -> Ticket:
+def loads(data: bytes, name: str = "this ticket", trusted: str | None = None) -> Ticket:
     """Read one network: weights {tensor: (*shape)}, zero where pruned, masks {layer: (*shape)}, and metadata.
 
-    Safe for untrusted bytes: everything in them is checked, and nothing is executed.
+    Safe for untrusted bytes: everything in them is checked, and nothing is executed. A model that is not
+    built in, whose code would run, is read only if it is the `trusted` one.
 
     Raises:
         InputError: the bytes are not the result of `dumps`; the message begins with `name`.
     """
     try:
         text, coded = _open(data)
-        metadata, bits, tensors = parse(text)
+        metadata, bits, tensors = parse(text, trusted)
         return *_decode(coded, bits, tensors), metadata
     except (SafetensorError, ValueError, RecursionError) as error:
         raise InputError(

@@ -45,7 +45,7 @@ def on_disk(
     row = sizes(weights, masks) | {"bytes_ticket": len(files[LOSSLESS])}
     quantised = []
     for width, content in files.items():
-        read = weights if width == LOSSLESS else compact.loads(content)[0]
+        read = weights if width == LOSSLESS else compact.loads(content, trusted=metadata["model"])[0]
         quantised.append(
             {
                 "round": metadata["round"],

@@ -62,7 +62,8 @@ def export(
     compact.save(folder / "ticket.safetensors", weights, masks, metadata)
     compact.save(folder / "quantised.safetensors", weights, masks, metadata, bits)
     for name in ("ticket", "quantised"):
-        networks[name] = inference.build(compact.load(folder / f"{name}.safetensors")[0], metadata)
+        read, _, _ = compact.load(folder / f"{name}.safetensors", metadata["model"])
+        networks[name] = inference.build(read, metadata)
     forms = {
         path.name: {
             "bytes": path.stat().st_size,

@@ -1,6 +1,6 @@
 """Inference with a ticket: its model, and the class probabilities of images.
 
-A ticket's metadata are JSON. Inference uses `model` (a key of `MODELS`), `preparation` (from
+A ticket's metadata are JSON. Inference uses `model` and `head` (see `loading.build_for`), `preparation` (from
 `batches.preparation`) and `class_names`.
 """
 
@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from prunet.cells.masks import Weights
-from prunet.models import built_in as models
+from prunet.models import loading
+from prunet.models.state import load_state
 from prunet.training import batches
 
 
@@ -24,8 +25,8 @@ def build(weights: Weights, metadata: dict[str, Any]) -> nn.Module:
         metadata: of the ticket.
     """
     channels, height, width = metadata["preparation"]["shape"]
-    model = models.MODELS[metadata["model"]]((channels, height, width), len(metadata["class_names"]))
-    model.load_state_dict({name: torch.as_tensor(values) for name, values in weights.items()})
+    model = loading.build_for(metadata, (channels, height, width), len(metadata["class_names"]))
+    load_state(model, weights)
     return model.eval()
 
 

@@ -9,6 +9,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from prunet.base.errors import InputError
 from prunet.models import built_in as models
+from prunet.models import loading
+from prunet.models.state import state
 
 MAX_WEIGHTS = 2**26  # of one network: limits the memory that a small untrusted file can make us allocate
 
@@ -39,6 +41,7 @@ class _Preparation(_Block):
 
 class _Metadata(_Block):
     model: str
+    head: Literal["keep", "replace"] = "keep"
     preparation: _Preparation
     class_names: list[Name] = Field(min_length=2, max_length=4096)
 
@@ -67,30 +70,36 @@ def to_text(metadata: dict[str, Any], bits: int | None) -> str:
     return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def parse(text: str) -> tuple[dict[str, Any], int | None, dict[str, Spec]]:
+def parse(text: str, trusted: str | None = None) -> tuple[dict[str, Any], int | None, dict[str, Spec]]:
     """Return the metadata, `bits`, and the tensors of the network in their order.
 
+    Args:
+        text: from `to_text`.
+        trusted: a model that is not built in, but may be built: its code runs.
+
     Raises:
-        ValueError: the text is not that of a ticket file, or its network does not exist or is too large.
+        ValueError: the text is not that of a ticket file, or its network does not exist, is not trusted, or
+            is too large.
     """
     content = json.loads(text)
     _Text.model_validate(content)
     metadata = content["about"]
-    if metadata["model"] not in models.MODELS:
+    if metadata["model"] not in (*models.MODELS, trusted):
         raise ValueError(f"model {metadata['model'][:50]!r} is not one of {', '.join(models.MODELS)}")
     preparation = metadata["preparation"]
     channels, height, width = preparation["shape"]
     if height != width or width > preparation["side"]:
         raise ValueError(f"images of {preparation['side']} pixels a side have no {height}x{width} centre")
-    with torch.device("meta"):  # shapes without memory
+    # A built-in model, which a stranger may have chosen, has shapes without memory.
+    with torch.device("meta" if metadata["model"] in models.MODELS else "cpu"):
         try:
-            model = models.MODELS[metadata["model"]]((channels, height, width), len(metadata["class_names"]))
+            model = loading.build_for(metadata, (channels, height, width), len(metadata["class_names"]))
         except InputError as error:
             raise ValueError(error.message) from None
-    state, pruned = model.state_dict(), models.prunable(model)
-    total = sum(tensor.numel() for tensor in state.values())
+    tensors, pruned = state(model), models.prunable(model)
+    total = sum(tensor.numel() for tensor in tensors.values())
     if total > MAX_WEIGHTS:
         raise ValueError(f"its network has {total} weights, more than {MAX_WEIGHTS}")
-    dtypes = {name: torch.empty(0, dtype=tensor.dtype).numpy().dtype for name, tensor in state.items()}
-    specs = {name: Spec(tuple(state[name].shape), dtypes[name], name in pruned) for name in state}
+    dtypes = {name: torch.empty(0, dtype=tensor.dtype).numpy().dtype for name, tensor in tensors.items()}
+    specs = {name: Spec(tuple(tensors[name].shape), dtypes[name], name in pruned) for name in tensors}
     return metadata, content["bits"], specs

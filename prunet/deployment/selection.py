@@ -29,8 +29,8 @@ def about_study(
         data: the study's data set, from `prunet.data.images.dataset.load`.
 
     Returns:
-        `study`, `model`, `class_names`, `preparation` (from `batches.preparation`) and `faces`: how faces
-        were found and cropped, None for other images.
+        `study`, `model`, `head`, `class_names`, `preparation` (from `batches.preparation`) and `faces`: how
+        faces were found and cropped, None for other images.
     """
     faces = None
     if finding is not None:
@@ -38,6 +38,7 @@ def about_study(
     return {
         "study": study["name"],
         "model": study["model"],
+        "head": study["head"],
         "class_names": data["class_names"],
         "preparation": batches.preparation(
             data, study["input_size"], study["training"]["augment"], study["normalise"]

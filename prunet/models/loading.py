@@ -31,6 +31,8 @@ def build(name: str, shape: Shape, classes: int) -> nn.Module:
     """
     if name in built_in.MODELS:
         return built_in.MODELS[name](shape, classes)
+    if ":" not in name:
+        raise InputError(f"model {name[:50]!r} is not one of {', '.join(built_in.MODELS)}.")
     try:
         if found := libraries.find(name):
             library, own = found
@@ -57,14 +59,14 @@ def build_for(study: Mapping[str, Any], shape: Shape, classes: int) -> nn.Module
     """Build the network of a study, with a head for its classes if the study replaces it.
 
     Args:
-        study: its `model` and `head`.
+        study: its `model`, and its `head` if that is replaced.
         shape, classes: as of `build`.
 
     Raises:
         InputError: as `build`, or the head cannot be replaced.
     """
     model = build(study["model"], shape, classes)
-    if study["head"] == "replace":
+    if study.get("head") == "replace":
         _run(study["model"], model, shape)
         heads.replace(model, shape, classes)
     return model
