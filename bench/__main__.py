@@ -7,6 +7,7 @@ import click
 import torch
 
 from bench import crop, default_run, inference, ingest, lenet, light_cnn, machine
+from bench.coverage.measure import FEW, measure
 from prunet.base import files
 
 PARTS = {
@@ -32,18 +33,31 @@ AT_MOST = {"evaluation_share_of_training": 0.2}
 
 
 @click.command()
-@click.option("--only", multiple=True, type=click.Choice(list(PARTS)), help="Run only this part; repeatable.")
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice([*PARTS, "coverage"]),
+    help="Run only this part; repeatable. `coverage` has a file of its own and runs alone.",
+)
 @click.option(
     "--quick", is_flag=True, help="Tiny sizes, to check that everything runs; the numbers mean nothing."
 )
 @click.option("--profile", is_flag=True, help="Only print the time of each operator in LeNet training.")
-@click.argument("output", type=click.Path(path_type=Path), default="bench/results.json")
-def main(only: tuple[str, ...], quick: bool, profile: bool, output: Path) -> None:
+@click.argument("output", type=click.Path(path_type=Path), required=False)
+def main(only: tuple[str, ...], quick: bool, profile: bool, output: Path | None) -> None:
     """Measure how fast prunet is on this machine; write OUTPUT (JSON) and print the results and targets.
 
     All parts take about a quarter of an hour on two cores, most of it the default `dvc repro`. Nothing else
-    should run on the machine.
+    should run on the machine. OUTPUT is bench/results.json, if it is not given.
+
+    `--only coverage` prunes networks of torchvision and timm (requirements-bench.txt) and writes
+    bench/coverage.json; it takes about half an hour.
     """
+    if "coverage" in only:
+        if len(only) > 1:
+            raise click.UsageError("coverage runs alone: leave out the other parts.")
+        click.echo(measure(output or Path("bench/coverage.json"), FEW if quick else ()))
+        return
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # a process that used more cannot be forked
     if profile:
@@ -59,7 +73,7 @@ def main(only: tuple[str, ...], quick: bool, profile: bool, output: Path) -> Non
             key: {"min": min(times), "median": medians[key], "max": max(times)}
             for key, times in found.items()
         }
-    files.write_json(output, results | {"spread": spread})
+    files.write_json(output or Path("bench/results.json"), results | {"spread": spread})
     click.echo(table(results, spread))
 
 

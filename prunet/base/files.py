@@ -75,7 +75,7 @@ def reading(path: Path) -> Iterator[None]:
         ) from None
 
 
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
+def write_json(path: Path, value: Mapping[str, Any] | Sequence[Any]) -> None:
     """Write `value` as indented JSON, in its own key order, with a newline at the end."""
     with replacing(path) as partial:
         partial.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Coverage: the networks that can be pruned by whole units, and whether the smaller network is equal."""
