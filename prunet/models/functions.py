@@ -1,13 +1,12 @@
 """Functions of one's own that build a network, and the files that they come from."""
 
+import ast
 import importlib
 import importlib.util
 import inspect
-import os
 import sys
 from collections.abc import Callable
 from importlib.machinery import SourceFileLoader
-from modulefinder import ModuleFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -59,28 +58,43 @@ def call(function: Callable[..., Any], classes: int) -> Any:
 
 
 def files(name: str) -> list[Path]:
-    """List the Python files of a function's module, and of its imports from the working folder.
+    """List the Python files below the working folder that a function's module consists of.
 
-    Imports are found without running the code. prunet's own files, and those of installed packages, are not
-    listed.
+    These are its own and those that it imports. Imports are found without running the code. prunet's own files are not listed.
 
     Raises:
-        InputError: a file has a syntax error.
+        InputError: a file is not Python.
     """
     source = name.rpartition(":")[0]
-    finder = ModuleFinder(path=[str(Path.cwd())])
-    try:
-        if source.endswith(".py"):
-            finder.run_script(source)
-        else:
-            finder.import_hook(source)
-    except ImportError:
-        return []
-    except SyntaxError as error:
-        raise InputError(f"{source} cannot be imported ({cause(error)}).") from None
-    found = {
-        Path(os.path.relpath(file))
-        for name, module in finder.modules.items()
-        if (file := getattr(module, "__file__", None)) and name.partition(".")[0] != "prunet"
-    }
+    found: set[Path] = set()
+    new = {Path(source)} if source.endswith(".py") else _local(source)
+    while new:
+        found |= new
+        new = {other for file in new for module in _imports(file) for other in _local(module)} - found
     return sorted(found)
+
+
+def _imports(file: Path) -> list[str]:
+    """List the modules that a file imports, and names in them, which may be modules too."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError) as error:
+        raise InputError(f"{file} cannot be imported ({cause(error)}).") from None
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            folders = file.parent.parts
+            start = folders[: len(folders) + 1 - node.level] if node.level else ()
+            module = ".".join([*start, *([node.module] if node.module else [])])
+            names += [f"{module}.{alias.name}" for alias in node.names]
+    return names
+
+
+def _local(module: str) -> set[Path]:
+    """Return the files below the working folder that importing a module runs: its own, and its packages'."""
+    parts = module.split(".")
+    paths = [Path(*parts[:count]) for count in range(1, len(parts) + 1)]
+    candidates = {file for path in paths for file in (path.with_suffix(".py"), path / "__init__.py")}
+    return {file for file in candidates if file.is_file() and parts[0] != "prunet"}

@@ -67,13 +67,12 @@ def build_for(study: Mapping[str, Any], shape: Shape, classes: int) -> nn.Module
     """
     model = build(study["model"], shape, classes)
     if study.get("head") == "replace":
-        _run(study["model"], model, shape)
-        heads.replace(model, shape, classes)
+        heads.replace(model, shape, check(study["model"], model, shape, None), classes)
     return model
 
 
-def check(name: str, model: nn.Module, shape: Shape, classes: int | None) -> None:
-    """Run a network once and check that it maps an image to one output for each class.
+def check(name: str, model: nn.Module, shape: Shape, classes: int | None) -> int:
+    """Run a network once and return the number of its outputs, which must be one for each class.
 
     Args:
         name: of the network, for messages.
@@ -98,6 +97,7 @@ def check(name: str, model: nn.Module, shape: Shape, classes: int | None) -> Non
             f"{name} has {output.shape[1]} outputs for {classes} classes: set head: replace, or let the "
             "function take num_classes."
         )
+    return output.shape[1]
 
 
 def _run(name: str, model: nn.Module, shape: Shape) -> Any:
