@@ -60,7 +60,7 @@ def call(function: Callable[..., Any], classes: int) -> Any:
 def files(name: str) -> list[Path]:
     """List the Python files below the working folder that a function's module consists of.
 
-    These are its own and those that it imports. Imports are found without running the code. prunet's own files are not listed.
+    These are its own and those that it imports, found without running the code. prunet's are not listed.
 
     Raises:
         InputError: a file is not Python.

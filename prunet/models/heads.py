@@ -31,8 +31,8 @@ def replace(model: nn.Module, shape: Shape, outputs: int, classes: int) -> None:
     new: nn.Module
     if len(model.get_parameter(f"{name}.weight")) != outputs:
         raise InputError(
-            f"head: replace needs a last layer that computes the outputs, and {name} does not: set head: keep, "
-            "and let the function take num_classes."
+            f"head: replace needs a last layer that computes the outputs, and {name} does not: set head: "
+            "keep, and let the function take num_classes."
         )
     if type(head) is nn.Linear:
         new = nn.Linear(head.in_features, classes, head.bias is not None)
