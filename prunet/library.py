@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from prunet.base.errors import InputError
+from prunet.cells.masks import Masks
 from prunet.models import built_in
 from prunet.pruning.criteria import CRITERIA
 from prunet.pruning.rounds import ModelQueries, TrainedNetworks
@@ -24,7 +25,7 @@ from prunet.pruning.rounds import prune as prune_round
 from prunet.pruning.unit_criteria import UNIT_CRITERIA
 from prunet.structure.cutting import cut
 from prunet.structure.finding import find_units
-from prunet.structure.masks import maskable, norms, removed_units, rows, unit_masks
+from prunet.structure.masks import coupled, removed_rows, removed_units, unit_masks
 from prunet.structure.program import Example, inputs_of
 from prunet.structure.proof import difference, random_inputs
 from prunet.structure.slicing import slice_model
@@ -71,25 +72,26 @@ def prune(
         known = ", ".join(CRITERIA | UNIT_CRITERIA)
         raise InputError(f"criterion {criterion!r} is unknown; choose one of {known}.")
     how = {"rate": rate, "own": own or {}, "scope": scope, "criterion": criterion, "seed": seed}
-    before = {name: mask.cpu().numpy()[None] for name, mask in (masks or {}).items()}
-    names = built_in.prunable(model)
+    before = dict(masks or {})
     if criterion in CRITERIA:
         queries = ModelQueries(_gradients(model, loss), _unknown, {}, {}, unread=lambda found: found)
-        found = _prune(model, names, before, queries, how)
-        return dict(masks or {}) | _tensors(model, found)
+        found = _prune(model, dict.fromkeys(built_in.prunable(model), 0), before, queries, how)
+        return before | {
+            name: torch.from_numpy(mask).to(model.get_parameter(name).device) for name, mask in found.items()
+        }
     units = find_units(model, example)
-    groups = [group for group in units.groups if maskable(group)]
-    if not groups:
+    layers, behind = coupled(units, any_dimension=True)
+    if not layers:
         raise InputError(
             f"the weights of {type(model).__name__} are computed from other parameters, which masks cannot "
             "do; make them plain first, with torch.nn.utils.parametrize.remove_parametrizations."
         )
-    layers = {group.name: rows(group) for group in groups}
-    behind = {layer: norm for group in groups for layer, norm in norms(group).items()}
+    front = {part.tensor.name: part.dim for group in units.groups for part in group.rows}
     queries = ModelQueries(_unknown, _unknown, layers, behind, unread=lambda found: found)
-    found = _prune(model, [name for own_rows in layers.values() for name in own_rows], before, queries, how)
-    gone = [_gone(group.units, rows(group), found) for group in units.groups]
-    return _both(masks or {}, unit_masks(units, gone))
+    found = _prune(
+        model, {name: front[name] for own_rows in layers.values() for name in own_rows}, before, queries, how
+    )
+    return _both(before, unit_masks(units, removed_rows(units, found)))
 
 
 def apply_masks(model: nn.Module, masks: Mapping[str, Tensor]) -> None:
@@ -160,15 +162,23 @@ def shrink(model: nn.Module, example: Example, masks: Mapping[str, Tensor]) -> n
 
 
 def _prune(
-    model: nn.Module, names: list[str], before: dict[str, Any], queries: ModelQueries, how: dict[str, Any]
-) -> dict[str, Any]:
-    state = dict(model.named_parameters())
-    scales = [f"{norm}.weight" for norm in queries.norms.values()]
-    weights = {name: state[name].detach().cpu().float().numpy()[None] for name in [*names, *scales]}
-    dense = {name: np.ones(weights[name].shape, bool) for name in names}
-    masks = {name: before.get(name, mask) for name, mask in dense.items()}
+    model: nn.Module,
+    rows: dict[str, int],
+    before: Mapping[str, Tensor],
+    queries: ModelQueries,
+    how: dict[str, Any],
+) -> Masks:
+    """Return the masks (*shape) of the weights in `rows`, {weight: dimension that its rows lie along}."""
+    scales = {f"{norm}.weight": 0 for norm in queries.norms.values()}
+    weights, masks = {}, {}
+    for name, dim in (rows | scales).items():
+        value = model.get_parameter(name).detach().cpu()
+        mask = before.get(name, torch.ones_like(value, dtype=torch.bool)).cpu()
+        weights[name], masks[name] = (part.movedim(dim, 0).numpy()[None] for part in (value.float(), mask))
+    masks = {name: masks[name] for name in rows}
     networks = TrainedNetworks(weights, masks, lambda: weights, lambda: queries)
-    return prune_round(networks, schedule="iterative", number=1, empty_layers="keep-one", **how)
+    found = prune_round(networks, schedule="iterative", number=1, empty_layers="keep-one", **how)
+    return {name: np.moveaxis(found[name][0], 0, dim) for name, dim in rows.items()}
 
 
 def _gradients(model: nn.Module, loss: Callable[[], Tensor] | None) -> Callable[[Any, Any], dict[str, Any]]:
@@ -186,20 +196,6 @@ def _gradients(model: nn.Module, loss: Callable[[], Tensor] | None) -> Callable[
 
 def _unknown(*_: Any) -> Any:
     raise InputError("this criterion is one of the pipeline; choose magnitude, random or taylor.")
-
-
-def _gone(count: int, numbers: dict[str, Any], masks: Mapping[str, Any]) -> Any:
-    alive = np.zeros(count, bool)
-    for name, own in numbers.items():
-        there = masks[name][0].reshape(len(own), -1).any(1) if name in masks else np.ones(len(own), bool)
-        alive[own[there & (own >= 0)]] = True
-    return ~alive
-
-
-def _tensors(model: nn.Module, masks: Mapping[str, Any]) -> ModelMasks:
-    return {
-        name: torch.from_numpy(mask[0]).to(model.get_parameter(name).device) for name, mask in masks.items()
-    }
 
 
 def _both(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> ModelMasks:

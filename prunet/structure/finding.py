@@ -54,12 +54,14 @@ class Units:
 
     Attributes:
         walk: labels of the program.
+        parameters: names of the parameters and buffers, in the order of their use.
         groups: in the order of the program.
         reasons: {why: number of times} units stay whole.
     """
 
     def __init__(self, walk: Walk) -> None:
         self.walk = walk
+        self.parameters = [tensor.name for tensor in tensors_of(walk) if tensor.name]
         self._units = walk.labels.resolve()
         self.groups, self._members = _group(walk, self._units)
         self.reasons = _reasons(walk, self._units, self._members)

@@ -28,7 +28,6 @@ class Constant:
         dims: labels (size,) along each dimension.
         masked: whether its elements are weights of units, which are zero once the unit is removed. The others
             are only cut: scales and tables that are added to or multiplied with activations.
-        scale: whether it is the scale of a batch norm.
         rows: the dimension along which it computes units, if it is the weight of a layer.
         base: the parameter or buffer whose elements it has, or itself.
         sources: the dimension of `base` that each dimension runs along, or None.
@@ -37,7 +36,6 @@ class Constant:
     def __init__(self, value: Tensor, name: str, dims: list[Tensor]) -> None:
         self.value, self.name, self.dims = value, name, dims
         self.masked = False
-        self.scale = False
         self.rows: int | None = None
         self.base = self
         self.sources: list[int | None] = list(range(value.ndim))

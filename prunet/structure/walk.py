@@ -60,7 +60,8 @@ class Walk:
         if not isinstance(value, Tensor):
             return value
         # Shared weights are one tensor under several names.
-        key = (value.data_ptr(), tuple(value.shape), value.stride()) if value.numel() else (name,)
+        storage = value.untyped_storage()._cdata
+        key = storage, value.storage_offset(), tuple(value.shape), value.stride()
         if key not in self._named:
             self._named[key] = constant(self.labels, value.detach(), name)
         return self._named[key]

@@ -43,8 +43,6 @@ def batch_norm(labels: Labels, node: fx.Node, input: Activation, **given: Any) -
     """Normalise each map by itself; its scale, shift and statistics belong to the map."""
     units = labels.tie(input.labels, [dim for dim in range(input.labels.ndim) if dim != 1])
     _affine(labels, units.flatten(), given)
-    if isinstance(scale := given.get("weight"), Constant):
-        scale.base.scale = True
     return Activation(units)
 
 
