@@ -14,9 +14,12 @@ from safetensors.numpy import save as file_of
 from torch import nn
 
 from prunet.base.errors import InputError
-from prunet.deployment import coding, compact
+from prunet.deployment import coding, compact, inference
 from prunet.deployment.sizes import sizes
 from prunet.models import built_in as models
+from prunet.models import loading
+from prunet.models.state import state
+from tests.toy_cells import equal
 
 LENET = "lenet-300-100"
 LAWS = settings(deadline=None, derandomize=True, database=None)
@@ -343,3 +346,24 @@ def test_parsing_a_text_allocates_no_weights(monkeypatch):
     monkeypatch.setitem(models.MODELS, "toy", watched)
     compact.loads(compact.dumps(*ticket()))
     assert "meta" in devices
+
+
+@pytest.mark.field
+@pytest.mark.parametrize(("function", "head"), [("net", "keep"), ("five", "replace"), ("Tied", "keep")])
+def test_a_network_that_is_not_built_in_is_read_only_where_it_is_trusted(function, head, monkeypatch):
+    model = f"tests.own_network:{function}"
+    metadata = metadata_of(model, side=8, classes=3) | {"head": head}
+    network = loading.build_for(metadata, (1, 8, 8), 3)
+    weights = {name: tensor.numpy() for name, tensor in state(network).items()}
+    masks = {name: np.ones(weights[name].shape, bool) for name in models.prunable(network)}
+    data = compact.dumps(weights, masks, metadata)
+    read, read_masks, again = compact.loads(data, trusted=model)
+    assert again == metadata
+    assert equal(read, weights)
+    assert equal(read_masks, masks)
+    images = torch.rand(2, 1, 8, 8)
+    assert torch.equal(inference.build(read, metadata)(images), network.eval()(images))
+    monkeypatch.setattr(loading, "build", lambda *_: pytest.fail("the code of a stranger runs"))
+    for trusted in (None, "tests.own_network:other"):
+        with pytest.raises(InputError, match=rf"model '{model}' is not one of lenet-300-100"):
+            compact.loads(data, trusted=trusted)
