@@ -13,10 +13,11 @@ from torch import nn
 
 from prunet.cells.masks import Masks
 from prunet.deployment.operations import operations
-from prunet.graph.units import coupled, dependents
 from prunet.models.built_in import MODELS, initial_weights
 from prunet.models.inputs import Shape
 from prunet.shrinking.shrinking import shrink
+from prunet.structure.finding import find_units
+from prunet.structure.masks import coupled, dependents
 
 PUBLISHED: dict[str, tuple[Shape, int]] = {  # usual image shape and number of classes of each model
     "lenet-300-100": ((1, 28, 28), 10),
@@ -33,7 +34,8 @@ PUBLISHED: dict[str, tuple[Shape, int]] = {  # usual image shape and number of c
 
 def without_half(model: nn.Module, shape: Shape) -> nn.Module:
     """Return a smaller model that lacks a random half of the units of each group."""
-    groups, norms = coupled(model, shape)
+    units = find_units(model, torch.zeros(2, *shape))
+    groups, _ = coupled(units)
     rng = np.random.default_rng(0)
     masks: Masks = {}
     for group in groups.values():
@@ -44,7 +46,7 @@ def without_half(model: nn.Module, shape: Shape) -> nn.Module:
             alive = kept[rows] | (rows < 0)
             masks[name] = alive.reshape(1, -1, *[1] * (weight.ndim - 1)) & np.ones((1, *weight.shape), bool)
     state = model.state_dict()
-    for name, alive in dependents(model, masks, norms).items():
+    for name, alive in dependents(units, masks).items():
         state[name].mul_(torch.from_numpy(alive[0]))
     return shrink(model, {name: mask[0] for name, mask in masks.items()})
 

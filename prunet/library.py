@@ -24,7 +24,7 @@ from prunet.pruning.rounds import ModelQueries, TrainedNetworks
 from prunet.pruning.rounds import prune as prune_round
 from prunet.pruning.unit_criteria import UNIT_CRITERIA
 from prunet.structure.cutting import cut
-from prunet.structure.finding import find_units
+from prunet.structure.finding import find_units, nothing_to_remove
 from prunet.structure.masks import coupled, removed_rows, removed_units, unit_masks
 from prunet.structure.program import Example, inputs_of
 from prunet.structure.proof import difference, random_inputs
@@ -82,10 +82,7 @@ def prune(
     units = find_units(model, example)
     layers, behind = coupled(units, any_dimension=True)
     if not layers:
-        raise InputError(
-            f"the weights of {type(model).__name__} are computed from other parameters, which masks cannot "
-            "do; make them plain first, with torch.nn.utils.parametrize.remove_parametrizations."
-        )
+        raise nothing_to_remove(units)
     front = {part.tensor.name: part.dim for group in units.groups for part in group.rows}
     queries = ModelQueries(_unknown, _unknown, layers, behind, unread=lambda found: found)
     found = _prune(

@@ -1,6 +1,8 @@
 """The layout of the code: imports run one way, and dvc.yaml lists all code that a stage runs."""
 
 import ast
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -83,9 +85,12 @@ def test_an_edit_runs_only_the_stages_that_use_the_code(path, stages):
 
 def test_packages_hold_no_code_of_their_own():
     """Importing a module imports its package, which the test above does not see."""
-    for file in [*ROOT.glob("prunet/**/__init__.py"), ROOT / "stages" / "__init__.py"]:
+    for file in [*ROOT.glob("prunet/*/**/__init__.py"), ROOT / "stages" / "__init__.py"]:
         (docstring,) = ast.parse(file.read_text()).body
         assert isinstance(docstring, ast.Expr)
+    run = "import prunet, sys; print([name for name in sys.modules if name.startswith('prunet.')])"
+    found = subprocess.run([sys.executable, "-c", run], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"  # the library is imported at its first use
 
 
 def test_imports_run_one_way():

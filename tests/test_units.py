@@ -8,12 +8,13 @@ from bench.half_units import without_half
 from prunet.base.errors import InputError
 from prunet.cells.masks import density
 from prunet.deployment.operations import LAYERS
-from prunet.graph.features import components
-from prunet.graph.units import coupled, dependents, unread
+from prunet.shrinking.features import components
 from prunet.models.built_in import MODELS, prunable
 from prunet.models.light_cnn import MaxFeatureMap
 from prunet.models.resnets import Shortcut
 from prunet.shrinking.shrinking import shrink
+from prunet.structure import masks as unit_masks
+from prunet.structure.finding import find_units
 from tests import toys  # noqa: F401 (one thread)
 from tests.toy_networks import Model, count
 
@@ -36,6 +37,14 @@ def test_components_are_labelled_with_their_lowest_node():
     assert components(8, first, second).tolist() == [0, 1, 2, 1, 2, 2, 2, 7]
     path = np.random.default_rng(0).permutation(1000)
     assert not components(1000, path[1:], path[:-1]).any()
+
+
+def units_of(model, shape):
+    return find_units(model, torch.zeros(2, *shape))
+
+
+def coupled(model, shape):
+    return unit_masks.coupled(units_of(model, shape))
 
 
 def plain(found):
@@ -148,18 +157,18 @@ def test_bias_and_norm_are_removed_with_their_row():
     model = nn.Sequential(
         nn.Conv2d(1, 3, 1), nn.BatchNorm2d(3), nn.Conv2d(3, 2, 1, bias=False), nn.Flatten(), nn.Linear(2, 2)
     )
-    _, norms = coupled(model, (1, 1, 1))
+    units = units_of(model, (1, 1, 1))
     masks = {
         "0.weight": np.array([[True, False, True], [True, True, False]]).reshape(2, 3, 1, 1, 1),
         "2.weight": np.ones((2, 2, 3, 1, 1), bool),
     }
-    found = dependents(model, masks, norms)
+    found = unit_masks.dependents(units, masks)
     assert {name: mask.tolist() for name, mask in found.items()} == {
         name: [[True, False, True], [True, True, False]] for name in ("0.bias", "1.weight", "1.bias")
     }
     masks["4.weight"] = np.zeros((2, 2, 2), bool)
     masks["4.weight"][:, :, 1] = True  # every row keeps a weight
-    assert dependents(model, masks, norms)["4.bias"].all()
+    assert "4.bias" not in unit_masks.dependents(units, masks)
 
 
 def half_removed(name, shape):
@@ -172,16 +181,17 @@ def half_removed(name, shape):
         elif values.is_floating_point():
             fan_in = max(1, values[0].numel()) if values.ndim > 1 else 10
             values.normal_(std=2 * fan_in**-0.5, generator=generator)
-    groups, norms = coupled(model, shape)
+    units = units_of(model, shape)
+    groups, _ = unit_masks.coupled(units)
     masks = {layer: np.ones((1, *model.get_parameter(layer).shape), bool) for layer in prunable(model)}
     rng = np.random.default_rng(0)
     kept = {}
     for first, group in groups.items():
-        units = max(own.max() for own in group.values()) + 1
-        kept[first] = rng.permutation(units) < units // 2
+        count = max(own.max() for own in group.values()) + 1
+        kept[first] = rng.permutation(count) < count // 2
         for layer, own in group.items():
             masks[layer][0, (own >= 0) & ~kept[first][own]] = False
-    for tensor, mask in (masks | dependents(model, masks, norms)).items():
+    for tensor, mask in (masks | unit_masks.dependents(units, masks)).items():
         model.state_dict()[tensor].mul_(torch.from_numpy(mask[0]))
     return model, {layer: mask[0] for layer, mask in masks.items()}, kept
 
@@ -194,7 +204,7 @@ def test_only_the_columns_of_removed_units_are_removed():
     model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.Flatten(), nn.Linear(8, 3), nn.ReLU(), nn.Linear(3, 2))
     masks = {name: np.ones((2, *model.get_parameter(name).shape), bool) for name in prunable(model)}
     masks["0.weight"][0, 1] = masks["2.weight"][1, [0, 2]] = False
-    left = unread(model, (1, 2, 2), masks)
+    left = unit_masks.unread(units_of(model, (1, 2, 2)), masks)
     assert left["2.weight"][0].tolist() == [[True] * 4 + [False] * 4] * 3  # a map of 2x2 positions
     assert left["4.weight"][0].all()
     assert left["2.weight"][1].tolist() == [[False] * 8, [True] * 8, [False] * 8]
@@ -210,7 +220,7 @@ def test_a_network_without_half_of_its_units_has_the_outputs_and_the_density_of_
     expected = model(images)
     assert expected.std(0).max() > 1e-3 * expected.abs().max()
     assert (smaller(images) - expected).abs().max() < 1e-4 * expected.abs().max()
-    left = unread(model, shape, {layer: mask[None] for layer, mask in masks.items()})
+    left = unit_masks.unread(units_of(model, shape), {layer: mask[None] for layer, mask in masks.items()})
     assert not any((mask[0] & ~masks[layer]).any() for layer, mask in left.items())
     assert density(left) == pytest.approx(prunable_weights(smaller) / prunable_weights(model))
     assert 0.2 * count(model) < count(smaller) < 0.55 * count(model)
@@ -280,4 +290,4 @@ def test_the_model_is_not_changed():
 def test_unsupported_operations_are_refused(follow, message):
     model = Model(follow, output=nn.Conv2d(2, 3, 1), norm=nn.BatchNorm1d(12))
     with pytest.raises(InputError, match=f"^cannot remove units of [^;]*{message}[^;]*; keep all units, or"):
-        coupled(model, (2, 2, 2))
+        shrink(model, {})

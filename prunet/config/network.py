@@ -8,12 +8,13 @@ import torch
 from torch import nn
 
 from prunet.base.errors import InputError
-from prunet.graph import units
 from prunet.models import built_in, libraries, loading, sources, weights
 from prunet.models.inputs import Shape
 from prunet.pruning import rates
 from prunet.pruning.rounds import ModelQueries, TrainedNetworks, prune
 from prunet.pruning.unit_criteria import UNIT_CRITERIA
+from prunet.structure.finding import find_units, nothing_to_remove
+from prunet.structure.masks import coupled
 from prunet.training.pixels import resized_side, visible_side
 
 # Channels, and pixels a side, of the images of a set; and its classes.
@@ -127,7 +128,11 @@ def check_units(model: nn.Module, shape: Shape, rules: dict[str, Any]) -> None:
     shapes = {name: model.get_parameter(name).shape for name in built_in.prunable(model)}
     # One weight a row, with the dimensions of the layer: the scores of units need no more.
     masks = {name: np.ones((1, size[0], *[1] * (len(size) - 1)), bool) for name, size in shapes.items()}
-    groups, norms = units.coupled(model, shape)
+    device = next(model.parameters()).device
+    units = find_units(model, torch.zeros(2, *shape, device=device))
+    groups, norms = coupled(units)
+    if not groups:
+        raise nothing_to_remove(units)
     ones = {name: mask.astype(np.float32) for name, mask in masks.items()}
     ones |= {f"{norm}.weight": ones[name].reshape(1, -1) for name, norm in norms.items()}
     queries = ModelQueries(_not_asked, _not_asked, groups, norms, unread=lambda found: found)

@@ -13,10 +13,10 @@ from torch.nn import functional
 
 from prunet.base.seeds import derive
 from prunet.cells.masks import Masks, Weights
-from prunet.graph import units
 from prunet.models.inputs import Shape
 from prunet.pruning.removal import Scores
 from prunet.pruning.rounds import ModelQueries
+from prunet.structure import masks as unit_masks
 from prunet.training.batches import Batch, chunks, take
 from prunet.training.pixels import centre
 from prunet.training.trainer import Trainer
@@ -26,14 +26,14 @@ BATCH = 64  # images; bounds the memory that a gradient takes
 
 def model(trainer: Trainer, count: int) -> ModelQueries:
     """Return the queries for a study's model, on `count` of its training images (or all, if fewer)."""
-    groups, norms = trainer.coupled
+    groups, norms = unit_masks.coupled(trainer.units)
     batch = cache(lambda: sample(trainer, count))  # images on disk are decoded only if a criterion asks
     return ModelQueries(
         gradients=lambda weights, masks: gradients(trainer.model, batch(), weights, masks),
         synaptic_flow=partial(synaptic_flow, trainer.model, trainer.shape),
         groups=groups,
         norms=norms,
-        unread=partial(units.unread, trainer.model, trainer.shape),
+        unread=partial(unit_masks.unread, trainer.units),
     )
 
 

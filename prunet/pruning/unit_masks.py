@@ -1,6 +1,6 @@
 """Removal of whole units from masks: rows that depend on one another are removed together.
 
-Groups list the rows that do: {group: {layer: (out,) ids}}, as `prunet.graph.units` finds them. Rows with the
+Groups list the rows that do: {group: {layer: (out,) ids}}, as `prunet.structure` finds them. Rows with the
 same id, in all layers of the group, are one unit: the pair that a max-feature-map compares, the rows that a
 residual sum adds up. An id may be missing in some layers; rows with id -1 stay. The output layer is not in a
 group: its units are classes.

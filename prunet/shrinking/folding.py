@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from prunet.cells.masks import Masks
-from prunet.graph.features import apply
-from prunet.graph.trace import Effect, Step
+from prunet.shrinking.features import apply
+from prunet.shrinking.trace import Effect, Step
 
 
 class Folded(NamedTuple):

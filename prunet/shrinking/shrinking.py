@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from prunet.base.errors import InputError
-from prunet.graph.features import Ids, number_features, route
-from prunet.graph.trace import Step, trace
+from prunet.shrinking.features import Ids, number_features, route
+from prunet.shrinking.trace import Step, trace
 from prunet.shrinking.cutting import cut_layer, cut_move, cut_norm
 from prunet.shrinking.folding import Folded, fold, spread
 
@@ -46,7 +46,7 @@ def shrink(model: nn.Module, masks: dict[str, NDArray[np.bool_]]) -> nn.Module:
         masks: (*shape) by weight name, True where a weight survives. A layer without a mask is dense.
 
     Raises:
-        InputError: the model has an operation that `prunet.graph.trace` does not support, or the masks
+        InputError: the model has an operation that `prunet.shrinking.trace` does not support, or the masks
             belong to another model.
     """
     smaller = copy.deepcopy(model).eval()

@@ -11,7 +11,7 @@ from prunet.structure.finding import Units
 from prunet.structure.resizing import cut as cut_tensor
 from prunet.structure.resizing import misplaced, resize
 from prunet.structure.tensors import Activation, Constant
-from prunet.structure.walk import Walk, parts
+from prunet.structure.walk import Walk, parts, tensors_of
 
 
 def cut(units: Units, gone: list[NDArray[np.bool_]]) -> tuple[nn.Module, nn.Module]:
@@ -22,15 +22,15 @@ def cut(units: Units, gone: list[NDArray[np.bool_]]) -> tuple[nn.Module, nn.Modu
 
     Args:
         units: from `find_units`.
-        gone: (units,) bool for each group: the units to remove. Each group keeps at least one.
+        gone: (units,) bool for each group: the units to remove. Each layer keeps at least one.
 
     Raises:
-        ValueError: nothing would be left of a group.
+        ValueError: nothing would be left of a layer.
     """
-    for group, own in zip(units.groups, gone, strict=True):
-        if np.all(own):
-            raise ValueError(f"all units of {group.name} would be removed; keep one of them.")
     alive = units.alive(gone)
+    for tensor in tensors_of(units.walk):
+        if any(len(labels) and not alive[labels].any() for labels in tensor.dims):
+            raise ValueError(f"all units of {tensor.name} would be removed; keep one of them.")
     wrong = misplaced(units.walk, alive)
     assert not wrong, f"{wrong[0][0].name} would move other units"
     return _write(units.walk, alive, smaller=False), _write(units.walk, alive, smaller=True)

@@ -85,7 +85,7 @@ def find_units(model: nn.Module, example: Example) -> Units:
         example: inputs, each (N, ...), a tensor or several.
 
     Raises:
-        InputError: the model cannot be exported, or none of its units can be removed.
+        InputError: the model cannot be exported.
     """
     walk = Walk(write_program(model, example))
     while True:
@@ -97,12 +97,15 @@ def find_units(model: nn.Module, example: Example) -> Units:
         for node, labels in wrong:
             walk.labels.keep(labels, f"{node.name} moves it")
         walk.settle()
-    if not units.groups:
-        reasons = ", ".join(units.reasons) or "it has no layer between its inputs and outputs"
-        raise InputError(
-            f"no unit of {type(model).__name__} can be removed: {reasons}; prune single weights."
-        )
     return units
+
+
+def nothing_to_remove(units: Units) -> InputError:
+    """Return the error for a network without a unit that can be removed."""
+    reasons = "; ".join(units.reasons) or "no layer lies between its inputs and outputs"
+    return InputError(
+        f"no unit of the network can be removed ({reasons}); prune single weights, e.g. by magnitude."
+    )
 
 
 def _group(walk: Walk, units: Tensor) -> tuple[list[Group], list[Tensor]]:
@@ -123,7 +126,7 @@ def _group(walk: Walk, units: Tensor) -> tuple[list[Group], list[Tensor]]:
     for where, members in groups.items():
         slices = [_slice(tensors[number], dim, units, members) for number, dim in where]
         group = Group("", len(members), slices)
-        if group.rows and len(members) > 1:
+        if group.rows:
             found.append((group._replace(name=group.rows[0].tensor.name), torch.tensor(members)))
     return [group for group, _ in found], [members for _, members in found]
 

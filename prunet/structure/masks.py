@@ -12,7 +12,7 @@ from torch import Tensor
 from prunet.cells.masks import Masks
 from prunet.structure.finding import Group, Slice, Units
 from prunet.structure.program import operation
-from prunet.structure.rules import ELEMENTWISE, SPATIAL
+from prunet.structure.rules.table import ELEMENTWISE, SPATIAL
 from prunet.structure.tensors import Constant
 
 BETWEEN = {*ELEMENTWISE.split(), *SPATIAL.split(), "flatten"} - {

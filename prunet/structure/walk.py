@@ -8,7 +8,7 @@ from torch import Tensor, fx
 
 from prunet.structure.labels import KEPT, Labels, spread, varying
 from prunet.structure.program import arguments, operation, size
-from prunet.structure.rules import MOVING, RULES
+from prunet.structure.rules.table import MOVING, RULES
 from prunet.structure.tensors import Activation, Constant, constant, moved
 
 MOVES = {*MOVING.split(), "view", "_unsafe_view"}

@@ -22,7 +22,7 @@ from prunet.training.plan import TrainingPlan
 DECIDING = (
     "prunet/base/seeds.py",
     "prunet/data/images",
-    "prunet/graph",
+    "prunet/structure",
     "prunet/models",
     "prunet/training",
 )

@@ -16,10 +16,11 @@ from prunet.base.files import read_json
 from prunet.base.processes import cores
 from prunet.cells import storage
 from prunet.cells.masks import Masks, Weights, density
-from prunet.graph import units
 from prunet.models import built_in, loading
 from prunet.models import weights as loaded_weights
 from prunet.models.state import state
+from prunet.structure import masks as unit_masks
+from prunet.structure.finding import Units, find_units
 from prunet.training import batches, convergence, gradients, loop, runs, workers
 from prunet.training.cells import Cell, Job, find
 from prunet.training.checkpoints import Checkpoint
@@ -116,13 +117,13 @@ class Trainer:
         )
 
     @cached_property
-    def coupled(self) -> tuple[units.Groups, dict[str, str]]:
-        """Return the groups of units that go together, and the norms behind layers (`units.coupled`)."""
-        return units.coupled(self.model, self.shape)
+    def units(self) -> Units:
+        """The units of the model that go together."""
+        return find_units(self.model, torch.zeros(2, *self.shape, device=self.device))
 
     def dependents(self, masks: Masks) -> Masks:
-        """Return the masks (N, out) of biases and norms that go with removed units (`units.dependents`)."""
-        return units.dependents(self.model, masks, self.coupled[1])
+        """Return the masks (N, out) of biases and norms that go with removed units (`masks.dependents`)."""
+        return unit_masks.dependents(self.units, masks)
 
     def check_masks(self, masks: Masks, networks: int | None = None) -> None:
         """Refuse masks that do not fit the model's layers and the number of networks (default: replicates).

@@ -6,6 +6,7 @@ from torch import Tensor, fx
 
 from prunet.structure.labels import Labels
 from prunet.structure.program import size
+from prunet.structure.rules.elementwise import elementwise
 from prunet.structure.tensors import Activation, Constant
 
 
@@ -37,6 +38,11 @@ def reduce(labels: Labels, node: fx.Node, **given: Any) -> Any:
         for dim in sorted((dim % own.ndim for dim in dims), reverse=True):
             units = units.squeeze(dim)
     return [Activation(units)] * len(value) if several else Activation(units)
+
+
+def extremum(labels: Labels, node: fx.Node, **given: Any) -> Any:
+    """Take the maximum or minimum of two operands, or over dimensions."""
+    return (elementwise if "other" in given else reduce)(labels, node, **given)
 
 
 def batch_norm(labels: Labels, node: fx.Node, input: Activation, **given: Any) -> Activation:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, fx
 
 from prunet.structure.labels import KEPT, Labels, varies
-from prunet.structure.rules import layers
+from prunet.structure.rules.contraction import layer
 from prunet.structure.tensors import Activation, Constant
 
 
@@ -19,7 +19,7 @@ def matmul(labels: Labels, node: fx.Node, **given: Any) -> Activation | None:
     """
     first, second = list(given.values())[:2]
     if isinstance(first, Activation) and isinstance(second, Constant) and second.value.ndim == 2:
-        return layers.layer(labels, first, -1, second, 1, 0, None)
+        return layer(labels, first, -1, second, 1, 0, None)
     if not (isinstance(first, Activation) and isinstance(second, Activation)):
         return None
     if first.labels.ndim < 2 or second.labels.ndim < 2:

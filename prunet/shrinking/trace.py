@@ -99,7 +99,7 @@ def trace(model: nn.Module) -> list[Step]:
 
 def unsupported(what: str) -> InputError:
     """Return the error for a network, or a part of one, whose features cannot be traced."""
-    return InputError(f"cannot remove units of {what}; keep all units, or extend prunet.graph.trace.")
+    return InputError(f"cannot remove units of {what}; keep all units, or extend prunet.shrinking.trace.")
 
 
 class _Tracer(fx.Tracer):

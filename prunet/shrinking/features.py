@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from prunet.graph.trace import DIMENSIONS, Effect, Step, unsupported
+from prunet.shrinking.trace import DIMENSIONS, Effect, Step, unsupported
 
 Ids = NDArray[np.int64]
 

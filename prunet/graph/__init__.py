@@ -1,1 +1,0 @@
-"""Feature graph of a network: the units that are removed together."""
