@@ -76,7 +76,6 @@ def test_the_files_of_a_network_and_its_weights_are_parameters_of_the_trainings(
 
 def test_built_in_networks_and_drawn_weights_have_no_sources(project):
     assert found()["sources"] == {}
-    assert found()["normalise"] is None
 
 
 def test_the_release_of_a_library_is_a_parameter():
@@ -101,12 +100,18 @@ def test_files_that_dvc_does_not_watch_are_refused(project, place):
         found(**study(model=f"{place}:net", weights="ten.pt"))
 
 
-def test_moments_of_pretrained_weights_are_used_unless_the_study_gives_others(monkeypatch):
+def test_images_are_those_of_pretrained_weights_unless_the_study_says_otherwise(monkeypatch):
+    def images(**changes):
+        resolved = found(study={"interpolation": None, **changes})
+        return [resolved[name] for name in ("input_size", "interpolation", "normalise")]
+
     pretrained = offline(monkeypatch, Offline())
-    assert found(study=pretrained)["normalise"] == {"mean": [0.5], "std": [1.25 / 3]}
-    given = {"mean": [0.1], "std": [0.2]}
-    assert found(study=pretrained | {"normalise": given})["normalise"] == given
-    assert found(study={"normalise": given})["normalise"] == given
+    moments = {"mean": [0.5], "std": [1.25 / 3]}
+    assert images(**pretrained) == [8, "bicubic", moments]
+    own = {"input_size": 8, "interpolation": "bilinear", "normalise": {"mean": [0.1], "std": [0.2]}}
+    assert images(**pretrained | own) == list(own.values())
+    assert images(**own) == list(own.values())
+    assert images() == [None, "bilinear", None]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Weights that networks start from: files, pretrained ones, and what does not fit."""
 
+import importlib.util
 from functools import partial
 
 import numpy as np
@@ -17,6 +18,7 @@ from tests.toy_cells import equal
 
 pytestmark = pytest.mark.field
 SHAPE = (1, 8, 8)
+needs_timm = pytest.mark.skipif(importlib.util.find_spec("timm") is None, reason="timm is optional")
 
 
 def loaded(path, model=None, head="keep"):
@@ -149,7 +151,7 @@ def offline(monkeypatch, library):
         names=lambda: ["five"],
         pretrained=library.pretrained,
         build=lambda name, channels, classes: own_network.net(classes),
-        moments=lambda name: ([0.25, 0.5, 0.75], [0.5, 0.5, 0.25]),
+        images=lambda name: (8, "bicubic", [0.25, 0.5, 0.75], [0.5, 0.5, 0.25]),
     )
     monkeypatch.setitem(libraries.LIBRARIES, "torchvision", entry)
     return {"model": "torchvision:five", "weights": "pretrained", "head": "replace"}
@@ -179,8 +181,22 @@ def test_a_failed_download_is_one_sentence(monkeypatch, error, says):
 
 def test_moments_of_pretrained_images_are_averaged_for_gray_ones(monkeypatch):
     offline(monkeypatch, Offline())
-    assert libraries.moments("torchvision:five", 3) == {"mean": [0.25, 0.5, 0.75], "std": [0.5, 0.5, 0.25]}
-    assert libraries.moments("torchvision:five", 1) == {"mean": [0.5], "std": [1.25 / 3]}
+    found = [libraries.images("torchvision:five", channels)["normalise"] for channels in (3, 1)]
+    assert found[0] == {"mean": [0.25, 0.5, 0.75], "std": [0.5, 0.5, 0.25]}
+    assert found[1] == {"mean": [0.5], "std": [1.25 / 3]}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("torchvision:inception_v3", (299, "bilinear", 0.485)),
+        ("torchvision:swin_t", (224, "bicubic", 0.485)),
+        pytest.param("timm:tf_efficientnet_lite1", (240, "bicubic", 0.5), marks=needs_timm),
+    ],
+)
+def test_the_libraries_say_which_images_their_weights_expect(name, expected):
+    found = libraries.images(name, 3)
+    assert (found["input_size"], found["interpolation"], found["normalise"]["mean"][0]) == expected
 
 
 @pytest.fixture

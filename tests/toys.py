@@ -24,7 +24,7 @@ SETTINGS = {
 def block(**training):
     """Return a study's block of params.yaml without `data`, as the stages get it."""
     model = {"model": "lenet-300-100", "weights": "none", "head": "keep", "init": "glorot"}
-    model |= {"input_size": None, "normalise": None}
+    model |= {"input_size": None, "interpolation": "bilinear", "normalise": None}
     return model | {"replicates": 2, "rewind": 0, "training": SETTINGS | training}
 
 

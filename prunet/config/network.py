@@ -1,6 +1,5 @@
 """Checks that need a study's network, which is built without memory for its weights."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,7 @@ import torch
 from torch import nn
 
 from prunet.base.errors import InputError
-from prunet.models import built_in, libraries, loading, sources, weights
+from prunet.models import built_in, libraries, loading, weights
 from prunet.models.inputs import Shape
 from prunet.pruning import rates
 from prunet.pruning.rounds import ModelQueries, TrainedNetworks, prune
@@ -80,28 +79,23 @@ def build(block: dict[str, Any], shape: Shape) -> nn.Module:
     return model
 
 
-def origin(name: str, values: dict[str, Any]) -> dict[str, Any]:
-    """Return what a study's parameters do not say about its model and weights.
+def filled(block: dict[str, Any]) -> dict[str, Any]:
+    """Return a study's block with the images that its pretrained weights expect, where it does not say.
 
     Args:
-        name: of the study.
-        values: of params.yaml, which `own_rates` has checked.
-
-    Returns:
-        `sources` (`sources.digests`), and `normalise`: the moments of pretrained weights if the study gives
-        none; None: those of the training images.
+        block: of the study: `input_size`, `interpolation` and `normalise` are None where it does not say.
 
     Raises:
-        InputError: a file is not where DVC watches it, or moments are not of the images' channels.
+        InputError: the model is of no library, or moments are not of the images' channels.
     """
-    block = values["studies"][name]
-    channels = input_shape(block, values["resize"]["size"])[0]
-    found = block["normalise"]
-    if found is None and block["weights"] == "pretrained":
-        found = libraries.moments(block["model"], channels)
-    if found and {len(found["mean"]), len(found["std"])} != {channels}:
+    channels = IMAGES.get(block["data"]["set"], (1 if block["data"]["set"] == "faces" else 3, 0))[0]
+    expected: dict[str, Any] = {"interpolation": "bilinear"}
+    if block["weights"] == "pretrained":
+        expected = libraries.images(block["model"], channels)
+    moments = block["normalise"]
+    if moments and {len(moments["mean"]), len(moments["std"])} != {channels}:
         raise InputError(f"normalise needs a mean and a std for each of the images' {channels} channels")
-    return {"sources": sources.digests(block, Path(values["networks"])), "normalise": found}
+    return block | {name: value for name, value in expected.items() if block[name] is None}
 
 
 def input_shape(block: dict[str, Any], face: int) -> Shape:

@@ -14,6 +14,7 @@ from prunet.config.data import Crop, Ingest, Resize, Sample
 from prunet.config.pruning import Dynamic, Prune
 from prunet.config.results import Embedding, Export, Footprint, Report, Stability, Sweep
 from prunet.config.study import Study
+from prunet.models import sources
 from prunet.pruning import rates
 from prunet.retraining import scheme
 from prunet.training.plan import update_steps
@@ -156,13 +157,16 @@ def stage_params(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
     A stage gets no others, so that it runs again when its own parameters change, and only then.
 
     Raises:
-        InputError: parameters do not fit the networks of some studies (`network.own_rates`, `origin`).
+        InputError: parameters do not fit the networks of some studies (`network.own_rates`), or their files
+            are not where DVC watches them (`sources.digests`).
     """
     own, origins, wrong = {}, {}, []
-    for name in values["studies"]:
+    values = values | {"studies": dict(values["studies"])}
+    for name, block in values["studies"].items():
         try:
+            values["studies"][name] = network.filled(block)
             own[name] = network.own_rates(name, values)
-            origins[name] = network.origin(name, values)
+            origins[name] = sources.digests(block, Path(values["networks"]))
         except InputError as error:
             wrong.append(f"params.yaml: studies.{name}: {error.message.removesuffix('.')}")
     if wrong:
@@ -186,12 +190,12 @@ def _finding(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _study_params(
-    values: dict[str, Any], name: str, own: dict[str, float], origin: dict[str, Any]
+    values: dict[str, Any], name: str, own: dict[str, float], origin: dict[str, str]
 ) -> dict[str, dict[str, Any]]:
     block, prune = values["studies"][name], values["prune"]
     unused = ("data", "reinits", "layers")
     used = {key: value for key, value in block.items() if key not in unused}
-    study = {"name": name, "seed": values["seed"], **used, **origin}
+    study = {"name": name, "seed": values["seed"], **used, "sources": origin}
     trained = {"study": study, "checkpoint_seconds": values["checkpoint_seconds"]}
     exported = {"study": study, "finding": _finding(values) if block["data"]["set"] == "faces" else None}
     names = [entry["n"] for entry in prune["rounds"]]

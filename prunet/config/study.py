@@ -85,6 +85,7 @@ class Study(Block):
     head: Literal["keep", "replace"]
     init: Literal["own", "glorot", "he"]
     input_size: Count | None
+    interpolation: Literal["bilinear", "bicubic"] | None
     normalise: Normalise | None
     layers: Layers
     replicates: Count

@@ -34,6 +34,7 @@ class _Block(BaseModel):
 class _Preparation(_Block):
     stored: Pixels
     side: Pixels
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     shape: list[Pixels] = Field(min_length=3, max_length=3)
     mean: Mean | Annotated[list[Mean], Field(min_length=3, max_length=3)]  # or a list, one for each channel
     std: Std | Annotated[list[Std], Field(min_length=3, max_length=3)]

@@ -41,7 +41,11 @@ def about_study(
         "head": study["head"],
         "class_names": data["class_names"],
         "preparation": batches.preparation(
-            data, study["input_size"], study["training"]["augment"], study["normalise"]
+            data,
+            study["input_size"],
+            study["training"]["augment"],
+            study["normalise"],
+            study["interpolation"],
         ),
         "faces": faces,
     }

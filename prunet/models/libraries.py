@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from prunet.base.errors import InputError
+from prunet.base.errors import InputError, cause
 
 # Auxiliary outputs serve training alone. Pretrained, these two map the pixels of ImageNet to their own range.
 GOOGLE = {"aux_logits": False, "transform_input": True, "init_weights": True}
@@ -24,14 +24,14 @@ class Library(NamedTuple):
         build: returns a network by name, for a number of channels and of classes.
         pretrained: returns a network by name with its pretrained weights, for a number of channels and with
             the classes of these weights.
-        moments: returns the mean and the standard deviation of each channel, 0 to 1, that pretrained images
-            were normalised by.
+        images: returns what pretrained weights expect: pixels a side, interpolation, and the mean and the
+            standard deviation of each channel, 0 to 1.
     """
 
     names: Callable[[], Iterable[str]]
     build: Callable[[str, int, int], nn.Module]
     pretrained: Callable[[str, int], nn.Module]
-    moments: Callable[[str], tuple[Sequence[float], Sequence[float]]]
+    images: Callable[[str], tuple[int, str, Sequence[float], Sequence[float]]]
 
 
 def _torchvision() -> Any:
@@ -45,14 +45,14 @@ def _timm() -> Any:
         raise InputError("networks of timm need timm, which is not installed: pip install timm") from None
 
 
-def _torchvision_moments(name: str) -> tuple[Sequence[float], Sequence[float]]:
-    transforms = _torchvision().get_model_weights(name).DEFAULT.transforms()
-    return transforms.mean, transforms.std
+def _torchvision_images(name: str) -> tuple[int, str, Sequence[float], Sequence[float]]:
+    found = _torchvision().get_model_weights(name).DEFAULT.transforms()
+    return found.crop_size[0], found.interpolation.value, found.mean, found.std
 
 
-def _timm_moments(name: str) -> tuple[Sequence[float], Sequence[float]]:
+def _timm_images(name: str) -> tuple[int, str, Sequence[float], Sequence[float]]:
     found = _timm().get_pretrained_cfg(name)
-    return found.mean, found.std
+    return found.input_size[-1], found.interpolation, found.mean, found.std
 
 
 LIBRARIES = {
@@ -62,7 +62,7 @@ LIBRARIES = {
             name, num_classes=classes, **ARGUMENTS.get(name, {})
         ),
         pretrained=lambda name, channels: _torchvision().get_model(name, weights="DEFAULT", progress=False),
-        moments=_torchvision_moments,
+        images=_torchvision_images,
     ),
     "timm": Library(
         names=lambda: _timm().list_models(),
@@ -70,7 +70,7 @@ LIBRARIES = {
             name, num_classes=classes, in_chans=channels
         ),
         pretrained=lambda name, channels: _timm().create_model(name, pretrained=True, in_chans=channels),
-        moments=_timm_moments,
+        images=_timm_images,
     ),
 }
 
@@ -100,15 +100,37 @@ def release(model: str) -> str:
     return f"{library} {version(library)}"
 
 
-def moments(model: str, channels: int) -> dict[str, list[float]]:
-    """Return the `mean` and `std` of each channel, 0 to 1, that a network's pretrained images had.
+def images(model: str, channels: int) -> dict[str, Any]:
+    """Return the images that a network's pretrained weights expect.
 
-    Of gray images it is the mean over the colours.
+    Returns:
+        `input_size` (pixels a side), `interpolation` (bilinear or bicubic) and `normalise`: the `mean` and
+        `std` of each channel, 0 to 1; of gray images the means over the colours.
+
+    Raises:
+        InputError: the model is of no library, or has no pretrained weights.
+    """
+    library, name = pretrained(model)
+    try:
+        size, interpolation, *moments = library.images(name)
+    except Exception as error:  # of a name that has none
+        raise InputError(f"{model} has no pretrained weights ({cause(error)}).") from None
+    if channels == 1:
+        moments = [[sum(values) / len(values)] for values in moments]
+    mean, std = (list(values) for values in moments)
+    return {"input_size": size, "interpolation": interpolation, "normalise": {"mean": mean, "std": std}}
+
+
+def pretrained(model: str) -> tuple[Library, str]:
+    """Return the library and the network's name in it, as `find`, of a model with pretrained weights.
+
+    Raises:
+        InputError: the model is of no library.
     """
     found = find(model)
-    assert found
-    library, name = found
-    mean, std = (list(values) for values in library.moments(name))
-    if channels == 1:
-        mean, std = ([sum(values) / len(values)] for values in (mean, std))
-    return {"mean": mean, "std": std}
+    if not found:
+        raise InputError(
+            f"weights: pretrained needs a model of torchvision or timm, and the model is {model}: give the "
+            "path of a file instead."
+        )
+    return found

@@ -88,13 +88,7 @@ def read(path: Path) -> dict[str, Tensor]:
 
 
 def _fetch(model: str, channels: int) -> dict[str, Tensor]:
-    found = libraries.find(model)
-    if not found:
-        raise InputError(
-            f"weights: pretrained needs a model of torchvision or timm, and the model is {model}: give the "
-            "path of a file instead."
-        )
-    library, name = found
+    library, name = libraries.pretrained(model)
     try:
         return state(library.pretrained(name, channels))
     except Exception as error:  # of the network, the disk, the library

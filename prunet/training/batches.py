@@ -42,12 +42,13 @@ def to_device(
     augment: str,
     device: torch.device,
     normalise_by: Mapping[str, list[float]] | None = None,
+    interpolation: str = "bilinear",
 ) -> dict[str, Split]:
     """Return the splits of a data set on a device, resized and normalised; images on disk become streams.
 
     Args:
         data: from `prunet.data.images.dataset.load`.
-        input_size, augment, normalise_by: as of `preparation`.
+        input_size, augment, normalise_by, interpolation: as of `preparation`.
         device: to train on.
     """
     stored = data["images"]
@@ -56,14 +57,14 @@ def to_device(
     side = resized_side(stored_size(stored)[-1], input_size, augment)
     if isinstance(stored, Files):
         mean, std = given_moments(normalise_by) or (stored.mean, stored.std)
-        make = partial(resize_and_normalise, side=side, mean=mean, std=std)
+        make = partial(resize_and_normalise, side=side, mean=mean, std=std, interpolation=interpolation)
         chosen = [np.flatnonzero(data["split"] == number) for number in range(len(SPLITS))]
         return {
             name: (Stream(stored, chosen[number], make, side, device), labels[split == number])
             for number, name in enumerate(SPLITS)
         }
     images = torch.from_numpy(stored).to(device)
-    resized = resize(images, side)
+    resized = resize(images, side, interpolation)
     resized = normalise(resized, *(given_moments(normalise_by) or train_moments(images, resized, split)))
     return {name: (resized[split == number], labels[split == number]) for number, name in enumerate(SPLITS)}
 
@@ -73,18 +74,25 @@ def preparation(
     input_size: int | None,
     augment: str,
     normalise_by: Mapping[str, list[float]] | None = None,
+    interpolation: str = "bilinear",
 ) -> dict[str, Any]:
     """Return the values that `prepare` needs, in JSON types, to make a data set's images the model's inputs.
 
     Images are resized so that the centre (or crop) that `augment` leaves has `input_size` pixels a side: with
     `crop-flip` to 9/8 of it, with `resized-crop-flip` to 8/7; None keeps the stored size. Then gray images
     are normalised to mean 0 and standard deviation 1 over the training split. Colour images are normalised
-    channel by channel, by the moments of the stored pixels. `normalise_by` replaces these moments by a `mean`
-    and a `std` for each channel, of pixels from 0 to 1: those that loaded weights were trained with.
+    channel by channel, by the moments of the stored pixels.
+
+    Args:
+        data: from `prunet.data.images.dataset.load`.
+        input_size, augment: of the study.
+        normalise_by: a `mean` and a `std` for each channel, of pixels from 0 to 1, in place of the training
+            split's: those that loaded weights were trained with.
+        interpolation: by which images are resized, averaging when they shrink: bilinear or bicubic.
 
     Returns:
-        `stored` (pixels a side in the data set), `side` (pixels a side after resizing), `shape` (C, H, W of
-        the model's input), `mean` and `std` (of the training split's pixels, 0 to 255; lists of three for
+        `stored` (pixels a side in the data set), `side` (pixels a side after resizing), `interpolation`,
+        `shape` (C, H, W of the model's input), `mean` and `std` (of pixels from 0 to 255; lists of three for
         colour images).
     """
     channels, pixels = stored_size(data["images"])
@@ -97,12 +105,13 @@ def preparation(
         shape: tuple[int, ...] = (side, side)
     else:
         images = torch.from_numpy(data["images"])
-        resized = resize(images, side)
+        resized = resize(images, side, interpolation)
         mean, std = given or train_moments(images, resized, torch.from_numpy(data["split"]))
         shape = resized.shape[-2:]
     return {
         "stored": pixels,
         "side": side,
+        "interpolation": interpolation,
         "shape": [channels, *(visible_side(length, augment) for length in shape)],
         "mean": mean,
         "std": std,
@@ -116,7 +125,8 @@ def prepare(images: Tensor, values: dict[str, Any]) -> Tensor:
         images: of the size that the data set stores.
         values: from `preparation`.
     """
-    resized = resize_and_normalise(images, values["side"], values["mean"], values["std"])
+    given = values["side"], values["mean"], values["std"], values.get("interpolation", "bilinear")
+    resized = resize_and_normalise(images, *given)
     return centre(resized, values["shape"][-1])
 
 

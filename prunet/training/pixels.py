@@ -44,17 +44,20 @@ def visible_side(side: int, augment: str) -> int:
     return round(side * VISIBLE[augment])
 
 
-def resize_and_normalise(images: Tensor, side: int, mean: Moments, std: Moments) -> Tensor:
+def resize_and_normalise(
+    images: Tensor, side: int, mean: Moments, std: Moments, interpolation: str = "bilinear"
+) -> Tensor:
     """Map images (N, C, S, S) uint8 to (N, C, side, side) float32."""
-    return normalise(resize(images, side), mean, std)
+    return normalise(resize(images, side, interpolation), mean, std)
 
 
-def resize(images: Tensor, side: int) -> Tensor:
+def resize(images: Tensor, side: int, interpolation: str = "bilinear") -> Tensor:
     """Map images (N, C, S, S) of any type to (N, C, side, side) float32, 0 to 255."""
     images = images.float()
     if side == images.shape[-1]:
         return images
-    return functional.interpolate(images, size=(side, side), mode="bilinear", antialias=True)
+    resized = functional.interpolate(images, size=(side, side), mode=interpolation, antialias=True)
+    return resized if interpolation == "bilinear" else resized.clamp_(0, 255)  # cubic ones overshoot
 
 
 def normalise(images: Tensor, mean: Moments, std: Moments) -> Tensor:

@@ -65,7 +65,9 @@ class Trainer:
         self.folder, self.checkpoint_seconds = checkpoints / self.name, checkpoint_seconds
         self.device = loop.device()
         augment = self.settings["augment"]
-        self.splits = batches.to_device(data, study["input_size"], augment, self.device, study["normalise"])
+        self.splits = batches.to_device(
+            data, study["input_size"], augment, self.device, study["normalise"], study["interpolation"]
+        )
         self.shape = batches.input_shape(self.splits, augment)
         self.size = self.shape[-1]
         classes = len(data["class_names"])
