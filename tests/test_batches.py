@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from prunet.base.errors import InputError
 from prunet.training import batches, pixels
@@ -168,3 +169,24 @@ def test_images_that_are_not_square_are_refused_and_not_squeezed(height, width):
         batches.to_device(data, None, "none", torch.device("cpu"))
     with pytest.raises(InputError, match=message):
         batches.preparation(data, 8, "crop-flip")
+
+
+@pytest.mark.field
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_are_prepared_as_loaded_weights_expect(channels):
+    """Bicubic interpolation is Pillow's, with which torchvision and timm resize."""
+    rng = np.random.default_rng(0)
+    data = gray() | {"images": rng.integers(0, 256, (10, channels, 24, 24), np.uint8)}
+    moments = {"mean": [0.4, 0.5, 0.6][:channels], "std": [0.2, 0.3, 0.4][:channels]}
+    expects = {"normalise_by": moments, "interpolation": "bicubic"}
+    values = json.loads(json.dumps(batches.preparation(data, 16, "none", **expects)))
+    prepared = batches.prepare(torch.from_numpy(data["images"]), values)
+    splits = batches.to_device(data, 16, "none", CPU, **expects)
+    assert torch.equal(splits["train"][0], prepared[:6])
+    scale, shift = (np.array(moments[name]).reshape(-1, 1, 1) for name in ("std", "mean"))
+    for image, ours in zip(data["images"], prepared.numpy(), strict=True):
+        planes = [Image.fromarray(plane).resize((16, 16), Image.Resampling.BICUBIC) for plane in image]
+        theirs = np.stack([np.asarray(plane, np.float32) for plane in planes])
+        np.testing.assert_allclose((ours * scale + shift) * 255, theirs, atol=1)
+    bilinear = batches.prepare(torch.from_numpy(data["images"]), values | {"interpolation": "bilinear"})
+    assert (bilinear - prepared).abs().max() > 0.1
