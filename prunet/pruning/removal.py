@@ -4,7 +4,8 @@ Exactly the rounded share goes; of equal scores the earlier go first.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +90,30 @@ def remove_together(
     )
     ends = np.cumsum([mask.size for mask in masks.values()])
     return dict(zip(masks, np.split(joined, ends[:-1]), strict=True))
+
+
+def round_up(
+    scores: Scores,
+    before: NDArray[np.bool_],
+    after: NDArray[np.bool_],
+    multiples: Iterable[tuple[NDArray[np.integer[Any]], int]],
+) -> NDArray[np.bool_]:
+    """Return `after` (n,) with the best of what was removed restored, up to round numbers.
+
+    Args:
+        scores: (n,).
+        before: survivors before the removal; no others are restored.
+        after: survivors of the removal of the lowest scores.
+        multiples: sets of indices, and the number that the survivors of each are to be a multiple of. All
+            that is left of a set of fewer survives.
+    """
+    rounded = after.copy()
+    for own, multiple in multiples:
+        there = own[before[own]]
+        wanted = math.ceil(np.count_nonzero(after[own]) / multiple) * multiple
+        order = np.argsort(scores[there], kind="stable")
+        rounded[there[order[max(0, len(there) - wanted) :]]] = True
+    return rounded
 
 
 def _protect_best(scores: Scores, mask: NDArray[np.bool_]) -> Scores:

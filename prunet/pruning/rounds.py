@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from prunet.base.errors import InputError
 from prunet.cells.masks import Masks, Weights
-from prunet.pruning import rates
+from prunet.pruning import budgets, rates
+from prunet.pruning.budgets import Budget
 from prunet.pruning.criteria import CRITERIA, Evidence
 from prunet.pruning.removal import LEAST, Scores, remove
-from prunet.pruning.unit_masks import Groups, prune_units
+from prunet.pruning.unit_masks import Groups, Multiples, rank_units
 
 
 class ModelQueries(NamedTuple):
@@ -59,6 +60,8 @@ def prune(
     criterion: str,
     empty_layers: str,
     seed: int,
+    budget: Budget | None = None,
+    multiples: Multiples | None = None,
 ) -> Masks:
     """Return the masks (R, *shape) of a round, without the lowest-scored weights or units of each replicate.
 
@@ -74,15 +77,17 @@ def prune(
         criterion: a key of `CRITERIA` or `UNIT_CRITERIA`.
         empty_layers: `keep-one`: every layer keeps its weight or unit with the highest score; `refuse`.
         seed: of the random criteria.
+        budget: of each network after the round. Each loses the least that it allows, in place of `rate`.
+        multiples: of criteria of units, in place of exact shares (`rank_units`).
 
     Raises:
         InputError: layers whose units go together have different rates, the criterion does not fit the
-            network, or a layer would become empty and `empty_layers` is `refuse`.
+            network, the budget cannot be reached, or a layer would become empty and `empty_layers` is
+            `refuse`.
     """
     rounds = number if schedule == "one-shot" else 1
     how: dict[str, Any] = {
         "criterion": criterion,
-        "rate": rates.compounded(rate, rounds),
         "own": {name: rates.compounded(share, rounds) for name, share in own.items()},
         "scope": scope,
         "least": LEAST[empty_layers],
@@ -91,14 +96,15 @@ def prune(
     for replicate in range(len(next(iter(after.values())))):
         evidence = _evidence(networks, replicate, seed)
         if criterion in CRITERIA:
-            pruned = prune_weights(evidence, **how)
+            at = rank_weights(evidence, **how)
         else:
-            pruned = prune_units(evidence, networks.model().groups, **how)
-        for name, mask in pruned.items():
+            at = rank_units(evidence, networks.model().groups, multiples=multiples or {}, **how)
+        share = rates.compounded(rate, rounds)
+        for name, mask in (budgets.largest(at, budget) if budget else at(share)).items():
             if not mask.any():
                 raise InputError(
                     f"criterion {criterion} (scope {scope}) would remove all weights of {name} at a rate of "
-                    f"{how['own'].get(name, how['rate']):.4g}: lower prune.rate, give the layer a "
+                    f"{how['own'].get(name, share):.4g}: lower prune.rate, give the layer a "
                     "lower rate in the study's layers.own_rate, or set prune.empty_layers: keep-one."
                 )
             after[name][replicate] = mask
@@ -122,16 +128,17 @@ def _one(stack: dict[str, NDArray[Any]], replicate: int) -> dict[str, NDArray[An
     return {name: values[replicate] for name, values in stack.items()}
 
 
-def prune_weights(evidence: Evidence, *, criterion: str, least: int, **how: Any) -> Masks:
-    """Return the masks (*shape) of one network without the lowest single weights; each layer keeps `least`.
+def rank_weights(evidence: Evidence, *, criterion: str, least: int, **how: Any) -> Callable[[float], Masks]:
+    """Score the weights of one network; return its masks (*shape) without the lowest, at any rate.
 
-    The other arguments are those of `removal.remove`.
+    Each layer keeps `least`. The other arguments are those of `removal.remove`.
     """
-    scores = CRITERIA[criterion](evidence)
-    flat = remove(
-        {name: values.ravel() for name, values in scores.items()},
-        {name: mask.ravel() for name, mask in evidence.masks.items()},
-        least=dict.fromkeys(evidence.masks, least),
-        **how,
-    )
-    return {name: flat[name].reshape(mask.shape) for name, mask in evidence.masks.items()}
+    scores = {name: values.ravel() for name, values in CRITERIA[criterion](evidence).items()}
+    before = {name: mask.ravel() for name, mask in evidence.masks.items()}
+    kept = dict.fromkeys(before, least)
+
+    def at(rate: float) -> Masks:
+        flat = remove(scores, before, rate=rate, least=kept, **how)
+        return {name: flat[name].reshape(mask.shape) for name, mask in evidence.masks.items()}
+
+    return at

@@ -6,7 +6,7 @@ residual sum adds up. An id may be missing in some layers; rows with id -1 stay.
 group: its units are classes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,33 +16,38 @@ from prunet.base.errors import InputError
 from prunet.cells.masks import Masks
 from prunet.pruning import rates
 from prunet.pruning.criteria import Evidence
-from prunet.pruning.removal import Scores, remove
+from prunet.pruning.removal import Scores, remove, round_up
 from prunet.pruning.unit_criteria import UNIT_CRITERIA
 
 Rows = Mapping[str, NDArray[np.integer[Any]]]
 Groups = Mapping[str, Rows]
+# Of each group, sets of units and the number that the survivors of each are to be a multiple of.
+Multiples = Mapping[str, Sequence[tuple[NDArray[np.integer[Any]], int]]]
 
 
-def prune_units(
+def rank_units(
     evidence: Evidence,
     groups: Groups,
     *,
     criterion: str,
-    rate: float,
     own: Mapping[str, float],
     scope: str,
     least: int,
-) -> Masks:
-    """Return the masks (*shape) of one network without the lowest units of every group that is scored.
+    multiples: Multiples,
+) -> Callable[[float], Masks]:
+    """Score the units of one network; return its masks (*shape) without the lowest, at any rate.
+
+    The rate is the share of the surviving units of a group, or of all, to remove, 0 to 1. A higher rate
+    removes the same units and more.
 
     Args:
         evidence: of the network.
-        groups: of its layers.
+        groups: of its layers; those that are not scored stay.
         criterion: a key of `UNIT_CRITERIA`.
-        rate: share of the surviving units of a group, or of all, to remove, 0 to 1.
         own: rates of layers, and so of their groups, that have their own.
         scope: `layer`: each group loses the same share; `global`: one ranking.
         least: 1: every layer keeps its unit with the highest score; 0: it may lose all.
+        multiples: fewer units are removed where the rest would not be a multiple of these.
 
     Raises:
         InputError: layers of one group have different rates, or the criterion scores no layer.
@@ -61,12 +66,17 @@ def prune_units(
             best = best_units(layers, scores[group], alive[group]) if least else []
             scores[group][best] = np.inf
             kept[group] = len(best)
-    left = remove(scores, alive, rate=rate, own=own, scope=scope, least=kept)
-    masks = {name: mask.copy() for name, mask in evidence.masks.items()}
-    for group in left:
-        for name, ids in groups[group].items():
-            masks[name][np.isin(ids, np.flatnonzero(alive[group] & ~left[group]))] = False
-    return masks
+
+    def at(rate: float) -> Masks:
+        left = remove(scores, alive, rate=rate, own=own, scope=scope, least=kept)
+        masks = {name: mask.copy() for name, mask in evidence.masks.items()}
+        for group in left:
+            rest = round_up(scores[group], alive[group], left[group], multiples.get(group, ()))
+            for name, ids in groups[group].items():
+                masks[name][np.isin(ids, np.flatnonzero(alive[group] & ~rest))] = False
+        return masks
+
+    return at
 
 
 def score_units(
