@@ -12,7 +12,7 @@ from prunet.cells.masks import Weights
 from prunet.data.images.dataset import SPLITS
 from prunet.deployment import acceptance, compact, inference, onnx_file, thresholds
 from prunet.deployment.selection import Ticket
-from prunet.shrinking.shrinking import shrink
+from prunet.deployment.smaller import smaller
 from prunet.training import batches, streams
 
 
@@ -54,8 +54,9 @@ def export(
     outsiders = None if strangers is None else inference.classify(masked, strangers, metadata).max(1)
     metadata = metadata | calibrate(answers, labels, outsiders, known, false_accepts)
 
-    networks = {"dense": inference.build(dense, metadata), "masked": masked, "shrunk": shrink(masked, masks)}
     prepared = batches.prepare(torch.from_numpy(images["test"]), metadata["preparation"])
+    small = smaller(masked, masks, prepared[:2])
+    networks = {"dense": inference.build(dense, metadata), "masked": masked, "shrunk": small}
     for name, network in networks.items():
         onnx_file.save(folder / f"{name}.onnx", network, metadata["preparation"], metadata["class_names"])
         onnx_file.check(folder / f"{name}.onnx", network, prepared)

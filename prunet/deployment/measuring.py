@@ -14,7 +14,7 @@ from prunet.base.progress import progress
 from prunet.deployment import costs, forms, inference
 from prunet.deployment.costs import Row
 from prunet.deployment.selection import Ticket
-from prunet.shrinking.shrinking import shrink
+from prunet.deployment.smaller import smaller
 from prunet.training.batches import prepare
 
 
@@ -63,7 +63,7 @@ def measure_rounds(
     for number, (sizes, quantised) in zip(progress(rounds, desc="time", unit="round"), stored, strict=True):
         ticket = select(number)
         masked = inference.build(ticket[0], metadata)
-        small = shrink(masked, ticket[1])
+        small = smaller(masked, ticket[1], batches[0])
         own = {"round": number, "density": ticket[2]["density"]}
         row = own | sizes | costs.in_memory(ticket, masked, small)
         if number in timed:

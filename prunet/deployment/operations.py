@@ -7,19 +7,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
+from prunet.base.errors import InputError
+from prunet.models.built_in import PLAIN
 from prunet.models.inputs import Shape
-from prunet.shrinking.shrinking import check_masks
 
-LAYERS = (nn.Linear, nn.Conv2d)
+LAYERS = (nn.Linear, nn.Conv2d)  # whose sparse forms are known
 
 
 @torch.no_grad()
 def operations(model: nn.Module, masks: dict[str, NDArray[np.bool_]], shape: Shape) -> dict[str, Any]:
-    """Count the multiply-accumulates (MACs) of the linear and convolutional layers for one image.
+    """Count the multiply-accumulates (MACs) of a network for one image.
 
-    A weight counts once for each position of the layer's output, including positions where it meets padding.
-    Biases, activations and pooling are not counted. FLOPs are twice the MACs.
+    A weight counts once for each position of the layer's output, including positions where it meets padding,
+    and so do the products of attention. Biases, activations and pooling are not counted. FLOPs are twice the
+    MACs.
 
     Args:
         model: the network.
@@ -27,26 +30,33 @@ def operations(model: nn.Module, masks: dict[str, NDArray[np.bool_]], shape: Sha
         shape: (C, H, W) of an image.
 
     Returns:
-        `macs_dense`, `macs_effective` (those of the surviving weights only) and `layers`, the same two for
-        each layer by name.
+        `macs_dense`, `macs_effective` (without those of the pruned weights of linear layers and convolutions)
+        and `layers`, the same two for each of these layers by name.
 
     Raises:
-        InputError: a mask does not fit a layer's weight.
+        InputError: a mask does not fit a weight.
     """
+    for name, mask in masks.items():
+        if name not in (own := dict(model.named_parameters())) or own[name].shape != mask.shape:
+            raise InputError(f"mask {name} {mask.shape} fits no layer; use the masks of this model.")
     model = copy.deepcopy(model).eval()
-    layers = {name: module for name, module in model.named_modules() if isinstance(module, LAYERS)}
-    check_masks(masks, layers)
+    layers = {name: module for name, module in model.named_modules() if isinstance(module, PLAIN)}
     counts = {name: {"macs_dense": 0, "macs_effective": 0} for name in layers}
 
-    def count(name: str, weight: Tensor, output: Tensor) -> None:
-        positions = output.numel() // len(weight)
+    def count(name: str, layer: nn.Module, given: Tensor, output: Tensor) -> None:
+        transposed = isinstance(layer, nn.modules.conv._ConvTransposeNd)
+        weight = layer.get_parameter("weight")
+        # Every filter meets each position once: of the output, or of the input of a transposed convolution.
+        positions = (given if transposed else output).numel() // len(weight)
         mask = masks.get(f"{name}.weight")
         survivors = weight.numel() if mask is None else int(np.count_nonzero(mask))
         counts[name]["macs_dense"] += weight.numel() * positions
         counts[name]["macs_effective"] += survivors * positions
 
-    for name, layer in layers.items():
-        layer.register_forward_hook(lambda layer, _, output, name=name: count(name, layer.weight, output))
-    model(next(model.parameters()).new_zeros(1, *shape))
-    totals = {key: sum(layer[key] for layer in counts.values()) for key in ("macs_dense", "macs_effective")}
-    return totals | {"layers": counts}
+    for name, module in layers.items():
+        module.register_forward_hook(lambda own, given, output, name=name: count(name, own, given[0], output))
+    with FlopCounterMode(display=False) as counter:
+        model(next(model.parameters()).new_zeros(1, *shape))
+    dense = counter.get_total_flops() // 2
+    pruned = sum(layer["macs_dense"] - layer["macs_effective"] for layer in counts.values())
+    return {"macs_dense": dense, "macs_effective": dense - pruned, "layers": counts}

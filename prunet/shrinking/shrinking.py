@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from prunet.base.errors import InputError
-from prunet.shrinking.features import Ids, number_features, route
-from prunet.shrinking.trace import Step, trace
 from prunet.shrinking.cutting import cut_layer, cut_move, cut_norm
+from prunet.shrinking.features import Ids, number_features, route
 from prunet.shrinking.folding import Folded, fold, spread
+from prunet.shrinking.trace import Step, trace
 
 
 @torch.no_grad()

@@ -97,9 +97,15 @@ def trace(model: nn.Module) -> list[Step]:
     return steps
 
 
-def unsupported(what: str) -> InputError:
+class UnsupportedError(InputError):
+    """A network, or a part of one, whose features cannot be traced."""
+
+
+def unsupported(what: str) -> UnsupportedError:
     """Return the error for a network, or a part of one, whose features cannot be traced."""
-    return InputError(f"cannot remove units of {what}; keep all units, or extend prunet.shrinking.trace.")
+    return UnsupportedError(
+        f"cannot remove units of {what}; keep all units, or extend prunet.shrinking.trace."
+    )
 
 
 class _Tracer(fx.Tracer):

@@ -1,0 +1,69 @@
+"""Smaller network with the outputs of the masked one, proven before it is returned."""
+
+import copy
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from prunet.base.errors import InputError
+from prunet.structure.cutting import cut
+from prunet.structure.finding import find_units
+from prunet.structure.masks import removed_units
+from prunet.structure.program import Example, inputs_of
+from prunet.structure.proof import difference, random_inputs
+from prunet.structure.slicing import slice_model
+
+EXACT = 1e-8  # largest difference of the outputs in float64, relative to the largest output
+
+
+def shrink(model: nn.Module, example: Example, masks: Mapping[str, Tensor]) -> nn.Module:
+    """Return a smaller model that lacks the units that masks remove, with the same outputs.
+
+    It is a model of the same class with smaller tensors, where that runs and is equal. Otherwise, as where
+    the widths of attention are written into the Python code, it is the program that `torch.export` writes, a
+    plain `torch.fx.GraphModule` in evaluation mode.
+
+    Args:
+        model: with its weights; removed ones count as zero. It is not changed.
+        example: inputs of the model, each (N, ...), a tensor or several.
+        masks: from `prune`.
+
+    Raises:
+        InputError: a mask fits no parameter, or the model cannot be exported.
+        RuntimeError: the outputs differ, which is an error of prunet.
+    """
+    whole = copy.deepcopy(model)
+    apply_masks(whole, masks)
+    units = find_units(whole, example)
+    gone = removed_units(units, masks)
+    inputs = random_inputs(inputs_of(example), 2)
+    own = slice_model(whole, units, units.alive(gone))
+    try:
+        if difference(whole, own, inputs) <= EXACT:
+            return own
+    except (RuntimeError, ValueError, IndexError, AssertionError):
+        pass  # the class has its widths written into its code
+    _, program = cut(units, gone)
+    found = difference(whole, program, inputs)
+    if not found <= EXACT:
+        raise RuntimeError(
+            f"the smaller network's outputs differ by {found:.1e} of the largest; please report it."
+        )
+    return program
+
+
+def apply_masks(model: nn.Module, masks: Mapping[str, Tensor]) -> None:
+    """Set the removed weights of a model to zero, in place; call it after each step of the optimizer.
+
+    Raises:
+        InputError: a mask fits no parameter of the model.
+    """
+    parameters = dict(model.named_parameters())
+    for name, mask in masks.items():
+        if name not in parameters or parameters[name].shape != mask.shape:
+            raise InputError(
+                f"mask {name} {tuple(mask.shape)} fits no parameter; use the masks of this model."
+            )
+        with torch.no_grad():
+            parameters[name].mul_(mask.to(parameters[name].device))
