@@ -1,6 +1,7 @@
 """The coverage benchmark calls a network equal only if it is, and goes on where a library fails."""
 
 import json
+import math
 import os
 import time
 from functools import partial
@@ -12,7 +13,7 @@ from torch import nn
 
 from bench import __main__ as bench
 from bench.coverage import measure, networks, pruners
-from bench.coverage.checks import count, difference, run, verdict
+from bench.coverage.checks import Form, compare, count, difference, run, verdict
 from bench.coverage.children import limited
 from bench.coverage.randomise import randomise
 from bench.coverage.table import table
@@ -80,25 +81,43 @@ def test_the_difference_is_relative_to_the_largest_output():
     assert difference(wanted, [torch.tensor([1.0, float("nan")]), wanted[1]]) == float("inf")
 
 
+SMALL, LARGE = Form(60, 50, 1e-9, ""), Form(70, 50, 0.0, "")
+OTHER, FAILING = Form(60, 50, 0.2, "outputs differ"), Form(60, None, math.inf, "the smaller network fails")
+
+
 @pytest.mark.parametrize(
-    ("after", "dense", "smaller", "result", "reason"),
+    ("forms", "effect", "result", "reason"),
     [
-        (60, 3.0, 2.0, "equal", ""),
-        (60, 3.0, 2.0 + 1e-7, "different", "differ by 5e-08"),
-        (60, 3.0, float("nan"), "different", "not numbers"),
-        (70, 3.0, 2.0, "refused", "only 30% of the parameters"),
-        (60, 2.0, 2.0, "different", "prove nothing"),
+        ([SMALL], 0.1, "equal", ""),
+        ([SMALL, SMALL], 0.1, "equal", ""),
+        ([OTHER, SMALL], 0.1, "equal", ""),
+        ([FAILING, SMALL], 0.1, "equal", ""),
+        ([SMALL, FAILING], 0.1, "equal", ""),
+        ([SMALL, OTHER], 0.1, "different", "outputs differ"),
+        ([OTHER], 0.1, "different", "outputs differ"),
+        ([OTHER, FAILING], 0.1, "refused", "the smaller network fails"),
+        ([LARGE], 0.1, "refused", "only 30% of the parameters can go"),
+        ([SMALL], 1e-4, "different", "prove nothing"),
     ],
 )
-def test_a_network_is_equal_only_if_a_third_went_and_the_masks_have_an_effect(
-    after, dense, smaller, result, reason
-):
-    outputs = ([torch.tensor([value], dtype=torch.float64)] for value in (dense, 2.0, smaller))
-    row = {"result": "different", "reason": "", "parameters": 100, "parameters_after": after}
-    found = row | verdict(row, *outputs)
-    assert found["result"] == result
-    assert reason in found["reason"]
-    json.dumps(found, allow_nan=False)
+def test_a_network_is_equal_only_if_a_third_went_and_the_masks_have_an_effect(forms, effect, result, reason):
+    row = verdict(dict(zip(["own class", "program"], forms, strict=False)), 100, effect)
+    assert row["result"] == result
+    assert reason in row["reason"]
+    assert bool(row["forms"]) == bool({SMALL, LARGE} & set(forms))
+    json.dumps(row, allow_nan=False)
+
+
+def test_a_smaller_network_that_differs_or_fails_says_so():
+    network = nn.Linear(2, 2).double()
+    inputs = (torch.ones(3, 2, dtype=torch.float64),)
+    macs, wanted = run(network, inputs)
+    assert macs == 4
+    assert compare(network, wanted, inputs) == Form(6, 4, 0.0, "")
+    assert compare(nn.Identity(), wanted, inputs).reason.startswith("outputs differ by ")
+    failing = compare(nn.Linear(3, 2).double(), wanted, inputs)
+    assert failing.multiply_adds is None
+    assert failing.reason.startswith("the smaller network fails: RuntimeError: mat1 and mat2")
 
 
 @pytest.mark.parametrize("library", pruners.PRUNERS)
@@ -106,12 +125,13 @@ def test_one_more_removed_unit_is_noticed(library):
     if library == "Torch-Pruning":
         pytest.importorskip("torch_pruning")
     model, example, others = networks.build("own:residual with projection")
-    masked, smaller = pruners.PRUNERS[library](model, example)
+    masked, forms = pruners.PRUNERS[library](model, example)
     macs, wanted = run(masked, others)
-    less, found = run(smaller, others)
-    assert less < 0.4 * macs
-    assert count(smaller) < 0.4 * count(masked)
-    assert difference(wanted, found) < 1e-8
+    for smaller in forms.values():
+        less, found = run(smaller, others)
+        assert less < 0.4 * macs
+        assert count(smaller) < 0.4 * count(masked)
+        assert difference(wanted, found) < 1e-8
     rows = masked.stem[0].weight
     with torch.no_grad():
         rows[rows.flatten(1).abs().sum(1).argmax()] = 0
@@ -124,7 +144,7 @@ def test_layers_of_the_outputs_are_found_by_their_channels():
 
 
 def test_a_quick_run_writes_a_row_for_each_network_and_library(tmp_path, monkeypatch):
-    monkeypatch.setattr(measure.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(measure, "LIBRARIES", {"prunet": "prunet"})
     output = tmp_path / "coverage.json"
     done = CliRunner().invoke(
         bench.main, ["--quick", "--only", "coverage", str(output)], catch_exceptions=False
@@ -138,11 +158,12 @@ def test_a_quick_run_writes_a_row_for_each_network_and_library(tmp_path, monkeyp
     assert {"parameters", "parameters_after", "multiply_adds", "multiply_adds_after", "seconds"} <= set(
         rows[0]
     )
-    assert done.output.splitlines()[-1] == "| **small modules as users write them** | 2 | 1 | 0 | 1 |"
+    assert "prunet, own:one layer: refused: no unit of the network can be removed" in done.stderr
+    assert done.stdout.splitlines()[-1] == "| **small modules as users write them** | 2 | 1 | 0 | 1 |"
 
 
 def test_a_library_that_is_not_installed_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(measure.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(measure.importlib.util, "find_spec", lambda name: None if name == "timm" else name)
     with pytest.raises(measure.InputError, match=r"timm is not installed: .*requirements-bench\.txt"):
         measure.measure(tmp_path / "coverage.json", ["timm:dla34"])
 

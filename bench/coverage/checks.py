@@ -1,8 +1,9 @@
 """Whether a library makes a network smaller without changing what is left of it."""
 
+import math
 import time
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,22 @@ LEAST_SHARE = 1 / 3  # of the parameters that must go
 Row = dict[str, Any]
 
 
+class Form(NamedTuple):
+    """A form of the smaller network.
+
+    Attributes:
+        parameters: their number.
+        multiply_adds: for one input; None if it does not run.
+        gap: largest difference of its outputs from the masked network's, relative to the largest output.
+        reason: why it is not equal, or empty.
+    """
+
+    parameters: int
+    multiply_adds: int | None
+    gap: float
+    reason: str
+
+
 def check(library: str, name: str) -> Row:
     """Remove half of the units of a network; return a row of the results without `library` and `model`."""
     model, example, others = networks.build(name)
@@ -31,30 +48,52 @@ def check(library: str, name: str) -> Row:
         return {"result": "refused", "reason": str(error)}
     except Exception as error:  # any fault of a library is a result
         return {"result": "refused", "reason": cause(error)[:200]}
-    row: Row = {"result": "different", "reason": "", "seconds": round(time.perf_counter() - began, 2)}
-    row["parameters"], row["parameters_after"] = count(masked), count(smaller)
-    row["multiply_adds"], wanted = run(masked, others)
+    seconds = round(time.perf_counter() - began, 2)
+    multiply_adds, wanted = run(masked, others)
+    forms = {form: compare(network, wanted, others) for form, network in smaller.items()}
+    parameters, precision = count(masked), str(wanted[0].dtype).removeprefix("torch.")
+    row: Row = {"parameters": parameters, "multiply_adds": multiply_adds, "seconds": seconds}
+    return row | {"precision": precision} | verdict(forms, parameters, difference(dense, wanted))
+
+
+def compare(smaller: nn.Module, wanted: list[Tensor], inputs: networks.Inputs) -> Form:
+    """Run a form of the smaller network."""
     try:
-        row["multiply_adds_after"], found = run(smaller, others)
+        multiply_adds, found = run(smaller, inputs)
     except Exception as error:  # any fault of a library is a result
-        return row | {"result": "refused", "reason": f"the smaller network fails: {cause(error)[:200]}"}
-    return row | verdict(row, dense, wanted, found)
+        return Form(count(smaller), None, float("inf"), f"the smaller network fails: {cause(error)[:200]}")
+    gap = difference(wanted, found)
+    reason = "" if gap <= TOLERANCE[wanted[0].dtype] else f"outputs differ by {gap:.2g} of the largest"
+    return Form(count(smaller), multiply_adds, gap, reason)
 
 
-def verdict(row: Row, dense: list[Tensor], masked: list[Tensor], smaller: list[Tensor]) -> Row:
-    """Compare the outputs of the dense, the masked and the smaller network."""
-    precision = masked[0].dtype
-    gap, share = difference(masked, smaller), 1 - row["parameters_after"] / row["parameters"]
-    found = {"precision": str(precision).removeprefix("torch."), "difference": gap}
-    if gap == float("inf"):
-        return found | {"difference": None, "reason": "outputs have other shapes, or are not numbers"}
-    if gap > TOLERANCE[precision]:
-        return found | {"reason": f"outputs differ by {gap:.2g} of the largest"}
+def verdict(forms: dict[str, Form], parameters: int, effect: float) -> Row:
+    """Judge the forms of the smaller network; the last one may not compute another function.
+
+    Args:
+        forms: by name. An equal one counts; it is the first where several are.
+        parameters: of the dense network.
+        effect: of the masks on the outputs, relative to the largest output.
+    """
+    equal = [name for name, form in forms.items() if not form.reason]
+    last = list(forms.values())[-1]
+    form = forms[equal[0]] if equal else last
+    row: Row = {
+        "forms": equal,
+        "parameters_after": form.parameters,
+        "multiply_adds_after": form.multiply_adds,
+        "difference": form.gap if math.isfinite(form.gap) else None,
+    }
+    if last.reason and (not equal or last.multiply_adds is not None):
+        result = "refused" if last.multiply_adds is None else "different"
+        return row | {"result": result, "reason": last.reason}
+    share = 1 - form.parameters / parameters
     if share < LEAST_SHARE:
-        return found | {"result": "refused", "reason": f"only {share:.0%} of the parameters can go"}
-    if difference(dense, masked) < LEAST_EFFECT:
-        return found | {"reason": "the masks do not change the outputs, so that equal outputs prove nothing"}
-    return found | {"result": "equal"}
+        return row | {"result": "refused", "reason": f"only {share:.0%} of the parameters can go"}
+    if effect < LEAST_EFFECT:
+        reason = "the masks do not change the outputs, so that equal outputs prove nothing"
+        return row | {"result": "different", "reason": reason}
+    return row | {"result": "equal", "reason": ""}
 
 
 def difference(wanted: list[Tensor], found: list[Tensor]) -> float:

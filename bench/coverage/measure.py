@@ -1,6 +1,7 @@
 """All networks with all libraries, one after another."""
 
 import importlib.util
+import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from prunet.base import files
 from prunet.base.errors import InputError
 from prunet.structure.finding import find_units
 
+LIBRARIES = {"prunet": "prunet", "Torch-Pruning": "torch_pruning"}  # {name in PRUNERS: module}
 SECONDS, GIGABYTES = 200, 18  # limits of one network with one library
 FEW = ("own:residual with projection", "own:one layer")  # of a quick run
 
@@ -25,30 +27,34 @@ def measure(output: Path, names: Sequence[str] = ()) -> str:
     """Prune networks with prunet, and with Torch-Pruning if it is installed; write rows, return a table.
 
     Args:
-        output: JSON list of {library, model, result, reason, parameters, parameters_after, multiply_adds,
-            multiply_adds_after (for one input), seconds, precision, difference}.
+        output: JSON list of {library, model, result, reason, forms (the equal ones), parameters,
+            parameters_after, multiply_adds, multiply_adds_after (for one input), seconds, precision,
+            difference}.
         names: of networks; all if there are none.
 
     Raises:
         InputError: a library of networks is not installed.
     """
-    libraries = ["prunet", *(["Torch-Pruning"] if importlib.util.find_spec("torch_pruning") else [])]
+    libraries = [name for name, module in LIBRARIES.items() if importlib.util.find_spec(module)]
     torch.set_num_threads(1)  # a process that used more cannot be forked
     torch.backends.mha.set_fastpath_enabled(False)  # the multiply-adds of its operations are not counted
     names = names or networks.names()
-    _import({name.partition(":")[0] for name in names} - {"own"})
+    _import(*{name.partition(":")[0] for name in names} - {"own"}, *(LIBRARIES[name] for name in libraries))
     rows = []
     with tqdm(names, desc="coverage", disable=None) as progress:
         for name in progress:
             progress.set_postfix_str(name)
             rows += [row_of(library, name) for library in libraries]
+            for row in rows[-len(libraries) :]:
+                if row["result"] != "equal":
+                    progress.write("{library}, {model}: {result}: {reason}".format(**row), file=sys.stderr)
     files.write_json(output, rows)
     return table(rows)
 
 
-def _import(modules: set[str]) -> None:
+def _import(*modules: str) -> None:
     """Import modules once, so that no process has to, and what is imported at the first export."""
-    for module in sorted(modules):
+    for module in modules:
         if importlib.util.find_spec(module) is None:
             raise InputError(f"{module} is not installed: `pip install -r requirements-bench.txt`.")
         importlib.import_module(module)

@@ -32,7 +32,7 @@ def names() -> list[str]:
 
 
 def build(name: str) -> tuple[nn.Module, Inputs, Inputs]:
-    """Return a network with random weights in evaluation mode, an example of its inputs, and other inputs.
+    """Return a network with random weights in evaluation mode, an example of two inputs, and three others.
 
     Small images keep it fast. Networks of up to 150 million parameters are in float64, others in float32.
     """
@@ -42,11 +42,14 @@ def build(name: str) -> tuple[nn.Module, Inputs, Inputs]:
     if sum(parameter.numel() for parameter in model.parameters()) <= IN_FLOAT64:
         model.double()
         example = tuple(value.double() if value.is_floating_point() else value for value in example)
-    others = tuple(
-        torch.randn_like(value) if value.is_floating_point() else value.flip(0) for value in example
-    )
+    others = tuple(_other(value) for value in example)
     randomise(model, example)
     return model, example, others
+
+
+def _other(value: Tensor) -> Tensor:
+    more = torch.cat([value, value[:1]])
+    return torch.randn_like(more) if value.is_floating_point() else more.roll(1, -1)
 
 
 def _torchvision(name: str) -> tuple[nn.Module, Inputs]:

@@ -9,41 +9,38 @@ import torch
 from torch import Tensor, nn
 
 from bench.coverage.networks import Inputs
+from prunet.library import apply_masks
 from prunet.structure.cutting import cut
-from prunet.structure.finding import Units, find_units
+from prunet.structure.finding import find_units, nothing_to_remove
+from prunet.structure.masks import maskable, unit_masks
+from prunet.structure.slicing import slice_model
 
-Pair = tuple[nn.Module, nn.Module]  # the masked and the smaller network
+Pruned = tuple[nn.Module, dict[str, nn.Module]]  # the masked network, and forms of the smaller one
 
 
-def with_prunet(model: nn.Module, example: Inputs) -> Pair:
-    """Return the model with half of its units masked, and the program without them.
+def with_prunet(model: nn.Module, example: Inputs) -> Pruned:
+    """Return the model with half of its units masked, and without them in its own class and as a program.
 
-    The masks are on the parameters of the model itself. If some are on tensors that it computes from its
-    parameters, such as normalised weights, its masked program takes its place.
+    If some masks are on tensors that the model computes from its parameters, such as normalised weights, its
+    masked program takes its place, and there is no smaller one of its own class.
+
+    Raises:
+        InputError: the model cannot be exported, or none of its units can be removed.
     """
     units = find_units(model, example)
+    if not units.groups:
+        raise nothing_to_remove(units)
     rng = np.random.default_rng(0)
     gone = [rng.permutation(group.units) < group.units // 2 for group in units.groups]
-    masked, smaller = cut(units, gone)
-    return mask(model, units, gone) or masked, smaller
-
-
-def mask(model: nn.Module, units: Units, gone: list[Any]) -> nn.Module | None:
-    """Return a copy of the model with removed units set to zero, or None if a mask is not on a parameter."""
+    masked, program = cut(units, gone)
+    if not all(maskable(group) for group in units.groups):
+        return masked, {"program": program}
     masked = copy.deepcopy(model)
-    tensors = dict(masked.named_parameters(remove_duplicate=False))
-    for group, own in zip(units.groups, gone, strict=True):
-        for part in group.slices:
-            if not part.tensor.masked:
-                continue
-            if part.tensor.name not in tensors:
-                return None
-            rows = torch.from_numpy(np.append(own, False)[part.units]).nonzero().flatten()
-            tensors[part.tensor.name].data.index_fill_(part.dim, rows, 0)
-    return masked
+    apply_masks(masked, unit_masks(units, gone))
+    return masked, {"own class": slice_model(masked, units, units.alive(gone)), "program": program}
 
 
-def with_torch_pruning(model: nn.Module, example: Inputs) -> Pair:
+def with_torch_pruning(model: nn.Module, example: Inputs) -> Pruned:
     """Return the same of Torch-Pruning's `BasePruner` with its default settings; output layers are left out.
 
     While it prunes, every parameter and statistic holds the numbers of its elements instead of its values:
@@ -70,7 +67,7 @@ def with_torch_pruning(model: nn.Module, example: Inputs) -> Pair:
         tensor.data = values[name].data.flatten()[numbers]
     for name, parameter in masked.named_parameters(remove_duplicate=False):
         parameter.data.mul_(survive[name].view(parameter.shape))
-    return masked, smaller
+    return masked, {"own class": smaller}
 
 
 def _tensors(model: nn.Module) -> list[tuple[str, Tensor]]:
