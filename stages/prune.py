@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import torch
 
 from prunet.base.errors import InputError
 from prunet.base.files import replacing
@@ -14,12 +15,13 @@ from prunet.base.seeds import derive
 from prunet.cells import storage
 from prunet.cells.masks import Masks, Weights
 from prunet.data.images import dataset
-from prunet.pruning import queries
+from prunet.pruning import budgets, queries
 from prunet.pruning.criteria import CRITERIA
 from prunet.pruning.rounds import TrainedNetworks, prune
 from prunet.pruning.unit_criteria import UNIT_CRITERIA
 from prunet.retraining import scheme as schemes
 from prunet.retraining.tickets import cell
+from prunet.structure.rounding import multiples
 from prunet.training.cells import contents, copy_cell
 from prunet.training.trainer import Trainer
 
@@ -76,19 +78,22 @@ def next_masks(trainer: Trainer, rules: dict[str, Any], number: str, init: Path,
             )
         return values
 
-    networks = TrainedNetworks(
-        weights, masks, initial, cache(lambda: queries.model(trainer, rules["criterion_images"]))
-    )
+    model = cache(lambda: queries.model(trainer, rules["criterion_images"]))
+    criterion, round_to = rules["criterion"], rules["round_to"]
+    target = {cost: share ** (int(number) / rules["last"]) for cost, share in rules["target"].items()}
+    image = torch.zeros(1, *trainer.shape, device=trainer.device)
     return prune(
-        networks,
+        TrainedNetworks(weights, masks, initial, model),
         number=int(number),
         seed=derive(trainer.seed, "prune", number),
         schedule=rules["schedule"],
         rate=rules["rate"],
         own=rules["own"],
         scope=rules["scope"],
-        criterion=rules["criterion"],
+        criterion=criterion,
         empty_layers=rules["empty_layers"],
+        budget=budgets.budget(target, criterion, lambda: trainer.units, [image]),
+        multiples=multiples(trainer.units, model().groups, round_to) if round_to > 1 else None,
     )
 
 

@@ -64,7 +64,8 @@ def params(folder: Path) -> DictConfig:
             own.prune.rounds = rounds(own.prune.rounds + 1, schedule)
         default = values.studies
         values.studies = {name: default.get(name, default.digits) for name in own.studies}
-        OmegaConf.set_struct(values, True)  # an unknown name is an error, except that of a layer
+        OmegaConf.set_struct(values, True)  # an unknown name is an error, except of layers and costs
+        OmegaConf.set_struct(values.prune.target, False)
         for study in values.studies.values():
             OmegaConf.set_struct(study.layers.own_rate, False)
         merged = OmegaConf.merge(values, own)

@@ -60,6 +60,14 @@ SKIPPED = [VALUES["prune"]["rounds"][0], {"n": "02", "from": "dense"}]  # round 
         ("prune.rate", 1.2, "prune.rate is 1.2: input should be less than 1"),
         ("prune.rate", "lots", "prune.rate is 'lots': input should be a valid number"),
         ("prune.ratee", 0.2, "prune.ratee is not a known name"),
+        ("prune.target", {"parameters": 1.5}, "prune: target.parameters is 1.5; give a share between 0 and"),
+        (
+            "prune.target",
+            {"macs": 0.5},
+            "target.macs does not change when criterion magnitude removes single",
+        ),
+        ("prune.target", {"flops": 0.5}, "'flops', which is no cost; choose from macs, parameters, bytes"),
+        ("prune.round_to", 8, "round_to is 8, and criterion magnitude removes single weights"),
         ("prune.scope", ..., "prune.scope is missing"),
         ("prune.criterion", "luck", "'luck' is not a criterion: choose from magnitude, random,"),
         ("prune.schemes", ["luck"], "prune.schemes.0: 'luck' is not a scheme: choose from fine-tune,"),
@@ -138,6 +146,7 @@ def test_a_wrong_value_is_refused_by_name(tmp_path, path, value, says):
     assert says in refusal(tmp_path, (path, value))
 
 
+HALF = {"prune.target": {"parameters": 0.5}}
 RANDOM = {"prune.chain": "random"}
 DIGITS = {"stability.studies": ["digits"]}
 
@@ -165,6 +174,13 @@ DIGITS = {"stability.studies": ["digits"]}
         (
             RANDOM | {"studies.faces.reinits": 3},
             "prune.chain is 'random', which needs reinits: 1, and studies.faces has more",
+        ),
+        (HALF | {"prune.output_rate_factor": 0.5}, "output_rate_factor is a factor of rate, which target"),
+        (HALF | {"prune.empty_layers": "refuse"}, "target leaves something of every layer: set empty_layers"),
+        (
+            HALF
+            | {"prune.rounds": [{"n": "00", "from": "dense"}], "report.round": "00", "export.round": "00"},
+            "target needs a round that prunes, and rounds has none after 00",
         ),
         (
             DIGITS | {"stability.rounds": ["00", "17"]},

@@ -12,6 +12,7 @@ from prunet.config.params import stage_params
 from prunet.pruning import queries
 from prunet.pruning.criteria import CRITERIA
 from prunet.pruning.unit_criteria import UNIT_CRITERIA
+from prunet.structure import shares as times
 from prunet.training.trainer import Trainer
 from stages import prune
 from tests import toys
@@ -116,6 +117,38 @@ def test_channels_of_a_residual_network_go_by_the_scales_of_its_norms(rounds):
     assert found[list(masks)[-1]] == 1
     with pytest.raises(InputError, match=r"features\.conv1\.conv\.weight.* have none"):
         rounds("light", criterion="batchnorm-scale")
+
+
+@pytest.mark.parametrize("schedule", ["iterative", "one-shot"])
+def test_a_target_is_reached_at_the_last_round_and_its_root_halfway(rounds, schedule):
+    rules = {"criterion": "unit-l2", "schedule": schedule, "target": {"macs": 0.25}, "last": 2}
+    for number, share in (("01", 0.5), ("02", 0.25)):
+        first, second = (
+            rows_left(rounds(number=number, **rules))[name] for name in ("fc1.weight", "fc2.weight")
+        )
+        found = (64 * 300 * first + 300 * 100 * first * second + 100 * 3 * second) / 49_500
+        assert 0.98 * share < found <= share
+        assert first == pytest.approx(second, abs=0.01)
+    weights = rounds(number="02", **rules | {"criterion": "magnitude", "target": {"parameters": 0.25}})
+    assert density(weights) == pytest.approx(0.25, abs=1e-4)
+
+
+def test_time_and_bytes_are_targets_too(rounds, monkeypatch):
+    monkeypatch.setattr(times, "time_share", lambda dense, smaller, inputs: size(smaller) / size(dense))
+    rules = {"criterion": "unit-l2", "target": {"bytes": 0.9, "milliseconds": 0.4}, "last": 1}
+    found = rows_left(rounds(**rules))
+    assert found["fc1.weight"] == pytest.approx(0.55, abs=0.01)  # 64 x 300 x + 300 x 100 x^2 + 300 x
+
+
+def size(network):
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def test_channels_are_left_in_multiples(rounds):
+    masks = rounds("residual", criterion="unit-l2", rate=0.35, round_to=8)
+    left = {name: int(mask[0].reshape(len(mask[0]), -1).any(1).sum()) for name, mask in masks.items()}
+    assert {left[f"block{number}_1.conv1.weight"] for number in (1, 2, 3)} == {16, 24, 48}
+    assert all(count % 8 == 0 for count in left.values() if count != 3)  # classes
 
 
 def test_round_0_removes_nothing_and_evidence_is_only_read_when_it_is_needed(rounds, monkeypatch):

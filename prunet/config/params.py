@@ -212,6 +212,8 @@ def _study_params(
     }
     common = ("schemes", "rounds", "output_rate_factor")
     rules = {key: value for key, value in prune.items() if key not in common} | {"own": own}
+    if prune["target"]:  # which the last round reaches
+        rules["last"] = int(names[-1])
     sweep = {key: values["sweep"][key] for key in ("criteria", "sparsities")} | {
         "criterion_images": prune["criterion_images"],
         "pace": {layer: rates.pace(rate, prune["rate"]) for layer, rate in own.items()},

@@ -5,7 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from prunet.base.errors import InputError
 from prunet.config.block import Block, Count, Share
+from prunet.pruning import budgets
 from prunet.pruning.criteria import CRITERIA
 from prunet.pruning.unit_criteria import UNIT_CRITERIA
 from prunet.retraining import scheme
@@ -36,6 +38,8 @@ class Round(Block):
 class Prune(Block):
     schedule: Literal["iterative", "one-shot"]
     rate: float = Field(gt=0, lt=1)
+    target: dict[str, float]
+    round_to: Count
     output_rate_factor: Share
     scope: Literal["layer", "global"]
     criterion: Criterion
@@ -63,6 +67,23 @@ class Prune(Block):
                     f"rounds has {{n: {entry.n!r}, from: {entry.from_!r}}} where schedule {self.schedule} "
                     f"needs {{n: {expected['n']!r}, from: {expected['from']!r}}}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _target_fits_the_rules(self) -> "Prune":
+        try:
+            budgets.check(self.target, self.criterion, self.round_to)
+        except InputError as error:
+            raise ValueError(error.message.removesuffix(".")) from None
+        if self.target and len(self.rounds) == 1:
+            raise ValueError("target needs a round that prunes, and rounds has none after 00: add one")
+        if self.target and self.output_rate_factor != 1 and self.scope == "layer":
+            raise ValueError(
+                "output_rate_factor is a factor of rate, which target replaces: set it to 1, or give the "
+                "output layer a rate in the study's layers.own_rate"
+            )
+        if self.target and self.empty_layers == "refuse":
+            raise ValueError("target leaves something of every layer: set empty_layers to keep-one")
         return self
 
     @model_validator(mode="after")

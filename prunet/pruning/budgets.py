@@ -1,11 +1,15 @@
 """Budgets: the largest network whose costs are within shares of the dense network's."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from torch import Tensor
+
 from prunet.base.errors import InputError
-from prunet.cells.masks import Masks
+from prunet.cells.masks import Masks, density
 from prunet.pruning.criteria import CRITERIA
+from prunet.structure.finding import Units
+from prunet.structure.shares import shares_left
 
 COSTS = ("macs", "parameters", "bytes", "milliseconds")
 HALVINGS = 30  # of the rate: enough to tell a unit from the next
@@ -22,6 +26,25 @@ class Budget(NamedTuple):
 
     target: Mapping[str, float]
     shares: Callable[[Masks], Mapping[str, float]]
+
+
+def budget(
+    target: Mapping[str, float], criterion: str, units: Callable[[], Units], inputs: Sequence[Tensor]
+) -> Budget | None:
+    """Return the budget of a valid target; None if it is empty.
+
+    Args:
+        target: {cost: the share of the dense network's that may be left}.
+        criterion: of single weights, whose `parameters` are those that can be pruned; or of whole units,
+            whose costs are those of the smaller network.
+        units: returns the units of the network.
+        inputs: that are timed if the target has `milliseconds`, each (N, ...).
+    """
+    if not target:
+        return None
+    if criterion in CRITERIA:
+        return Budget(target, lambda masks: {"parameters": density(masks)})
+    return Budget(target, shares_left(units(), target, inputs))
 
 
 def check(target: Mapping[str, float], criterion: str, round_to: int) -> None:

@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping
 from math import gcd
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prunet.structure.finding import Group, Units
-from prunet.structure.masks import Rows
 
 
 def multiples(
-    units: Units, layers: Mapping[str, Rows], round_to: int
-) -> dict[str, list[tuple[NDArray[np.int64], int]]]:
+    units: Units, layers: Mapping[str, Mapping[str, NDArray[np.integer[Any]]]], round_to: int
+) -> dict[str, list[tuple[NDArray[np.integer[Any]], int]]]:
     """Return how many units leave every layer a multiple of `round_to` channels.
 
     The head of an attention counts with its width: 8 channels are one head of 64, or two of 4.
@@ -26,7 +26,7 @@ def multiples(
         Of each set of layers that share units, the units that lie in the same layers, by their numbers in
         `layers`, and the number that the survivors of these are to be a multiple of.
     """
-    found: dict[str, list[tuple[NDArray[np.int64], int]]] = {name: [] for name in layers}
+    found: dict[str, list[tuple[NDArray[np.integer[Any]], int]]] = {name: [] for name in layers}
     for group in units.groups:
         weight, _, own = group.rows[0]
         for name, rows in layers.items():
