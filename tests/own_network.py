@@ -78,6 +78,15 @@ def convolution():
     return Net(head)
 
 
+class InPlace(Net):
+    def forward(self, images):
+        return super().forward(images.relu_())
+
+
+def in_place(num_classes):
+    return InPlace(nn.Linear(12, num_classes))
+
+
 class Dictionary(Net):
     def forward(self, images):
         return {"logits": super().forward(images)}

@@ -12,7 +12,7 @@ from prunet.models import built_in as models
 from prunet.models import loading
 from prunet.models.state import state
 
-MAX_WEIGHTS = 2**26  # of one network: limits the memory that a small untrusted file can make us allocate
+MAX_WEIGHTS = 2**26  # of a built-in network: limits the memory that a small untrusted file can make us allocate
 
 
 def _printable(name: str) -> str:
@@ -99,7 +99,7 @@ def parse(text: str, trusted: str | None = None) -> tuple[dict[str, Any], int | 
             raise ValueError(error.message) from None
     tensors, pruned = state(model), models.prunable(model)
     total = sum(tensor.numel() for tensor in tensors.values())
-    if total > MAX_WEIGHTS:
+    if total > MAX_WEIGHTS and metadata["model"] in models.MODELS:
         raise ValueError(f"its network has {total} weights, more than {MAX_WEIGHTS}")
     dtypes = {name: torch.empty(0, dtype=tensor.dtype).numpy().dtype for name, tensor in tensors.items()}
     specs = {name: Spec(tuple(tensors[name].shape), dtypes[name], name in pruned) for name in tensors}

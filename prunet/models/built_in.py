@@ -84,7 +84,7 @@ def output_layer(model: nn.Module, shape: Shape) -> str:
             ran.append(name)
 
     hooks = [layer.register_forward_hook(record) for layer in model.modules() if isinstance(layer, PLAIN)]
-    run_once(model, shape)
+    run_once(model, torch.zeros(1, *shape, device=next(model.parameters()).device))
     for hook in hooks:
         hook.remove()
     if not ran:
@@ -93,10 +93,10 @@ def output_layer(model: nn.Module, shape: Shape) -> str:
 
 
 @torch.no_grad()
-def run_once(model: nn.Module, shape: Shape) -> Any:
-    """Return a model's outputs in evaluation mode for one image of zeros, (C, H, W) = `shape`."""
+def run_once(model: nn.Module, images: Tensor) -> Any:
+    """Return a model's outputs for images (N, C, H, W) in evaluation mode, and return to its own mode."""
     training = model.training
-    outputs = model.eval()(torch.zeros(1, *shape, device=next(model.parameters()).device))
+    outputs = model.eval()(images)
     model.train(training)
     return outputs
 

@@ -16,8 +16,9 @@ ARGUMENTS = {"googlenet": GOOGLE, "inception_v3": GOOGLE}
 
 
 class Library(NamedTuple):
-    """A library of networks, imported when one of its networks is asked for: torchvision crashes beside
-    TensorFlow, and timm is optional.
+    """A library of networks, imported when one of them is asked for.
+
+    torchvision crashes beside TensorFlow, and timm is optional.
 
     Attributes:
         names: lists the networks.

@@ -1,5 +1,6 @@
 """Networks by name: built-in ones, those of torchvision and timm, and functions of one's own."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -81,7 +82,7 @@ def check(name: str, model: nn.Module, shape: Shape, classes: int | None) -> int
         classes: their number; None if it is not known yet.
 
     Raises:
-        InputError: the image does not fit, or the output is not a tensor (1, classes).
+        InputError: the image does not fit or is changed, or the output is not a tensor (1, classes).
     """
     output = _run(name, model, shape)
     if not isinstance(output, Tensor):
@@ -101,10 +102,16 @@ def check(name: str, model: nn.Module, shape: Shape, classes: int | None) -> int
 
 
 def _run(name: str, model: nn.Module, shape: Shape) -> Any:
+    device = next(model.parameters()).device
+    image = torch.linspace(-0.9, 0.9, math.prod(shape), device=device).view(1, *shape)
+    given = image.clone()
     try:
-        return built_in.run_once(model, shape)
+        output = built_in.run_once(model, given)
     except Exception as error:
         raise InputError(
             f"{name} fails on images of {shape} (channels, height, width; {cause(error)}): set the study's "
             "input_size or choose another model."
         ) from None
+    if device.type != "meta" and not torch.equal(given, image):
+        raise InputError(f"{name} changes its images in place: let its first operation make a new tensor.")
+    return output
