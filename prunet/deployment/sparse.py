@@ -60,8 +60,10 @@ def sparsify(
     if images.is_cuda:
         return holder[0], chosen
     given = None if choices is None else chosen | dict(choices)
-    inputs = _inputs(holder, images) if given is None else {}
+    inputs = _inputs(holder, images)
     for site in list(_sites(holder)):
+        if not _runs_on_vectors(site, inputs):
+            continue
         layers = [names[module] for module in site.modules if isinstance(module, LAYERS)]
         kinds = _kinds(site.modules, inputs) if given is None else [given[layer] for layer in layers]
         if UNCHANGED not in kinds:
@@ -84,6 +86,15 @@ def _inputs(model: nn.Module, images: Tensor) -> dict[nn.Module, Tensor]:
     for hook in hooks:
         hook.remove()
     return inputs
+
+
+def _runs_on_vectors(site: Site, inputs: Mapping[nn.Module, Tensor]) -> bool:
+    """Return whether the layers of a site run, linear ones on (N, features): in attention some do neither."""
+    return all(
+        module in inputs and (isinstance(module, nn.Conv2d) or inputs[module].ndim == 2)
+        for module in site.modules
+        if isinstance(module, LAYERS)
+    )
 
 
 def _sites(parent: nn.Module) -> Iterator[Site]:

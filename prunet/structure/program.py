@@ -1,7 +1,11 @@
 """Program of a network: the graph of ATen operations that `torch.export` writes."""
 
+import logging
+import re
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr
+from io import StringIO
 from typing import Any
 
 import torch
@@ -29,40 +33,67 @@ def write_program(model: nn.Module, example: Example) -> fx.GraphModule:
     Raises:
         InputError: the model does not run on the example, or its operations depend on the inputs' values.
     """
-    inputs, training = inputs_of(example), model.training
+    inputs, modes = inputs_of(example), {module: module.training for module in model.modules()}
     model.eval()
+    logging.disable(logging.CRITICAL)
     try:
         with torch.no_grad():
             model(*inputs)
+        with redirect_stderr(StringIO()):  # where the exporter prints whole programs
+            exported = _export(model, inputs)
     except Exception as error:  # any fault of the user's code
-        raise InputError(
-            f"{type(model).__name__} does not run on the example {_shapes(inputs)}: {_line(error)}; pass an "
-            "example of the inputs that it takes."
-        ) from None
-    try:
-        return _without_checks(_export(model, inputs).module())
-    except Exception as error:
-        raise InputError(
-            f"{type(model).__name__} cannot be exported by torch.export, as its operations depend on its "
-            f"inputs' values or leave PyTorch ({_line(error)}); write that part without an `if` on tensors."
-        ) from None
+        raise _refusal(model, inputs, error) from None
     finally:
-        model.train(training)
+        logging.disable(logging.NOTSET)
+        for module, training in modes.items():
+            module.training = training
+    return _without_checks(exported.module())
 
 
 def _export(model: nn.Module, inputs: tuple[Tensor, ...]) -> ExportedProgram:
-    """Export with a batch of any size, or of the example's size where the network fixes it."""
-    batch = {value.shape[:1] for value in inputs}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if len(batch) == 1:
-            try:
-                return export(
-                    model, inputs, dynamic_shapes=tuple({0: Dim.AUTO} for _ in inputs), strict=False
-                )
-            except Exception:
-                pass
-        return export(model, inputs, strict=False)
+    """Export with a batch of any size, or of the example's size where the network fixes it.
+
+    Without `strict`, Python runs as it is, and `len(images)` becomes a number. With it, PyTorch reads the
+    bytecode, which takes longer and fails for more networks.
+    """
+    open_batch: Any = tuple({0: Dim.AUTO} for _ in inputs)
+    found: list[ExportedProgram] = []
+    for strict, shapes in ((False, open_batch), (True, open_batch), (False, None)):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                exported = export(model, inputs, dynamic_shapes=shapes, strict=strict)
+        except Exception:
+            if shapes is None and not found:
+                raise
+            continue
+        if has_open_batch(exported.graph):
+            return exported
+        found.append(exported)
+    return found[0]
+
+
+def has_open_batch(graph: fx.Graph) -> bool:
+    """Return whether a program takes batches of any size."""
+    values = [node.meta.get("val") for node in graph.nodes if node.op == "placeholder"]
+    shapes = [value.shape for value in values if isinstance(value, Tensor)]
+    return any(shape and isinstance(shape[0], torch.SymInt) for shape in shapes)
+
+
+def _refusal(model: nn.Module, inputs: Sequence[Tensor], error: Exception) -> InputError:
+    """Return the error for a model that does not run, or cannot be exported."""
+    name, reason = type(model).__name__, str(error).strip().split("\n")[0][:200] or type(error).__name__
+    if place := re.search(r'File "([^"]+)", line (\d+), in \w+(?:\n {4,}(\S.*))?', str(error)):
+        file, line, code = place.groups()
+        return InputError(
+            f"{name} cannot be exported: line {line} of {file} depends on the values of its inputs"
+            f"{f' (`{code}`)' if code else ''}; write it without them, e.g. with torch.where."
+        )
+    shapes = ", ".join(str(tuple(value.shape)) for value in inputs)
+    return InputError(
+        f"{name} does not run on an example of shape {shapes}, or cannot be exported by torch.export "
+        f"({reason}); pass an example of the inputs that it takes."
+    )
 
 
 def _without_checks(program: Any) -> fx.GraphModule:
@@ -71,14 +102,6 @@ def _without_checks(program: Any) -> fx.GraphModule:
         if not node.users and (node.op == "call_module" or operation(node).startswith(("_assert", "_check"))):
             program.graph.erase_node(node)
     return program  # type: ignore[no-any-return]
-
-
-def _line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0][:200] or type(error).__name__
-
-
-def _shapes(inputs: Sequence[Tensor]) -> str:
-    return ", ".join(str(tuple(value.shape)) for value in inputs)
 
 
 def operation(node: fx.Node) -> str:
