@@ -1,14 +1,14 @@
 """Neural-network pruning and the lottery ticket hypothesis, as a library of small functions.
 
-`prune`, `masked`, `apply_masks` and `shrink` of `prunet.library` take any PyTorch module.
+`prune`, `sensitivity`, `masked`, `apply_masks` and `shrink` of `prunet.library` take any PyTorch module.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from prunet.library import apply_masks, masked, prune, shrink
+    from prunet.library import apply_masks, masked, prune, sensitivity, shrink
 
-__all__ = ["apply_masks", "masked", "prune", "shrink"]
+__all__ = ["apply_masks", "masked", "prune", "sensitivity", "shrink"]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,28 +8,22 @@ smaller = prunet.shrink(model, example, masks)
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from prunet.base.errors import InputError
-from prunet.cells.masks import Masks
-from prunet.models import built_in
+from prunet.pruning import budgets
 from prunet.pruning.criteria import CRITERIA
-from prunet.pruning.rounds import ModelQueries, TrainedNetworks
-from prunet.pruning.rounds import prune as prune_round
+from prunet.pruning.modules import ModelMasks, prune_units, prune_weights
+from prunet.pruning.sensitivity import Sensitivity, allocate, sensitivity
 from prunet.pruning.unit_criteria import UNIT_CRITERIA
-from prunet.structure.finding import find_units, nothing_to_remove
-from prunet.structure.masks import coupled, removed_rows, unit_masks
-from prunet.structure.program import Example
+from prunet.structure.finding import find_units
+from prunet.structure.program import Example, inputs_of
 from prunet.structure.shrinking import apply_masks, shrink
 
-ModelMasks = dict[str, Tensor]  # {parameter: bool (*shape)}, True where a weight survives
-
-__all__ = ["apply_masks", "masked", "prune", "shrink"]
+__all__ = ["apply_masks", "masked", "prune", "sensitivity", "shrink"]
 
 
 def prune(
@@ -43,6 +37,9 @@ def prune(
     masks: Mapping[str, Tensor] | None = None,
     loss: Callable[[], Tensor] | None = None,
     seed: int = 0,
+    target: Mapping[str, float] | None = None,
+    round_to: int = 1,
+    sensitivity: Sensitivity | None = None,
 ) -> ModelMasks:
     """Return masks without the lowest-scored weights or units of a model; the model is not changed.
 
@@ -58,35 +55,37 @@ def prune(
         masks: of the round before; what they remove stays removed.
         loss: returns the loss of the model on some training data, for criteria with gradients.
         seed: of the random criteria.
+        target: {cost: share of the whole model's that may be left}, e.g. {"macs": 0.5}; the costs are macs,
+            parameters, bytes and milliseconds. The result is the largest network within all of them; `rate`
+            is not used. Milliseconds are measured here, on the example. Single weights have `parameters`
+            alone, those that can be pruned.
+        round_to: every layer keeps a multiple of so many channels, rounded up; layers with fewer stay whole.
+        sensitivity: of the model, from the function of this name. All groups lose equally much of the score
+            on the way to the target, in place of `scope`.
 
     Returns:
         A bool mask (*shape) for each parameter that loses something. For units these are the weights that
         compute or read them, their biases, and the scales and shifts of norms.
 
     Raises:
-        InputError: the criterion is unknown or does not fit the model, or no unit can be removed.
+        InputError: the criterion is unknown or does not fit the model, no unit can be removed, or the target
+            is below what one unit of each layer costs.
     """
     if criterion not in CRITERIA | UNIT_CRITERIA:
         known = ", ".join(CRITERIA | UNIT_CRITERIA)
         raise InputError(f"criterion {criterion!r} is unknown; choose one of {known}.")
+    target, before = dict(target or {}), dict(masks or {})
+    budgets.check(target, criterion, round_to)
     how = {"rate": rate, "own": own or {}, "scope": scope, "criterion": criterion, "seed": seed}
-    before = dict(masks or {})
+    if sensitivity:
+        if criterion in CRITERIA or not target:
+            raise InputError(
+                "sensitivity spreads a target over groups of units; give a target and a criterion of units."
+            )
+        how["allocate"] = partial(allocate, sensitivity)
     if criterion in CRITERIA:
-        queries = ModelQueries(_gradients(model, loss), _unknown, {}, {}, unread=lambda found: found)
-        found = _prune(model, dict.fromkeys(built_in.prunable(model), 0), before, queries, how)
-        return before | {
-            name: torch.from_numpy(mask).to(model.get_parameter(name).device) for name, mask in found.items()
-        }
-    units = find_units(model, example)
-    layers, behind = coupled(units, any_dimension=True)
-    if not layers:
-        raise nothing_to_remove(units)
-    front = {part.tensor.name: part.dim for group in units.groups for part in group.rows}
-    queries = ModelQueries(_unknown, _unknown, layers, behind, unread=lambda found: found)
-    found = _prune(
-        model, {name: front[name] for own_rows in layers.values() for name in own_rows}, before, queries, how
-    )
-    return _both(before, unit_masks(units, removed_rows(units, found)))
+        return prune_weights(model, before, loss, target, how)
+    return prune_units(model, find_units(model, example), before, target, inputs_of(example), round_to, how)
 
 
 @contextmanager
@@ -102,45 +101,3 @@ def masked(model: nn.Module, masks: Mapping[str, Tensor]) -> Iterator[None]:
         yield
     finally:
         hook.remove()
-
-
-def _prune(
-    model: nn.Module,
-    rows: dict[str, int],
-    before: Mapping[str, Tensor],
-    queries: ModelQueries,
-    how: dict[str, Any],
-) -> Masks:
-    """Return the masks (*shape) of the weights in `rows`, {weight: dimension that its rows lie along}."""
-    scales = {f"{norm}.weight": 0 for norm in queries.norms.values()}
-    weights, masks = {}, {}
-    for name, dim in (rows | scales).items():
-        value = model.get_parameter(name).detach().cpu()
-        mask = before.get(name, torch.ones_like(value, dtype=torch.bool)).cpu()
-        weights[name], masks[name] = (part.movedim(dim, 0).numpy()[None] for part in (value.float(), mask))
-    masks = {name: masks[name] for name in rows}
-    networks = TrainedNetworks(weights, masks, lambda: weights, lambda: queries)
-    found = prune_round(networks, schedule="iterative", number=1, empty_layers="keep-one", **how)
-    return {name: np.moveaxis(found[name][0], 0, dim) for name, dim in rows.items()}
-
-
-def _gradients(model: nn.Module, loss: Callable[[], Tensor] | None) -> Callable[[Any, Any], dict[str, Any]]:
-    def gradients(_: Any, masks: Any) -> dict[str, Any]:
-        if loss is None:
-            raise InputError(
-                "this criterion needs gradients; pass `loss`, which returns the loss on some data."
-            )
-        layers = [model.get_parameter(name) for name in masks]
-        found = torch.autograd.grad(loss(), layers)
-        return {name: value.cpu().double().numpy() for name, value in zip(masks, found, strict=True)}
-
-    return gradients
-
-
-def _unknown(*_: Any) -> Any:
-    raise InputError("this criterion is one of the pipeline; choose magnitude, random or taylor.")
-
-
-def _both(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> ModelMasks:
-    """Return the masks of what survives both."""
-    return dict(one) | {name: mask & one[name] if name in one else mask for name, mask in other.items()}

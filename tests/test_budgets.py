@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+import prunet
 from bench.user_modules.attention import VisionTransformer
 from prunet.base.errors import InputError
 from prunet.cells.masks import density
@@ -136,7 +137,47 @@ def test_channels_are_rounded_and_heads_count_with_their_width():
     assert found_multiples(maps, torch.zeros(2, 1, 9, 9), 4) == {"0.weight": [(6, 4)], "2.weight": [(4, 4)]}
 
 
+def images_to_images():
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(1, 32, 3), nn.BatchNorm2d(32), nn.ReLU(), nn.ConvTranspose2d(32, 24, 3), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Conv2d(24, 12, 1), nn.Conv2d(12, 1, 1)), torch.zeros(2, 1, 8, 8)
+
+
+def macs(model):
+    a, b, c = (model[number].out_channels for number in (0, 3, 5))
+    return 36 * (9 * a + 9 * a * b) + 64 * (b * c + c)
+
+
+@pytest.mark.parametrize("scope", ["layer", "global"])
+def test_the_smaller_model_is_within_its_target(scope):
+    model, images = images_to_images()
+    options = {"criterion": "unit-l2", "scope": scope}
+    smaller = prunet.shrink(model, images, prunet.prune(model, images, target={"macs": 0.5}, **options))
+    assert 0.45 < macs(smaller) / macs(model) <= 0.5
+    masks = prunet.prune(model, images, target={"macs": 0.5}, round_to=8, **options)
+    smaller = prunet.shrink(model, images, masks)
+    assert macs(smaller) / macs(model) <= 0.5
+    widths = [smaller[number].out_channels for number in (0, 3, 5)]
+    assert all(width % 8 == 0 for width in widths[:2])
+    assert widths[2] in (8, 12)
+    further = prunet.prune(model, images, target={"bytes": 0.25}, masks=masks, **options)
+    assert all((further[name] <= mask).all() for name, mask in masks.items())
+    smallest = prunet.shrink(model, images, further)
+    sizes = [sum(value.numel() for value in net.state_dict().values()) for net in (smallest, model)]
+    assert 0.2 < sizes[0] / sizes[1] <= 0.25
+
+
+def test_single_weights_of_a_model_have_a_target_too():
+    model, images = images_to_images()
+    masks = prunet.prune(model, images, target={"parameters": 0.1})
+    whole = 9 * 32 + 9 * 32 * 24 + 24 * 12 + 12
+    assert sum(int(mask.sum()) for mask in masks.values()) == pytest.approx(0.1 * whole, abs=2)
+    with pytest.raises(InputError, match=r"target\.bytes does not change"):
+        prunet.prune(model, images, target={"bytes": 0.1})
+
+
 def test_time_is_that_of_the_smaller_network_by_that_of_the_dense_one():
+    torch.set_num_threads(1)  # several would wait for one another on a busy machine
     wide, narrow = (nn.Sequential(nn.Linear(8, width), nn.Linear(width, 8)) for width in (40_000, 40))
     share = shares.time_share(wide, narrow, [torch.zeros(64, 8)])
     assert share < 0.7

@@ -34,6 +34,7 @@ def rank_units(
     scope: str,
     least: int,
     multiples: Multiples,
+    allocate: Callable[[float], Mapping[str, float]] | None,
 ) -> Callable[[float], Masks]:
     """Score the units of one network; return its masks (*shape) without the lowest, at any rate.
 
@@ -48,6 +49,7 @@ def rank_units(
         scope: `layer`: each group loses the same share; `global`: one ranking.
         least: 1: every layer keeps its unit with the highest score; 0: it may lose all.
         multiples: fewer units are removed where the rest would not be a multiple of these.
+        allocate: from the rate to that of each group, in place of `scope`; groups without one stay.
 
     Raises:
         InputError: layers of one group have different rates, or the criterion scores no layer.
@@ -68,7 +70,8 @@ def rank_units(
             kept[group] = len(best)
 
     def at(rate: float) -> Masks:
-        left = remove(scores, alive, rate=rate, own=own, scope=scope, least=kept)
+        shares = {**dict.fromkeys(alive, 0.0), **allocate(rate), **own} if allocate else own
+        left = remove(scores, alive, rate=rate, own=shares, scope=scope, least=kept)
         masks = {name: mask.copy() for name, mask in evidence.masks.items()}
         for group in left:
             rest = round_up(scores[group], alive[group], left[group], multiples.get(group, ()))

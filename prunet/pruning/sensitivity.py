@@ -1,0 +1,92 @@
+"""Sensitivity of a network to the removal of units from one group, and rates by it."""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from torch import nn
+
+from prunet.pruning.modules import ModelMasks, prune_units
+from prunet.structure.finding import find_units
+from prunet.structure.masks import coupled, removed_units
+from prunet.structure.program import Example
+from prunet.structure.shrinking import apply_masks
+
+SLOPE = 1e-3  # added to each loss, by share: groups whose removal costs nothing then lose equal shares
+
+
+class Sensitivity(NamedTuple):
+    """Scores of a network without some units of one group, all others whole.
+
+    Attributes:
+        shares: of the group's units that are removed, ascending, 0 to 1.
+        whole: score of the network with all units.
+        scores: {group: score at each share}; a group has the name of its first weight.
+    """
+
+    shares: tuple[float, ...]
+    whole: float
+    scores: dict[str, list[float]]
+
+
+def sensitivity(
+    model: nn.Module,
+    example: Example,
+    score: Callable[[nn.Module], float],
+    *,
+    shares: Sequence[float] = (0.25, 0.5, 0.75),
+    criterion: str = "unit-l2",
+    seed: int = 0,
+) -> Sensitivity:
+    """Measure how a network's score falls with the units of each group alone (Li et al. 2017, section 3.2).
+
+    Args:
+        model: it is not changed.
+        example: inputs of the model, each (N, ...), a tensor or several.
+        score: of a model, such as the accuracy on validation images; higher is better. It is not of test
+            images, because it chooses what is removed.
+        shares: of the units of a group to remove, 0 to 1.
+        criterion: of whole units. Groups that it does not score are left out.
+        seed: of the random criterion.
+    """
+    units = find_units(model, example)
+    groups = coupled(units, any_dimension=True)[0]
+    ordered = tuple(sorted(shares))
+
+    def without(share: float, own: Mapping[str, float]) -> ModelMasks:
+        how = {"criterion": criterion, "rate": share, "own": own, "scope": "layer", "seed": seed}
+        return prune_units(model, units, {}, {}, (), 1, how)
+
+    gone = zip(units.groups, removed_units(units, without(ordered[-1], {})), strict=True)
+    fewer = {part.tensor.name for group, own in gone for part in group.rows if own.any()}
+    scored = [group for group, layers in groups.items() if fewer & layers.keys()]
+    scores: dict[str, list[float]] = {group: [] for group in scored}
+    for group in scored:
+        for share in ordered:
+            pruned = copy.deepcopy(model)
+            apply_masks(pruned, without(share, {other: 0.0 for other in groups if other != group}))
+            scores[group].append(float(score(pruned)))
+    return Sensitivity(ordered, float(score(copy.deepcopy(model))), scores)
+
+
+def allocate(found: Sensitivity, loss: float) -> dict[str, float]:
+    """Return the share of each group's units whose removal alone costs a part of the largest loss.
+
+    Every group gives up equally much of the score, instead of equally many units: sensitive groups keep more,
+    as Li et al. (2017, section 3.2) choose by hand. Between the measured shares the loss is interpolated, and
+    it never falls with the share. No group loses more than the largest measured share.
+
+    Args:
+        found: of the network.
+        loss: 0, where all units stay, to 1, where all groups lose the largest measured share.
+    """
+    curves = {
+        group: found.whole - np.minimum.accumulate([found.whole, *scores])
+        for group, scores in found.scores.items()
+    }
+    largest = max(float(curve[-1]) for curve in curves.values()) or 1.0
+    shares = np.array([0.0, *found.shares])
+    rising = {group: curve / largest + SLOPE * shares for group, curve in curves.items()}
+    level = loss * max(float(curve[-1]) for curve in rising.values())
+    return {group: float(np.interp(level, curve, shares)) for group, curve in rising.items()}
