@@ -1,6 +1,7 @@
 """Units of a network: rows and columns of its tensors that can only be removed together."""
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -90,14 +91,21 @@ def find_units(model: nn.Module, example: Example) -> Units:
     walk = Walk(write_program(model, example))
     while True:
         units = Units(walk)
-        half = [np.arange(group.units) % 2 == 1 for group in units.groups]
-        wrong = misplaced(walk, units.alive(half))
+        wrong = [move for gone in _trials(units.groups) for move in misplaced(walk, units.alive(gone))[:1]]
         if not wrong:
             break
         for node, labels in wrong:
             walk.labels.keep(labels, f"{node.name} moves it")
         walk.settle()
     return units
+
+
+def _trials(groups: list[Group]) -> Iterator[list[NDArray[np.bool_]]]:
+    """Yield removals that reveal a move that cannot be written with fewer units: equal and unequal shares."""
+    generator = np.random.default_rng(0)
+    for parity in (0, 1):
+        yield [np.arange(group.units) % 2 == parity for group in groups]
+        yield [generator.random(group.units) < generator.random() for group in groups]
 
 
 def nothing_to_remove(units: Units) -> InputError:

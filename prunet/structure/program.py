@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch.export import Dim, ExportedProgram, export
+from torch.export import Dim, export
 
 from prunet.base.errors import InputError
 
@@ -40,25 +40,25 @@ def write_program(model: nn.Module, example: Example) -> fx.GraphModule:
         with torch.no_grad():
             model(*inputs)
         with redirect_stderr(StringIO()):  # where the exporter prints whole programs
-            exported = _export(model, inputs)
+            program = _export(model, inputs)
     except Exception as error:  # any fault of the user's code
         raise _refusal(model, inputs, error) from None
     finally:
         logging.disable(logging.NOTSET)
         for module, training in modes.items():
             module.training = training
-    return _without_checks(exported.module())
+    return program
 
 
-def _export(model: nn.Module, inputs: tuple[Tensor, ...]) -> ExportedProgram:
+def _export(model: nn.Module, inputs: tuple[Tensor, ...]) -> fx.GraphModule:
     """Export with a batch of any size, or of the example's size where the network fixes it.
 
     Without `strict`, Python runs as it is, and `len(images)` becomes a number. With it, PyTorch reads the
     bytecode, which takes longer and fails for more networks.
     """
-    open_batch: Any = tuple({0: Dim.AUTO} for _ in inputs)
-    found: list[ExportedProgram] = []
-    for strict, shapes in ((False, open_batch), (True, open_batch), (False, None)):
+    any_size: Any = tuple({0: Dim.AUTO} for _ in inputs)
+    found: list[fx.GraphModule] = []
+    for strict, shapes in ((False, any_size), (True, any_size), (False, None)):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -67,17 +67,21 @@ def _export(model: nn.Module, inputs: tuple[Tensor, ...]) -> ExportedProgram:
             if shapes is None and not found:
                 raise
             continue
-        if has_open_batch(exported.graph):
-            return exported
-        found.append(exported)
+        found.append(_without_checks(exported.module()))
+        if takes_batch(found[-1], inputs, len(inputs[0]) + 1):
+            return found[-1]
     return found[0]
 
 
-def has_open_batch(graph: fx.Graph) -> bool:
-    """Return whether a program takes batches of any size."""
-    values = [node.meta.get("val") for node in graph.nodes if node.op == "placeholder"]
-    shapes = [value.shape for value in values if isinstance(value, Tensor)]
-    return any(shape and isinstance(shape[0], torch.SymInt) for shape in shapes)
+@torch.no_grad()
+def takes_batch(program: nn.Module, inputs: Sequence[Tensor], count: int) -> bool:
+    """Return whether a program runs on a batch of another size than the example's."""
+    rows = [torch.arange(count, device=value.device) % len(value) for value in inputs]
+    try:
+        program(*(value.index_select(0, row) for value, row in zip(inputs, rows, strict=True)))
+    except Exception:  # sizes that do not fit, in any operation
+        return False
+    return True
 
 
 def _refusal(model: nn.Module, inputs: Sequence[Tensor], error: Exception) -> InputError:

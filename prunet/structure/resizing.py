@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, fx
 from torch.nn import functional
 
-from prunet.structure.labels import compact
+from prunet.structure.labels import compact, varying
 from prunet.structure.program import operation
 from prunet.structure.tensors import Activation, Constant
-from prunet.structure.walk import MOVES, Walk
+from prunet.structure.walk import MOVES, Walk, parts
 
 aten = torch.ops.aten
 SHAPES = {"view": 1, "_unsafe_view": 1, "reshape": 1, "expand": 1}  # position of the new shape
@@ -19,14 +19,19 @@ SHAPES = {"view": 1, "_unsafe_view": 1, "reshape": 1, "expand": 1}  # position o
 def survivors(labels: Tensor, alive: Tensor) -> list[Tensor]:
     """Return the indices (size,) bool along each dimension of a tensor that survive.
 
+    If none of its units survives, the tensor keeps the dimensions that they do not lie along.
+
     Args:
         labels: of the tensor's elements.
         alive: (labels,) bool, from `Units.alive`.
     """
     kept = alive[compact(labels)]
+    several = varying(labels) if not kept.any() else []
     lines = []
     for dim, full in enumerate(labels.shape):
         line = kept.movedim(dim, 0).reshape(kept.shape[dim], -1).any(1)
+        if several and dim not in several:
+            line = torch.ones_like(line)
         lines.append(line.expand(full) if len(line) == 1 else line)
     return lines
 
@@ -104,16 +109,19 @@ def _sides(pad: Sequence[int], lines: Sequence[Tensor], after: Sequence[Tensor])
     for number in range(len(pad) // 2):
         line, full = after[-1 - number], lines[-1 - number]
         left, right = pad[2 * number : 2 * number + 2]
-        if not line.all() and left >= 0 <= right:
-            sides[2 * number : 2 * number + 2] = (int(line[:left].sum()), int(line[left + len(full) :].sum()))
+        if not (line.all() and full.all()):
+            sides[2 * number] = int(line[:left].sum()) if left >= 0 else -int(full[:-left].sum())
+            end = len(line) - right if right >= 0 else len(full) + right
+            sides[2 * number + 1] = int(line[end:].sum()) if right >= 0 else -int(full[end:].sum())
     return sides
 
 
 def misplaced(walk: Walk, alive: Tensor) -> list[tuple[fx.Node, Tensor]]:
-    """List the moves that would place what is left elsewhere than before, with the labels that they move.
+    """List the moves that would place what is left elsewhere than before, with the labels to keep for it.
 
     Every move is applied, with its new arguments, to the labels that are left, and must give the labels that
-    are left of its result.
+    are left of its result. The labels to keep are those of the result, or of the sources if they alone lose
+    some.
     """
     wrong = []
     for node, result in walk.found.items():
@@ -128,13 +136,14 @@ def misplaced(walk: Walk, alive: Tensor) -> list[tuple[fx.Node, Tensor]]:
         except (RuntimeError, IndexError, ValueError):
             right = False
         if not right:
-            wrong += [(node, part.labels) for part in whole]
+            lost = [part for part in whole if not alive[compact(part.labels)].all()]
+            given = parts([walk.found[source] for source in node.all_input_nodes])
+            wrong += [(node, part.labels) for part in lost or given if isinstance(part, Activation)]
     return wrong
 
 
 def _changes(walk: Walk, node: fx.Node, alive: Tensor) -> bool:
-    tensors = [walk.found[given] for given in (node, *node.all_input_nodes)]
-    flat = [part for value in tensors for part in (value if isinstance(value, list) else [value])]
+    flat = parts([walk.found[given] for given in (node, *node.all_input_nodes)])
     return any(isinstance(part, Activation) and not alive[compact(part.labels)].all() for part in flat)
 
 

@@ -10,7 +10,7 @@ from prunet.base.errors import InputError
 from prunet.structure.cutting import cut
 from prunet.structure.finding import find_units
 from prunet.structure.masks import removed_units
-from prunet.structure.program import Example, has_open_batch, inputs_of
+from prunet.structure.program import Example, inputs_of, takes_batch
 from prunet.structure.proof import difference, random_inputs
 from prunet.structure.slicing import slice_model
 
@@ -37,18 +37,20 @@ def shrink(model: nn.Module, example: Example, masks: Mapping[str, Tensor]) -> n
     apply_masks(whole, masks)
     units = find_units(whole, example)
     gone = removed_units(units, masks)
-    given, open_batch = inputs_of(example), has_open_batch(units.walk.program.graph)
-    inputs = random_inputs(given, 3 if open_batch else len(given[0]))
+    given = inputs_of(example)
+    more = len(given[0]) + 1
+    any_size = takes_batch(units.walk.program, given, more)
+    inputs = random_inputs(given, more if any_size else len(given[0]))
     own = slice_model(whole, units, units.alive(gone))
     try:
         if difference(whole, own, inputs) <= EXACT:
             return own
     except (RuntimeError, ValueError, IndexError, AssertionError):
         pass  # the class has its widths written into its code
-    if not open_batch:
+    if not any_size:
         raise InputError(
-            f"{type(model).__name__} would shrink to a program for batches of {len(given[0])} alone, because its "
-            "code turns the size of the batch into a number; write x.shape[0] instead, and -1 in views."
+            f"{type(model).__name__} would shrink to a program for batches of {len(given[0])} alone, because "
+            "its code turns the size of the batch into a number; write x.shape[0] for it, and -1 in views."
         )
     _, program = cut(units, gone)
     found = difference(whole, program, inputs)

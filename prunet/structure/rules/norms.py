@@ -5,17 +5,18 @@ from typing import Any
 from torch import Tensor, fx
 
 from prunet.structure.labels import Labels
-from prunet.structure.program import size
+from prunet.structure.program import operation, size
 from prunet.structure.rules.elementwise import elementwise
 from prunet.structure.tensors import Activation, Constant
 
 
 def pool(labels: Labels, node: fx.Node, **given: Any) -> Any:
-    """Pool the positions of each map: all dimensions behind dimension 1, or as many as the last shape has."""
+    """Pool the positions of each map: the last 1, 2 or 3 dimensions, as the name of the operation says."""
     source = next(value for value in given.values() if isinstance(value, Activation))
     value = node.meta["val"]
     several = isinstance(value, list | tuple)
-    units = labels.tie(source.labels, range(2, source.labels.ndim))
+    positions = next(number for number in (1, 2, 3) if f"{number}d" in operation(node))
+    units = labels.tie(source.labels, range(-positions, 0))
     return [Activation(units)] * len(value) if several else Activation(units)
 
 
