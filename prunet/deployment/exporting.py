@@ -13,6 +13,8 @@ from prunet.data.images.dataset import SPLITS
 from prunet.deployment import acceptance, compact, inference, onnx_file, thresholds
 from prunet.deployment.selection import Ticket
 from prunet.deployment.smaller import smaller
+from prunet.models.built_in import MODELS
+from prunet.structure.program import write_program
 from prunet.training import batches, streams
 
 
@@ -58,7 +60,10 @@ def export(
     small = smaller(masked, masks, prepared[:2])
     networks = {"dense": inference.build(dense, metadata), "masked": masked, "shrunk": small}
     for name, network in networks.items():
-        onnx_file.save(folder / f"{name}.onnx", network, metadata["preparation"], metadata["class_names"])
+        # The code of one's own network may turn the size of the batch into a number.
+        built_in = metadata["model"] in MODELS
+        program = network if built_in else write_program(network, prepared[:2])
+        onnx_file.save(folder / f"{name}.onnx", program, metadata["preparation"], metadata["class_names"])
         onnx_file.check(folder / f"{name}.onnx", network, prepared)
     compact.save(folder / "ticket.safetensors", weights, masks, metadata)
     compact.save(folder / "quantised.safetensors", weights, masks, metadata, bits)

@@ -55,8 +55,11 @@ def operations(model: nn.Module, masks: dict[str, NDArray[np.bool_]], shape: Sha
 
     for name, module in layers.items():
         module.register_forward_hook(lambda own, given, output, name=name: count(name, own, given[0], output))
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # it runs a whole layer of a transformer uncounted
     with FlopCounterMode(display=False) as counter:
         model(next(model.parameters()).new_zeros(1, *shape))
+    torch.backends.mha.set_fastpath_enabled(fast)
     dense = counter.get_total_flops() // 2
     pruned = sum(layer["macs_dense"] - layer["macs_effective"] for layer in counts.values())
     return {"macs_dense": dense, "macs_effective": dense - pruned, "layers": counts}
