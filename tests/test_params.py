@@ -125,6 +125,9 @@ SKIPPED = [VALUES["prune"]["rounds"][0], {"n": "02", "from": "dense"}]  # round 
         ("export.bits", 9, "export.bits is 9: input should be less than or equal to 8"),
         ("footprint.batches", [1, 0], "footprint.batches.1 is 0"),
         ("sweep.studies", ["cats"], "sweep.studies has 'cats', which is not among studies"),
+        ("sensitivity.studies", ["cats"], "sensitivity.studies has 'cats', which is not among studies"),
+        ("sensitivity.criterion", "magnitude", "'magnitude' is not a criterion of whole units: choose from"),
+        ("sensitivity.shares", [0.5, 1.0], "sensitivity.shares.1 is 1: input should be less than 1"),
         ("stability.studies", ["cats"], "stability.studies has 'cats', which is not among studies"),
         ("embedding.studies", ["cats"], "embedding.studies has 'cats', which is not among studies"),
         (

@@ -22,7 +22,7 @@ def different(**changes):
 
 RETRAIN = {f"retrain-{name}" for name in SCHEMES}
 TRAINING = {"train", "prune", "stability", *RETRAIN}
-STUDY = {*TRAINING, "footprint", "export", "sweep"}
+STUDY = {*TRAINING, "footprint", "export", "sweep", "sensitivity"}
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,7 @@ STUDY = {*TRAINING, "footprint", "export", "sweep"}
         ({"footprint": {"seconds": 0.1}}, {"footprint"}),
         ({"sweep": {"sparsities": [0.5]}}, {"sweep"}),
         ({"sweep": {"studies": ["toy"]}}, set()),
+        ({"sensitivity": {"shares": [0.5]}}, {"sensitivity"}),
         ({"stability": {"rounds": ["01"]}}, {"stability"}),
         ({"sample": {"photos": 1}}, {"sample"}),
         ({"ingest": {"retries": 1}}, {"ingest"}),

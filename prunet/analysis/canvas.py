@@ -125,6 +125,11 @@ def line_style(number: int) -> dict[str, Any]:
     }
 
 
+def layer_label(layer: str) -> str:
+    """Shorten a layer's name: `features.conv2a.conv.weight` is `conv2a`."""
+    return layer.removeprefix("features.").removesuffix(".weight").removesuffix(".conv")
+
+
 def shades(count: int) -> Any:
     """Return colours from dark to light that print well, (count, 4)."""
     return colormaps["viridis"](np.linspace(0, 0.95, count))

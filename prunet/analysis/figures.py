@@ -11,6 +11,7 @@ from prunet.analysis.canvas import (
     STYLE,
     Styles,
     density_figure,
+    layer_label,
     legend,
     limit_to_shares,
     line_style,
@@ -76,7 +77,7 @@ def layer_densities(table: pd.DataFrame, title: str) -> Figure:
     every = -(-len(layers) // NAMED)
     named = {*layers[::every], layers[-1]}  # the shades of the others lie between these
     for layer, width, color in zip(layers, widths, shades(len(layers)), strict=True):
-        label = _short(layer) if layer in named else None
+        label = layer_label(layer) if layer in named else None
         axes.plot(table["round"].astype(int), table[layer], color=color, linewidth=width, label=label)
     axes.set(xlabel="round", ylabel="density of the layer", yscale="log")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -106,8 +107,3 @@ def _draw_schemes(axes: Axes, summary: pd.DataFrame, schemes: Styles, name: str)
             markersize=3,
             label="hollow: trained too briefly",
         )
-
-
-def _short(layer: str) -> str:
-    """Shorten a layer's name: `features.conv2a.conv.weight` is `conv2a`."""
-    return layer.removeprefix("features.").removesuffix(".weight").removesuffix(".conv")

@@ -12,7 +12,7 @@ from prunet.config import network
 from prunet.config.block import Block, Name
 from prunet.config.data import Crop, Ingest, Resize, Sample
 from prunet.config.pruning import Dynamic, Prune
-from prunet.config.results import Embedding, Export, Footprint, Report, Stability, Sweep
+from prunet.config.results import Embedding, Export, Footprint, Report, Sensitivity, Stability, Sweep
 from prunet.config.study import Study
 from prunet.models import sources
 from prunet.pruning import rates
@@ -31,6 +31,7 @@ class Params(Block):
     dynamic: Dynamic
     report: Report
     sweep: Sweep
+    sensitivity: Sensitivity
     stability: Stability
     embedding: Embedding
     footprint: Footprint
@@ -96,6 +97,7 @@ class Params(Block):
     def _studies_of_optional_stages_exist(self) -> "Params":
         optional = {
             "sweep": self.sweep.studies,
+            "sensitivity": self.sensitivity.studies,
             "stability": self.stability.studies,
             "embedding": self.embedding.studies,
         }
@@ -244,6 +246,11 @@ def _study_params(
         "plot": {"study": name, "report": report, "schemes": looks},
         "sweep": {**exported, "sweep": sweep},
         "plot_sweep": {"study": name, "published": values["sweep"]["published"]},
+        "sensitivity": {
+            "study": study,
+            "sensitivity": {key: values["sensitivity"][key] for key in ("criterion", "shares")},
+        },
+        "plot_sensitivity": {"study": name},
         "stability": {**trained, "rounds": list(dict.fromkeys(stability))},
         "plot_stability": {"study": name},
         "embed": {

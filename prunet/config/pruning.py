@@ -25,6 +25,7 @@ def _one_of(kind: str, known: Collection[str]) -> AfterValidator:
 
 
 Criterion = Annotated[str, _one_of("criterion", [*CRITERIA, *UNIT_CRITERIA])]
+UnitCriterion = Annotated[str, _one_of("criterion of whole units", UNIT_CRITERIA)]
 Scheme = Annotated[str, _one_of("scheme", scheme.names())]
 KEEP_MASK = [name for name in scheme.names() if scheme.load(name).keeps_mask]
 Chain = Annotated[str, _one_of("scheme that can be the chain", KEEP_MASK)]

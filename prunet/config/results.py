@@ -1,9 +1,11 @@
 """Blocks of params.yaml about results: measurements, figures, exports."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from prunet.config.block import Bits, Block, Count, Name, RoundName, Share
-from prunet.config.pruning import Criterion, Scheme
+from prunet.config.pruning import Criterion, Scheme, UnitCriterion
 
 
 class Report(Block):
@@ -22,6 +24,12 @@ class Sweep(Block):
     criteria: list[Criterion] = Field(min_length=1)
     sparsities: list[Share] = Field(min_length=1)
     published: list[Published]
+
+
+class Sensitivity(Block):
+    studies: list[Name]
+    criterion: UnitCriterion
+    shares: list[Annotated[float, Field(gt=0, lt=1)]] = Field(min_length=1)
 
 
 class Stability(Block):
