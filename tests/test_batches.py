@@ -176,7 +176,7 @@ def test_images_that_are_not_square_are_refused_and_not_squeezed(height, width):
 def test_images_are_prepared_as_loaded_weights_expect(channels):
     """Bicubic interpolation is Pillow's, with which torchvision and timm resize."""
     rng = np.random.default_rng(0)
-    data = gray() | {"images": rng.integers(0, 256, (10, channels, 24, 24), np.uint8)}
+    data = gray() | {"images": 255 * rng.integers(0, 2, (10, channels, 24, 24), np.uint8)}
     moments = {"mean": [0.4, 0.5, 0.6][:channels], "std": [0.2, 0.3, 0.4][:channels]}
     expects = {"normalise_by": moments, "interpolation": "bicubic"}
     values = json.loads(json.dumps(batches.preparation(data, 16, "none", **expects)))

@@ -27,7 +27,10 @@ def loaded(path, model=None, head="keep"):
 
 
 def same(first, second):
-    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+    if first.keys() != second.keys():
+        return False
+    pairs = [(first[name], second[name]) for name in first]
+    return all(one.dtype == other.dtype and torch.equal(one, other) for one, other in pairs)
 
 
 SAVED = {
