@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from prunet.base.errors import InputError
-from prunet.structure.labels import KEPT
+from prunet.structure.labels import KEPT, compact
 from prunet.structure.program import Example, write_program
 from prunet.structure.resizing import misplaced
-from prunet.structure.tensors import Constant
-from prunet.structure.walk import Walk, tensors_of
+from prunet.structure.tensors import Activation, Constant
+from prunet.structure.walk import Walk, parts, tensors_of
 
 
 class Slice(NamedTuple):
@@ -101,11 +101,21 @@ def find_units(model: nn.Module, example: Example) -> Units:
 
 
 def _trials(groups: list[Group]) -> Iterator[list[NDArray[np.bool_]]]:
-    """Yield removals that reveal a move that cannot be written with fewer units: equal and unequal shares."""
+    """Yield removals that reveal a move that cannot be written with fewer units: halves, and unequal shares.
+
+    A group whose layers have other units too goes as a whole in one of them.
+    """
     generator = np.random.default_rng(0)
-    for parity in (0, 1):
-        yield [np.arange(group.units) % 2 == parity for group in groups]
-        yield [generator.random(group.units) < generator.random() for group in groups]
+    halves = [np.arange(group.units) % 2 == 1 for group in groups]
+    shares = [generator.random(group.units) < generator.random() for group in groups]
+    for trial, gone in enumerate((halves, shares)):
+        for number, (group, own) in enumerate(zip(groups, gone, strict=True)):
+            partial = all((part.units < 0).any() for part in group.slices)
+            if partial and number % 2 == trial:
+                own[:] = True
+            elif own.all():
+                own[0] = False
+        yield gone
 
 
 def nothing_to_remove(units: Units) -> InputError:
@@ -128,7 +138,7 @@ def _group(walk: Walk, units: Tensor) -> tuple[list[Group], list[Tensor]]:
             for unit in own:
                 places.setdefault(unit, []).append((number, dim))
     groups: dict[tuple[tuple[int, int], ...], list[int]] = {}
-    for unit in sorted(places.keys() - whole):
+    for unit in sorted(places.keys() - whole - _alone(walk, units)):
         groups.setdefault(tuple(places[unit]), []).append(unit)
     found = []
     for where, members in groups.items():
@@ -137,6 +147,13 @@ def _group(walk: Walk, units: Tensor) -> tuple[list[Group], list[Tensor]]:
         if group.rows:
             found.append((group._replace(name=group.rows[0].tensor.name), torch.tensor(members)))
     return [group for group, _ in found], [members for _, members in found]
+
+
+def _alone(walk: Walk, units: Tensor) -> set[int]:
+    """Return the units without which nothing would be left of an activation."""
+    activations = [value for value in parts(list(walk.found.values())) if isinstance(value, Activation)]
+    own = [units[compact(value.labels)].flatten() for value in activations]
+    return {int(line[0]) for line in own if len(line) and (line == line[0]).all()}
 
 
 def _slice(tensor: Constant, dim: int, units: Tensor, members: list[int]) -> Slice:

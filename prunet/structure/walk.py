@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from prunet.structure.labels import KEPT, Labels, spread, varying
+from prunet.structure.labels import KEPT, Labels, compact, spread, varying
 from prunet.structure.program import arguments, operation, size
 from prunet.structure.rules.table import MOVING, RULES
 from prunet.structure.tensors import Activation, Constant, constant, moved
@@ -129,7 +129,7 @@ class Walk:
             several = [
                 (value, dims)
                 for value in parts(list(self.found.values()))
-                if isinstance(value, Activation) and len(dims := varying(units[value.labels])) > 1
+                if isinstance(value, Activation) and len(dims := varying(units[compact(value.labels)])) > 1
             ]
             if not several:
                 return
