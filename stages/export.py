@@ -30,6 +30,10 @@ def main(params: dict[str, Any], data: Path, dense: Path, cells: Path, strangers
     dense.onnx             the unpruned network that the ticket came from
     masked.onnx            the ticket, with zeros for its pruned weights
     shrunk.onnx            the ticket without unused features: smaller, with the same outputs
+    shrunk.pt2             the same as a program for torch.export.load
+    shrunk.safetensors     its tensors, and widths.json, for the network's own class, where that fits
+    masks.safetensors      the mask of each weight, for torch.nn.utils.prune
+    card.md                accuracy, bytes, multiply-adds, milliseconds; how to load it all without prunet
     about.json             the ticket's metadata; size and test accuracy of each file
 
     Every ONNX file is run on the test images and compared with PyTorch before OUTPUT is written. The printed

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from prunet.base import files
 from prunet.cells.masks import Weights
 from prunet.data.images.dataset import SPLITS
-from prunet.deployment import acceptance, compact, inference, onnx_file, thresholds
+from prunet.deployment import acceptance, compact, inference, onnx_file, plain_files, thresholds
 from prunet.deployment.selection import Ticket
 from prunet.deployment.smaller import smaller
 from prunet.models.built_in import MODELS
@@ -80,7 +80,10 @@ def export(
         }
         for path in sorted(folder.iterdir())
     }
-    files.write_json(folder / "about.json", metadata | {"forms": forms})
+    about = metadata | {"forms": forms}
+    plain_files.save(folder, networks["dense"], small, masks, prepared)
+    plain_files.write_card(folder, about, networks["dense"], small, prepared)
+    files.write_json(folder / "about.json", about)
     return metadata
 
 
