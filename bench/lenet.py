@@ -26,6 +26,8 @@ TRAINING: dict[str, Any] = {
     "momentum": 0.0,
     "nesterov": False,
     "weight_decay": 0.0,
+    "clip_norm": 0.0,
+    "ema": 0.0,
     "label_smoothing": 0.0,
     "batch_size": 60,
     "augment": "none",

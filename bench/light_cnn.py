@@ -20,6 +20,8 @@ TRAINING: dict[str, Any] = {
     "momentum": 0.0,
     "nesterov": False,
     "weight_decay": 0.0,
+    "clip_norm": 0.0,
+    "ema": 0.0,
     "label_smoothing": 0.0,
     "augment": "crop-flip",
     "channels_last": True,

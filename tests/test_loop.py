@@ -14,9 +14,12 @@ def toy(tmp_path):
     return lambda *arguments, **settings: Toy(tmp_path, *arguments, **settings)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_pruned_weights_are_exactly_zero_after_training_with_momentum_and_decay(toy, optimizer):
-    run = toy(2, optimizer=optimizer)
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"optimizer": "adamw"}, {"optimizer": "sgd"}, {"clip_norm": 0.5}, {"ema": 0.9}],
+)
+def test_pruned_weights_are_exactly_zero_after_training_with_momentum_and_decay(toy, settings):
+    run = toy(2, **settings)
     assert all(run.start[name][~mask].abs().min() > 0 for name, mask in run.masks.items())
     trained, _ = run.train()
     for name, mask in run.masks.items():
@@ -68,6 +71,32 @@ def test_the_last_step_is_evaluated_even_if_the_interval_does_not_divide_it(toy)
     assert result["curve"]["step"] == [0, 10, 20, 25]
 
 
+def test_the_moving_average_is_evaluated_and_delivered_in_place_of_the_weights(toy):
+    """The first step counts with 1 - 2/11 and the second with 1 - 3/12: the decay of 0.9 comes later."""
+    after = {steps: toy(2, steps=steps).train()[0] for steps in (1, 2)}
+    run = toy(2, steps=2, ema=0.9)
+    run.plan = TrainingPlan(keep=2)
+    finished = run.finish()
+    for name, start in run.start.items():
+        before = (start * run.masks.get(name, 1)).numpy()
+        first = 2 / 11 * before + 9 / 11 * after[1][name]
+        expected = 3 / 12 * first + 9 / 12 * after[2][name]
+        np.testing.assert_allclose(finished.weights[name], expected, rtol=1e-5, atol=1e-7)
+        assert np.array_equal(finished.kept[name], after[2][name])  # for rewinding, the weights themselves
+    stack = {name: torch.from_numpy(values) for name, values in finished.weights.items()}
+    losses, _ = evaluation.evaluate(run.network, stack, run.splits["test"], run.size)
+    assert [result["final"]["test_loss"] for result in finished.results] == losses
+
+
+def test_clipping_keeps_a_network_independent_of_those_beside_it(toy):
+    together, _ = toy(3, clip_norm=0.05).train()
+    alone, _ = toy(3, clip_norm=0.05).only(1).train()
+    free, _ = toy(3).train()
+    for name, values in alone.items():
+        np.testing.assert_allclose(together[name][1:2], values, rtol=0, atol=1e-6)
+        assert np.abs(together[name] - free[name]).max() > 1e-4
+
+
 def test_the_test_split_chooses_nothing(toy):
     run = toy()
     trained, (result,) = run.train()
@@ -93,10 +122,13 @@ def test_each_network_is_tested_with_the_weights_of_its_own_early_stop(toy):
 
 
 @pytest.mark.parametrize(("eval_every", "steps"), [(1000, 1), (1000, 13), (1000, 20), (1000, 30), (10, 13)])
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_a_run_that_was_killed_after_any_step_ends_with_the_same_bits(toy, optimizer, eval_every, steps):
+@pytest.mark.parametrize(
+    "settings",
+    [{"optimizer": "adam"}, {"optimizer": "adamw", "ema": 0.9, "clip_norm": 0.5}, {"optimizer": "sgd"}],
+)
+def test_a_run_that_was_killed_after_any_step_ends_with_the_same_bits(toy, settings, eval_every, steps):
     """Its checkpoints do not wait for an evaluation: with `eval_every` 1000 there is none before the end."""
-    run = toy(2, 9, 8, optimizer=optimizer, eval_every=eval_every, augment="crop-flip")
+    run = toy(2, 9, 8, eval_every=eval_every, augment="crop-flip", **settings)
     run.plan = TrainingPlan(keep=15)
     whole = run.finish()
     assert whole.kept

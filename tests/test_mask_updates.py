@@ -52,12 +52,13 @@ def counts(masks):
     return {name: mask.flatten(1).sum(1).tolist() for name, mask in masks.items()}
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("settings", [{"optimizer": "adam"}, {"optimizer": "sgd"}, {"ema": 0.9}])
 @pytest.mark.parametrize("name", UPDATES)
-def test_weights_outside_the_masks_are_zero_after_every_step(tmp_path, name, optimizer):
-    for _, state, _ in walk(sparse(tmp_path, name, optimizer=optimizer), 25):
+def test_weights_outside_the_masks_are_zero_after_every_step(tmp_path, name, settings):
+    for _, state, _ in walk(sparse(tmp_path, name, **settings), 25):
         for layer, mask in state.masks.items():
             assert not state.weights[layer][mask == 0].any()
+            assert not state.delivered[layer][mask == 0].any()
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])

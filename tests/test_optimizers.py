@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from prunet.training.optimizers import OPTIMIZERS, SCHEDULES, learning_rate
+from prunet.training.optimizers import OPTIMIZERS, SCHEDULES, clipped, learning_rate
 
 SETTINGS = {"momentum": 0.8, "nesterov": False, "weight_decay": 0.01}
 
@@ -42,6 +42,29 @@ def test_steps_follow_the_published_formulas_with_weight_decay(reference):
     for found, weights in zip(parameters, expected, strict=True):
         torch.testing.assert_close(found.double(), weights, rtol=1e-5, atol=1e-6)
     assert (parameters[0] - 2).abs().min() > 0.01  # every value changed
+
+
+def test_adamw_decays_weights_apart_from_the_gradient():
+    weights, expected, state = torch.full((5,), 2.0), torch.full((5,), 2.0, dtype=torch.float64), [0.0, 0.0]
+    update, _ = OPTIMIZERS["adamw"]([weights], SETTINGS)
+    for number in range(1, 11):
+        gradient = torch.linspace(-1, 1, 5) / number
+        update([gradient], 0.1)
+        expected = adam(expected - 0.1 * 0.01 * expected, gradient.double(), number, state)
+    torch.testing.assert_close(weights.double(), expected, rtol=1e-5, atol=1e-6)
+    assert weights[2] == pytest.approx(2 * 0.999**10)  # without a gradient
+
+
+def test_gradients_of_each_network_are_clipped_by_the_norm_over_its_survivors():
+    gradients = {"a": torch.tensor([[3.0, 8.0], [0.3, 0.8]]), "b": torch.tensor([[4.0], [0.4]])}
+    survivors = {"a": torch.tensor([[1.0, 0.0], [1.0, 0.0]]), "b": torch.ones(2, 1)}
+    taken = []
+    step = clipped(lambda packed, rate: taken.append((packed, rate)), gradients, survivors, 1.0)
+    step(["packed"], 0.1)
+    assert taken == [(["packed"], 0.1)]
+    # The first network's norm is 5, so all it has is divided by 5; the second's is 0.5, below the limit.
+    torch.testing.assert_close(gradients["a"], torch.tensor([[0.6, 1.6], [0.3, 0.8]]))
+    torch.testing.assert_close(gradients["b"], torch.tensor([[0.8], [0.4]]))
 
 
 def test_the_learning_rate_rises_during_warmup_and_decays_along_a_cosine():

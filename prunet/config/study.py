@@ -42,7 +42,7 @@ class Normalise(Block):
 
 
 class Training(Block):
-    optimizer: Literal["adam", "sgd"]
+    optimizer: Literal["adam", "adamw", "sgd"]
     lr: float = Field(gt=0)
     schedule: Literal["constant", "cosine", "step"]
     milestones: list[Count]
@@ -51,6 +51,8 @@ class Training(Block):
     momentum: float = Field(ge=0, lt=1)
     nesterov: bool
     weight_decay: float = Field(ge=0)
+    clip_norm: float = Field(ge=0)
+    ema: float = Field(ge=0, lt=1)
     label_smoothing: float = Field(ge=0, lt=1)
     group_lasso: float = Field(ge=0)
     scale_l1: float = Field(ge=0)

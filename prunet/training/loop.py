@@ -106,7 +106,7 @@ def train(
             checkpoint.save(*state.checkpoint())
 
     # The test split is read here alone, and chooses nothing.
-    stacks = (state.early, state.weights)
+    stacks = (state.early, state.delivered)
     measured = [evaluation.evaluate(network, stack, splits["test"], size) for stack in stacks]
     results = [dict(run) | _result(state, measured, number) for number, run in enumerate(runs)]
     checkpoint.save(state.outcome(), {"results": results})
@@ -116,7 +116,7 @@ class Finished(NamedTuple):
     """Outcome of a finished run.
 
     Attributes:
-        weights: (N, *shape) after the last step.
+        weights: (N, *shape) after the last step; with the setting `ema`, their moving average.
         masks: {layer: (N, *shape)} after the last step.
         kept: weights (N, *shape) after the step that the plan keeps; else empty.
         results: for each network its run with `curve` (`step`, `val_loss`, `val_accuracy`: a list each),

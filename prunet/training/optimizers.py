@@ -10,21 +10,42 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils import get_total_norm
 from torch.optim.adam import adam as adam_step
+from torch.optim.adamw import adamw as adamw_step
 from torch.optim.sgd import sgd as sgd_step
+
+from prunet.training.vectors import Stack
 
 Step = Callable[[list[Tensor], float], None]  # takes the gradient of each parameter and the learning rate
 Optimizer = tuple[Step, list[Tensor]]  # and the optimizer's state
 
 
 def adam(parameters: list[Tensor], settings: Mapping[str, Any]) -> Optimizer:
-    """Return Adam (Kingma & Ba 2015), published betas and epsilon; uses the setting `weight_decay`."""
+    """Return Adam (Kingma & Ba 2015), published betas and epsilon.
+
+    `weight_decay` is an L2 penalty, part of the gradient.
+    """
+    return _with_moments(adam_step, parameters, settings)
+
+
+def adamw(parameters: list[Tensor], settings: Mapping[str, Any]) -> Optimizer:
+    """Return Adam with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2), betas as of `adam`.
+
+    Every step also shortens each weight by the learning rate x `weight_decay` of its value.
+    """
+    return _with_moments(adamw_step, parameters, settings)
+
+
+def _with_moments(
+    function: Callable[..., None], parameters: list[Tensor], settings: Mapping[str, Any]
+) -> Optimizer:
     means = [torch.zeros_like(parameter) for parameter in parameters]
     squares = [torch.zeros_like(parameter) for parameter in parameters]
     steps = [torch.zeros((), device=parameter.device) for parameter in parameters]
 
     def step(gradients: list[Tensor], rate: float) -> None:
-        adam_step(
+        function(
             parameters,
             gradients,
             means,
@@ -70,7 +91,32 @@ def sgd(parameters: list[Tensor], settings: Mapping[str, Any]) -> Optimizer:
     return step, [momentum for momentum in momenta if momentum is not None]
 
 
-OPTIMIZERS = {"adam": adam, "sgd": sgd}
+OPTIMIZERS = {"adam": adam, "adamw": adamw, "sgd": sgd}
+
+
+def clipped(step: Step, gradients: Stack, survivors: Stack, limit: float) -> Step:
+    """Return an optimizer's step that first shortens gradients to `limit` (Pascanu et al. 2013, section 3.2).
+
+    Each network's gradients are scaled by one factor, so that their norm over all its surviving parameters
+    is at most `limit`, as `torch.nn.utils.clip_grad_norm_` does for a single network without masks.
+
+    Args:
+        step: the optimizer's; the parts of its gradients are `gradients`.
+        gradients: (N, *shape) of every parameter, changed in place, outside the masks too.
+        survivors: masks (N, *shape) of every parameter, one or zero; they may change between steps.
+        limit: Euclidean norm, greater than 0.
+    """
+
+    def clip_and_step(packed: list[Tensor], rate: float) -> None:
+        for number in range(len(next(iter(gradients.values())))):
+            own = {name: gradient[number] for name, gradient in gradients.items()}
+            norm = get_total_norm([gradient * survivors[name][number] for name, gradient in own.items()])
+            factor = (limit / (norm + 1e-6)).clamp_(max=1)
+            for gradient in own.values():
+                gradient.mul_(factor)
+        step(packed, rate)
+
+    return clip_and_step
 
 
 def constant(step: int, settings: Mapping[str, Any]) -> float:

@@ -8,11 +8,11 @@ import torch
 from torch import Generator, Tensor
 
 from prunet.base.errors import InputError
-from prunet.training import evaluation, penalties
+from prunet.training import averages, evaluation, penalties
 from prunet.training.batches import Split
 from prunet.training.gradients import Network
 from prunet.training.mask_updates import MaskUpdater
-from prunet.training.optimizers import OPTIMIZERS
+from prunet.training.optimizers import OPTIMIZERS, clipped
 from prunet.training.plan import TrainingPlan
 from prunet.training.vectors import Stack, pack, views
 
@@ -34,10 +34,12 @@ class TrainingState:
     Attributes:
         step: the last step taken.
         weights: (N, *shape) of every tensor; weights outside the masks are always exactly zero.
+        delivered: the weights that are evaluated and delivered: `weights`, or with the setting `ema` their
+            moving average, zero outside the masks too.
         masks: {layer: (N, *shape) float32}, the current ones, one or zero.
         update_steps: the steps after which `update_masks` is due.
-        early: the weights at each network's lowest validation loss so far.
-        kept: the weights after the step that the plan keeps (before it those at the start); else empty.
+        early: the delivered weights at each network's lowest validation loss so far.
+        kept: `weights` after the step that the plan keeps (before it those at the start); else empty.
         points: the evaluations on the validation split.
         augment: each network's generator of augmentation.
 
@@ -56,7 +58,8 @@ class TrainingState:
         plan: TrainingPlan,
     ) -> None:
         self._network, self._runs = network, runs
-        self.step = plan.first
+        self.step = self._first = plan.first
+        self._decay: float = settings["ema"]
         schedule, channels_last = plan.mask_schedule, settings["channels_last"]
         self._updater = MaskUpdater(schedule, masks, settings["steps"], runs) if schedule else None
         self.update_steps = self._updater.steps if self._updater else range(0)
@@ -72,6 +75,8 @@ class TrainingState:
         shapes = {name: tensor.shape for name, tensor in parameters.items()}
         # Adam's step count is not a vector.
         self._memories = [views(memory, shapes, channels_last) for memory in self._memory if memory.ndim]
+        if settings["clip_norm"]:
+            self._optimize = clipped(self._optimize, self._gradients, survivors, settings["clip_norm"])
         if plan.group_lasso:
             layers = [self._trained[name] for name in plan.hidden]
             self._optimize = penalties.group_lasso(self._optimize, layers, plan.group_lasso)
@@ -81,6 +86,7 @@ class TrainingState:
         self.masks = {name: survivors[name] for name in masks}
         # Tensors that are not trained (the running statistics of norms) are kept as well.
         self.weights = {name: tensor.to(device, copy=True) for name, tensor in start.items()} | self._trained
+        self.delivered = _copy(self.weights) if self._decay else self.weights
         self.early = _copy(self.weights)
         self.kept = {} if plan.keep is None else _copy(self.weights)
         self.points: list[Point] = []
@@ -94,6 +100,8 @@ class TrainingState:
         # After the step, not on the gradient: momentum and weight decay move weights whose gradient is zero.
         self._vector.mul_(self._mask)
         self.step += 1
+        if self._decay:
+            averages.follow(self.delivered, self.weights, self._decay, self.step - self._first)
 
     def update_masks(self) -> None:
         """Update the masks after one of `update_steps`.
@@ -104,6 +112,8 @@ class TrainingState:
         assert self._updater
         self._updater.update(self.step, self.masks, self._trained, self._gradients, self._memories)
         self._vector.mul_(self._mask)
+        for name, mask in self.masks.items():
+            self.delivered[name].mul_(mask)
 
     def keep(self) -> None:
         """Copy the current weights to `kept`."""
@@ -118,7 +128,7 @@ class TrainingState:
         Raises:
             InputError: a loss is no longer finite.
         """
-        losses, accuracies = evaluation.evaluate(self._network, self.weights, split, size)
+        losses, accuracies = evaluation.evaluate(self._network, self.delivered, split, size)
         before = self.comparable_points()
         for number, (run, loss) in enumerate(zip(self._runs, losses, strict=True)):
             if not math.isfinite(loss):
@@ -128,7 +138,7 @@ class TrainingState:
                 )
             if all(loss < point[1][number] for point in before):
                 for name, tensor in self.early.items():
-                    tensor[number].copy_(self.weights[name][number])
+                    tensor[number].copy_(self.delivered[name][number])
         self.points.append((self.step, losses, accuracies))
 
     def comparable_points(self) -> list[Point]:
@@ -139,7 +149,7 @@ class TrainingState:
     def outcome(self) -> dict[str, Tensor]:
         """Return the tensors of a finished run: `weights/`, `masks/` and `kept/`, by name."""
         return (
-            {f"weights/{name}": tensor for name, tensor in self.weights.items()}
+            {f"weights/{name}": tensor for name, tensor in self.delivered.items()}
             | {f"masks/{name}": tensor.bool() for name, tensor in self.masks.items()}
             | {f"kept/{name}": tensor for name, tensor in self.kept.items()}
         )
@@ -161,6 +171,7 @@ class TrainingState:
         changing = self.masks if self._updater else {}
         return (
             {f"weights/{name}": tensor for name, tensor in self.weights.items()}
+            | {f"delivered/{name}": tensor for name, tensor in self.delivered.items() if self._decay}
             | {f"early/{name}": tensor for name, tensor in self.early.items()}
             | {f"kept/{name}": tensor for name, tensor in self.kept.items()}
             | {f"masks/{name}": tensor for name, tensor in changing.items()}
