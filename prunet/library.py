@@ -82,7 +82,7 @@ def prune(
             raise InputError(
                 "sensitivity spreads a target over groups of units; give a target and a criterion of units."
             )
-        how["allocate"] = partial(allocate, sensitivity)
+        how["allocate"] = lambda _: partial(allocate, sensitivity)
     if criterion in CRITERIA:
         return prune_weights(model, before, loss, target, how)
     return prune_units(model, find_units(model, example), before, target, inputs_of(example), round_to, how)

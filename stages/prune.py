@@ -1,6 +1,7 @@
 """Stage `prune`: one round, from trained networks to the next masks and the networks trained under them."""
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from prunet.base.seeds import derive
 from prunet.cells import storage
 from prunet.cells.masks import Masks, Weights
 from prunet.data.images import dataset
-from prunet.pruning import budgets, queries
+from prunet.pruning import budgets, queries, validation
 from prunet.pruning.criteria import CRITERIA
 from prunet.pruning.rounds import TrainedNetworks, prune
+from prunet.pruning.sensitivity import allocate
 from prunet.pruning.unit_criteria import UNIT_CRITERIA
 from prunet.retraining import scheme as schemes
 from prunet.retraining.tickets import cell
@@ -81,11 +83,13 @@ def next_masks(trainer: Trainer, rules: dict[str, Any], number: str, init: Path,
     model = cache(lambda: queries.model(trainer, rules["criterion_images"]))
     criterion, round_to = rules["criterion"], rules["round_to"]
     target = {cost: share ** (int(number) / rules["last"]) for cost, share in rules["target"].items()}
+    seed = derive(trainer.seed, "prune", number)
+    by_sensitivity = partial(_allocation, trainer, weights, masks, criterion, seed)
     image = torch.zeros(1, *trainer.shape, device=trainer.device)
     return prune(
         TrainedNetworks(weights, masks, initial, model),
         number=int(number),
-        seed=derive(trainer.seed, "prune", number),
+        seed=seed,
         schedule=rules["schedule"],
         rate=rules["rate"],
         own=rules["own"],
@@ -94,7 +98,16 @@ def next_masks(trainer: Trainer, rules: dict[str, Any], number: str, init: Path,
         empty_layers=rules["empty_layers"],
         budget=budgets.budget(target, criterion, lambda: trainer.units, [image]),
         multiples=multiples(trainer.units, model().groups, round_to) if round_to > 1 else None,
+        allocate=by_sensitivity if rules["scope"] == "sensitivity" else None,
     )
+
+
+def _allocation(
+    trainer: Trainer, weights: Weights, masks: Masks, criterion: str, seed: int, replicate: int
+) -> Callable[[float], dict[str, float]]:
+    """Return the rates of groups by the sensitivity of one of the networks."""
+    found = validation.measure(trainer, weights, masks, replicate, criterion=criterion, seed=seed)
+    return partial(allocate, found)
 
 
 if __name__ == "__main__":

@@ -178,6 +178,14 @@ DIGITS = {"stability.studies": ["digits"]}
             RANDOM | {"studies.faces.reinits": 3},
             "prune.chain is 'random', which needs reinits: 1, and studies.faces has more",
         ),
+        (
+            HALF | {"prune.scope": "sensitivity"},
+            "scope sensitivity spreads a target over layers: give target",
+        ),
+        (
+            {"prune.scope": "sensitivity", "prune.criterion": "unit-l2"},
+            "scope sensitivity spreads a target over layers: give target",
+        ),
         (HALF | {"prune.output_rate_factor": 0.5}, "output_rate_factor is a factor of rate, which target"),
         (HALF | {"prune.empty_layers": "refuse"}, "target leaves something of every layer: set empty_layers"),
         (

@@ -9,7 +9,7 @@ from prunet.base.seeds import derive
 from prunet.cells import storage
 from prunet.cells.masks import density
 from prunet.config.params import stage_params
-from prunet.pruning import queries
+from prunet.pruning import queries, validation
 from prunet.pruning.criteria import CRITERIA
 from prunet.pruning.unit_criteria import UNIT_CRITERIA
 from prunet.structure import shares as times
@@ -142,6 +142,15 @@ def test_time_and_bytes_are_targets_too(rounds, monkeypatch):
 
 def size(network):
     return sum(parameter.numel() for parameter in network.parameters())
+
+
+def test_a_target_is_spread_by_the_accuracy_that_each_layer_costs_alone(rounds, monkeypatch):
+    scores = iter([1.0, 1.0, 1.0, 0.9, 0.5, 0.1, 1.0, 0.9, 0.5, 0.1, 1.0, 1.0, 1.0, 1.0])
+    monkeypatch.setattr(validation.evaluation, "evaluate", lambda *_: (None, [next(scores)]))
+    masks = rounds(criterion="unit-l2", scope="sensitivity", target={"macs": 0.5}, last=1)
+    left = {name: masks[name].any(2).sum(1).tolist() for name in ("fc1.weight", "fc2.weight")}
+    # The layer that costs nothing goes first, to a quarter at most; 64 a + a b + 3 b is at most 24,750.
+    assert left == {"fc1.weight": [149, 277], "fc2.weight": [100, 25]}
 
 
 def test_channels_are_left_in_multiples(rounds):

@@ -4,15 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import nn
 
 from prunet.analysis.statistics import interval
 from prunet.base.progress import progress
 from prunet.cells.masks import Weights
-from prunet.models.state import load_state, state
-from prunet.pruning.sensitivity import sensitivity
-from prunet.training import evaluation, gradients
+from prunet.pruning import validation
 from prunet.training.trainer import Trainer
 
 
@@ -32,17 +28,10 @@ def by_layer(
         A row for each group and share, 0 first, in the order of the network: `layer` (the first of the
         group), `share`, `replicates`, and over these `accuracy_mean`, `accuracy_std` and `accuracy_ci95`.
     """
-    network = gradients.network(trainer.model, trainer.settings)
-
-    def accuracy(model: nn.Module) -> float:
-        stack = {name: tensor[None].to(trainer.device) for name, tensor in state(model).items()}
-        return evaluation.evaluate(network, stack, trainer.splits["val"], trainer.size)[1][0]
-
-    model, found = trainer.build(), []
-    for replicate in progress(range(trainer.replicates), desc="sensitivity", unit="network"):
-        load_state(model, {name: values[replicate] for name, values in weights.items()})
-        example = torch.zeros(2, *trainer.shape)
-        found.append(sensitivity(model, example, accuracy, shares=shares, criterion=criterion, seed=seed))
+    found = [
+        validation.measure(trainer, weights, {}, replicate, criterion=criterion, seed=seed, shares=shares)
+        for replicate in progress(range(trainer.replicates), desc="sensitivity", unit="network")
+    ]
     rows = []
     for group in found[0].scores:
         scores = np.array([[own.whole, *own.scores[group]] for own in found])

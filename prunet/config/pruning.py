@@ -42,7 +42,7 @@ class Prune(Block):
     target: dict[str, float]
     round_to: Count
     output_rate_factor: Share
-    scope: Literal["layer", "global"]
+    scope: Literal["layer", "global", "sensitivity"]
     criterion: Criterion
     criterion_images: Count
     empty_layers: Literal["keep-one", "refuse"]
@@ -76,6 +76,10 @@ class Prune(Block):
             budgets.check(self.target, self.criterion, self.round_to)
         except InputError as error:
             raise ValueError(error.message.removesuffix(".")) from None
+        if self.scope == "sensitivity" and not (self.target and self.criterion in UNIT_CRITERIA):
+            raise ValueError(
+                "scope sensitivity spreads a target over layers: give target, and a criterion of whole units"
+            )
         if self.target and len(self.rounds) == 1:
             raise ValueError("target needs a round that prunes, and rounds has none after 00: add one")
         if self.target and self.output_rate_factor != 1 and self.scope == "layer":

@@ -62,7 +62,7 @@ def prune(
     seed: int,
     budget: Budget | None = None,
     multiples: Multiples | None = None,
-    allocate: Callable[[float], Mapping[str, float]] | None = None,
+    allocate: Callable[[int], Callable[[float], Mapping[str, float]]] | None = None,
 ) -> Masks:
     """Return the masks (R, *shape) of a round, without the lowest-scored weights or units of each replicate.
 
@@ -79,7 +79,8 @@ def prune(
         empty_layers: `keep-one`: every layer keeps its weight or unit with the highest score; `refuse`.
         seed: of the random criteria.
         budget: of each network after the round. Each loses the least that it allows, in place of `rate`.
-        multiples, allocate: of criteria of units (`rank_units`).
+        multiples: of criteria of units (`rank_units`).
+        allocate: of criteria of units: from the number of a replicate to its `allocate` (`rank_units`).
 
     Raises:
         InputError: layers whose units go together have different rates, the criterion does not fit the
@@ -99,8 +100,8 @@ def prune(
         if criterion in CRITERIA:
             at = rank_weights(evidence, **how)
         else:
-            further: dict[str, Any] = {"multiples": multiples or {}, "allocate": allocate}
-            at = rank_units(evidence, networks.model().groups, **how, **further)
+            how |= {"multiples": multiples or {}, "allocate": allocate and allocate(replicate)}
+            at = rank_units(evidence, networks.model().groups, **how)
         share = rates.compounded(rate, rounds)
         for name, mask in (budgets.largest(at, budget) if budget else at(share)).items():
             if not mask.any():

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from prunet.pruning.modules import ModelMasks, prune_units
 from prunet.structure.finding import find_units
@@ -13,6 +13,7 @@ from prunet.structure.masks import coupled, removed_units
 from prunet.structure.program import Example
 from prunet.structure.shrinking import apply_masks
 
+SHARES = (0.25, 0.5, 0.75)
 SLOPE = 1e-3  # added to each loss, by share: groups whose removal costs nothing then lose equal shares
 
 
@@ -35,8 +36,9 @@ def sensitivity(
     example: Example,
     score: Callable[[nn.Module], float],
     *,
-    shares: Sequence[float] = (0.25, 0.5, 0.75),
+    shares: Sequence[float] = SHARES,
     criterion: str = "unit-l2",
+    masks: Mapping[str, Tensor] | None = None,
     seed: int = 0,
 ) -> Sensitivity:
     """Measure how a network's score falls with the units of each group alone (Li et al. 2017, section 3.2).
@@ -46,8 +48,9 @@ def sensitivity(
         example: inputs of the model, each (N, ...), a tensor or several.
         score: of a model, such as the accuracy on validation images; higher is better. It is not of test
             images, because it chooses what is removed.
-        shares: of the units of a group to remove, 0 to 1.
+        shares: of the surviving units of a group to remove, 0 to 1.
         criterion: of whole units. Groups that it does not score are left out.
+        masks: of the round before; all else survives.
         seed: of the random criterion.
     """
     units = find_units(model, example)
@@ -56,10 +59,15 @@ def sensitivity(
 
     def without(share: float, own: Mapping[str, float]) -> ModelMasks:
         how = {"criterion": criterion, "rate": share, "own": own, "scope": "layer", "seed": seed}
-        return prune_units(model, units, {}, {}, (), 1, how)
+        return prune_units(model, units, masks or {}, {}, (), 1, how)
 
-    gone = zip(units.groups, removed_units(units, without(ordered[-1], {})), strict=True)
-    fewer = {part.tensor.name for group, own in gone for part in group.rows if own.any()}
+    before, after = (removed_units(units, found) for found in (masks or {}, without(ordered[-1], {})))
+    fewer = {
+        part.tensor.name
+        for group, gone, left in zip(units.groups, after, before, strict=True)
+        for part in group.rows
+        if (gone & ~left).any()
+    }
     scored = [group for group, layers in groups.items() if fewer & layers.keys()]
     scores: dict[str, list[float]] = {group: [] for group in scored}
     for group in scored:
@@ -67,7 +75,9 @@ def sensitivity(
             pruned = copy.deepcopy(model)
             apply_masks(pruned, without(share, {other: 0.0 for other in groups if other != group}))
             scores[group].append(float(score(pruned)))
-    return Sensitivity(ordered, float(score(copy.deepcopy(model))), scores)
+    whole = copy.deepcopy(model)
+    apply_masks(whole, masks or {})
+    return Sensitivity(ordered, float(score(whole)), scores)
 
 
 def allocate(found: Sensitivity, loss: float) -> dict[str, float]:
