@@ -14,7 +14,7 @@ from prunet.structure.tensors import Activation, Constant
 from prunet.structure.walk import Walk, parts, tensors_of
 
 
-def cut(units: Units, gone: list[NDArray[np.bool_]]) -> tuple[nn.Module, nn.Module]:
+def cut(units: Units, gone: list[NDArray[np.bool_]]) -> tuple[fx.GraphModule, fx.GraphModule]:
     """Return the masked and the smaller program of a network, both in evaluation mode.
 
     In the masked program, all weights that compute or read a removed unit are zero. The smaller one lacks

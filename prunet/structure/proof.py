@@ -4,10 +4,16 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor, fx, nn
 
-TOLERANCE = {torch.float64: 1e-8, torch.float32: 1e-4}  # of the difference to the largest output
+from prunet.structure.finding import Units
+from prunet.structure.resizing import cut, survivors
+from prunet.structure.tensors import Activation
+
+EXACT = 1e-8  # largest difference in float64, relative to the largest value
 
 
 @torch.no_grad()
@@ -30,6 +36,55 @@ def difference(one: nn.Module, other: nn.Module, inputs: Sequence[Tensor]) -> fl
             largest = max(float(first.abs().max()), torch.finfo(torch.float64).tiny)
             worst = max(worst, float((first - second).abs().max()) / largest)
     return worst
+
+
+@torch.no_grad()
+def first_difference(
+    units: Units,
+    gone: list[NDArray[np.bool_]],
+    masked: fx.GraphModule,
+    smaller: fx.GraphModule,
+    inputs: Sequence[Tensor],
+) -> str:
+    """Return the name of the first operation whose values in two programs of `cut` differ.
+
+    It is "no operation" if none does.
+
+    Args:
+        units: of the network.
+        gone: the removed units of each group.
+        masked, smaller: the programs.
+        inputs: each (N, ...), N as in the example of the units.
+    """
+    alive = units.alive(gone)
+    values = [_Record(copy.deepcopy(program).double()) for program in (masked, smaller)]
+    for record in values:
+        record.run(*(value.double() if value.is_floating_point() else value for value in inputs))
+    whole, less = (record.seen for record in values)
+    for node, found in units.walk.found.items():
+        if isinstance(found, Activation) and node.name in whole and node.op == "call_function":
+            lines = survivors(found.labels, alive)[1:]
+            left = cut(whole[node.name].movedim(0, -1), lines).movedim(-1, 0)
+            difference = (
+                (left - less[node.name]).abs().max() if left.shape == less[node.name].shape else EXACT + 1
+            )
+            if not difference <= EXACT * max(1.0, float(left.abs().max())):
+                return node.name
+    return "no operation"
+
+
+class _Record(fx.Interpreter):
+    """Interpreter that keeps the floating-point tensor of every node."""
+
+    def __init__(self, program: fx.GraphModule) -> None:
+        super().__init__(program)
+        self.seen: dict[str, Tensor] = {}
+
+    def run_node(self, node: fx.Node) -> Any:
+        value = super().run_node(node)
+        if isinstance(value, Tensor) and value.is_floating_point():
+            self.seen[node.name] = value
+        return value
 
 
 def random_inputs(example: Sequence[Tensor], count: int, seed: int = 0) -> tuple[Tensor, ...]:
