@@ -54,6 +54,6 @@ def test_a_smaller_network_with_other_outputs_is_not_delivered(network, monkeypa
     monkeypatch.setattr(shrinking, "cut", wrong)
     monkeypatch.setattr(shrinking, "slice_model", lambda model, *_: nn.Flatten())
     with pytest.raises(
-        RuntimeError, match="differ by .* of the largest, first at conv2d_1: an error of prunet"
+        RuntimeError, match=r"differ by .* of the largest, first at conv2d_1: an error of prunet"
     ):
         shrinking.shrink(model, images, unit_masks(units, gone))
