@@ -28,6 +28,8 @@ TRAINING: dict[str, Any] = {
     "weight_decay": 0.0,
     "clip_norm": 0.0,
     "ema": 0.0,
+    "recalibrate": 0,
+    "freeze": 0,
     "label_smoothing": 0.0,
     "batch_size": 60,
     "augment": "none",

@@ -22,6 +22,8 @@ TRAINING: dict[str, Any] = {
     "weight_decay": 0.0,
     "clip_norm": 0.0,
     "ema": 0.0,
+    "recalibrate": 0,
+    "freeze": 0,
     "label_smoothing": 0.0,
     "augment": "crop-flip",
     "channels_last": True,

@@ -123,6 +123,16 @@ def test_take_returns_images_with_their_labels():
     assert images.flatten().tolist() == labels.tolist() == [5, 2]
 
 
+@pytest.mark.parametrize(
+    ("count", "size", "expected"),
+    [(6, 3, [[0, 3, 6], [1, 5, 8]]), (3, 2, [[0, 3, 6]]), (99, 5, [[0, 2, 4, 6, 8], [1, 3, 5, 7, 9]])],
+)
+def test_images_are_spread_evenly_over_a_split_and_so_is_every_batch(count, size, expected):
+    split = torch.arange(10.0).view(10, 1, 1, 1), torch.zeros(10, dtype=torch.int64)
+    found = batches.spread(split, count, size)
+    assert [images.flatten().tolist() for images in found] == expected
+
+
 @pytest.mark.parametrize("augment", ["none", "crop-flip", "pad-crop-flip", "resized-crop-flip"])
 def test_a_resumed_run_gets_the_remaining_batches(augment):
     images = torch.randn(10, 2, 16, 16)

@@ -204,6 +204,28 @@ def test_evaluation_uses_the_centre_and_bounded_batches(monkeypatch):
     assert sizes[3:] == [1]
 
 
+def test_running_statistics_are_measured_anew_as_means_over_batches_without_dropout():
+    model = nn.Sequential(nn.Dropout(), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(18, CLASSES))
+    stack = {name: tensor.detach().clone().unsqueeze(0) for name, tensor in model.state_dict().items()}
+    generator = torch.Generator().manual_seed(0)
+    batches = [scale * torch.randn(4, 2, 3, 3, generator=generator) for scale in (1, 2, 3)]
+    functions = network(model, toys.SETTINGS)
+    labels = torch.zeros(1, 4, dtype=torch.long)
+    gradients(functions, stack, 9 + batches[0].unsqueeze(0), labels)
+    stale, state = stack["1.running_mean"].clone(), torch.get_rng_state()
+    functions.recalibrate(stack, batches)
+    moments = [torch.var_mean(images, (0, 2, 3)) for images in batches]
+    torch.testing.assert_close(stack["1.running_var"][0], sum(var for var, _ in moments) / 3)
+    torch.testing.assert_close(stack["1.running_mean"][0], sum(mean for _, mean in moments) / 3)
+    assert (stack["1.running_mean"] - stale).abs().min() > 0.1
+    assert torch.equal(torch.get_rng_state(), state)
+    before = stack["1.running_mean"].clone()
+    gradients(functions, stack, 9 + batches[0].unsqueeze(0), labels)
+    # Training goes on with the norm's momentum of 0.1: means move by a tenth of the way, to about 9.
+    moved = (stack["1.running_mean"] - before).abs()
+    assert 0.5 < moved.min() <= moved.max() < 1.5
+
+
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_a_network_with_norms_trains_as_in_pytorch_with_its_running_statistics(channels_last):
     model = nn.Sequential(

@@ -3,10 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional
 
 from prunet.training import evaluation
+from prunet.training.gradients import network
 from prunet.training.plan import TrainingPlan
-from tests.toy_training import Toy, cut_off, runs, same
+from prunet.training.state import TrainingState
+from tests.toy_training import CPU, Toy, cut_off, drawn, runs, same
 
 
 @pytest.fixture
@@ -86,6 +90,65 @@ def test_the_moving_average_is_evaluated_and_delivered_in_place_of_the_weights(t
     stack = {name: torch.from_numpy(values) for name, values in finished.weights.items()}
     losses, _ = evaluation.evaluate(run.network, stack, run.splits["test"], run.size)
     assert [result["final"]["test_loss"] for result in finished.results] == losses
+
+
+def normed(toy, **settings):
+    """Return a toy of one small network with norms."""
+    run = toy(1, **settings)
+    run.model = nn.Sequential(
+        nn.Conv2d(1, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3)
+    )
+    run.network, run.start = network(run.model, run.settings), drawn(run.model, 1)
+    run.masks = {"0.weight": run.start["0.weight"] > -0.1, "4.weight": run.start["4.weight"] > 0}
+    return run
+
+
+@pytest.mark.parametrize("settings", [{}, {"ema": 0.9}])
+def test_every_evaluation_measures_the_running_statistics_of_norms_anew(toy, settings):
+    run, stale = normed(toy, recalibrate=20, **settings), normed(toy, **settings)
+    finished, before = run.finish(), stale.finish()
+    curve, other = (found.results[0]["curve"]["val_loss"] for found in (finished, before))
+    assert all(first != second for first, second in zip(curve, other, strict=True))  # at the start too
+    stack = {name: torch.from_numpy(values) for name, values in finished.weights.items()}
+    images = run.splits["train"][0]
+    chosen = torch.arange(20) * len(images) // 20  # batches of 8: two of 10
+    convolved = [
+        functional.conv2d(images[part], stack["0.weight"][0]) for part in (chosen[::2], chosen[1::2])
+    ]
+    mean = sum(values.mean((0, 2, 3)) for values in convolved) / 2
+    torch.testing.assert_close(stack["1.running_mean"][0], mean)
+    for name in ("0.weight", "4.weight", "4.bias"):  # statistics have no part in the training itself
+        assert np.array_equal(finished.weights[name], before.weights[name])
+    assert same(cut_off(run, 13), finished)
+
+
+def test_the_first_steps_train_the_head_alone(toy):
+    settings = {"optimizer": "adamw", "freeze": 12}
+    head = ("output.weight", "output.bias")
+    short, long = toy(2, steps=13, **settings), toy(2, **settings)
+    for run in (short, long):
+        run.plan = TrainingPlan(head=head, keep=12)
+    kept, whole = short.finish().kept, long.finish()
+    for name, start in short.start.items():
+        frozen = np.array_equal(kept[name], (start * short.masks.get(name, 1)).numpy())
+        assert frozen == (name not in head)
+        assert not np.array_equal(whole.weights[name], kept[name])
+    for steps in (5, 12, 20):
+        assert same(cut_off(long, steps), whole)
+
+
+def test_the_head_alone_is_clipped_by_its_own_norm(toy):
+    run = toy(1, optimizer="sgd", freeze=3, clip_norm=0.1)
+    run.plan = TrainingPlan(head=("output.bias",))
+    state = TrainingState(run.network, run.start, run.masks, CPU, run.settings, run.runs, run.plan)
+    images, labels = (part[:8].unsqueeze(0) for part in run.splits["train"])
+    gradient = {name: torch.zeros_like(tensor) for name, tensor in run.start.items()}
+    run.network.gradients(state.weights, images, labels, gradient)
+    found = gradient["output.bias"]
+    assert found.norm() > 0.1
+    state.take_step(images, labels, 0.5)
+    expected = run.start["output.bias"] - 0.5 * 0.1 * found / found.norm()  # biases start at zero: no decay
+    torch.testing.assert_close(state.weights["output.bias"], expected)
 
 
 def test_clipping_keeps_a_network_independent_of_those_beside_it(toy):

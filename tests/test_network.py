@@ -61,6 +61,10 @@ RESNET = {"model": "resnet-20", "input_size": 8}
             "training.scale_l1 penalises the scales of norms, and lenet-300-100 has no norms",
         ),
         (
+            {"training": {"recalibrate": 60}},
+            "training.recalibrate measures the running statistics of norms, and lenet-300-100 has no norms",
+        ),
+        (
             {"prune": {"criterion": "batchnorm-scale"}},
             "needs a batch norm behind every layer, and fc1.weight,",
         ),

@@ -110,6 +110,8 @@ SKIPPED = [VALUES["prune"]["rounds"][0], {"n": "02", "from": "dense"}]  # round 
             TRAINING | {"schedule": "step", "milestones": [100, 200]},
             "milestones has 200, and the training 200 steps",
         ),
+        ("studies.digits.training.recalibrate", 59, "recalibrate is 59 images, and a batch has 60: give 0"),
+        ("studies.digits.training.freeze", 200, "freeze is 200, and the training has 200 steps: freeze"),
         (
             "crop.keep",
             "most-alike",
@@ -161,6 +163,10 @@ DIGITS = {"stability.studies": ["digits"]}
         (
             {"prune.schemes": ["original", "set"], "dynamic.every": 50},
             "in the 60 steps of studies.faces no mask would change between begin and end: lower it",
+        ),
+        (
+            {"prune.schemes": ["original", "set"], "studies.digits.training.freeze": 10},
+            "in the 10 steps in which studies.digits trains its head alone (freeze): begin later, or freeze",
         ),
         (
             {"prune.schemes": ["original", "sparse-momentum"], "studies.digits.training.optimizer": "sgd"},

@@ -164,6 +164,13 @@ def test_the_dense_plan_penalises_every_prunable_layer_but_the_one_that_runs_las
     assert make(1).dense_plan().hidden == ("fc1.weight", "fc2.weight")
 
 
+def test_the_head_that_is_trained_first_is_the_layer_that_runs_last(make):
+    trained = train(make(2, steps=3, freeze=3), "a/01")[0]
+    start = make(2).initial_weights("init")
+    moved = [name for name, values in trained.items() if not np.array_equal(values, start[name])]
+    assert moved == ["output.weight", "output.bias"]
+
+
 def test_network_slimming_makes_scales_of_norms_zero_and_nothing_else(make):
     trainer = make(1, "resnet-20", side=8, steps=10, lr=0.05, weight_decay=0.0)
     plain = train(trainer, "a/01")[0]

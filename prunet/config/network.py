@@ -22,6 +22,7 @@ IMAGES = {
     **{"cifar-10": (3, 32), "cifar-100": (3, 32)},
 }
 CLASSES = dict.fromkeys(IMAGES, 10) | {"cifar-100": 100}
+NEED_NORMS = {"scale_l1": "penalises the scales", "recalibrate": "measures the running statistics"}
 SOME = 2  # stands for the number of classes that faces and folders have: names of layers do not depend on it
 
 
@@ -40,11 +41,13 @@ def own_rates(name: str, values: dict[str, Any]) -> dict[str, float]:
     block, rules = values["studies"][name], values["prune"]
     shape = input_shape(block, values["resize"]["size"])
     model = build(block, shape)
-    if block["training"]["scale_l1"] and not any("running_var" in key for key in model.state_dict()):
-        raise InputError(
-            f"training.scale_l1 penalises the scales of norms, and {block['model']} has no norms: set it to "
-            "0, or choose a model with norms, such as resnet-20"
-        )
+    normed = any("running_var" in key for key in model.state_dict())
+    for setting, does in NEED_NORMS.items():
+        if block["training"][setting] and not normed:
+            raise InputError(
+                f"training.{setting} {does} of norms, and {block['model']} has no norms: set it to 0, or "
+                "choose a model with norms, such as resnet-20"
+            )
     try:
         own = rates.own_rates(**block["layers"], layers=built_in.prunable(model))
     except InputError as error:

@@ -72,6 +72,12 @@ class Params(Block):
                     f"dynamic.every is {self.dynamic.every} steps, and in the {training.steps} steps of "
                     f"studies.{name} no mask would change between begin and end: lower it"
                 )
+            changes = update_steps(times.begin, times.end, times.every, training.steps) if updating else ()
+            if any(0 < step <= training.freeze for step in changes):
+                raise ValueError(
+                    f"dynamic.begin is {times.begin}, and masks would change in the {training.freeze} steps "
+                    f"in which studies.{name} trains its head alone (freeze): begin later, or freeze fewer"
+                )
         return self
 
     @model_validator(mode="after")

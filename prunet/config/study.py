@@ -53,6 +53,8 @@ class Training(Block):
     weight_decay: float = Field(ge=0)
     clip_norm: float = Field(ge=0)
     ema: float = Field(ge=0, lt=1)
+    recalibrate: int = Field(ge=0)
+    freeze: int = Field(ge=0)
     label_smoothing: float = Field(ge=0, lt=1)
     group_lasso: float = Field(ge=0)
     scale_l1: float = Field(ge=0)
@@ -72,6 +74,15 @@ class Training(Block):
             raise ValueError("schedule: step needs milestones, the steps after which the rate falls")
         if self.schedule == "step" and max(self.milestones) >= self.steps:
             raise ValueError(f"milestones has {max(self.milestones)}, and the training {self.steps} steps")
+        if 0 < self.recalibrate < self.batch_size:
+            raise ValueError(
+                f"recalibrate is {self.recalibrate} images, and a batch has {self.batch_size}: give 0, or at "
+                "least one batch"
+            )
+        if self.freeze >= self.steps:
+            raise ValueError(
+                f"freeze is {self.freeze}, and the training has {self.steps} steps: freeze fewer"
+            )
         return self
 
 

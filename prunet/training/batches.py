@@ -170,6 +170,22 @@ def chunks(split: Split, size: int) -> Iterator[Batch]:
         yield from zip(torch.split(images, size), torch.split(labels, size), strict=True)
 
 
+def spread(split: Split, count: int, size: int) -> Iterator[Tensor]:
+    """Yield `count` images (all, if there are fewer) in batches of `size` or a few more, not augmented.
+
+    The images of every batch are spread evenly over the split, in which classes may follow one another.
+    """
+    images, labels = split
+    count = min(count, len(labels))
+    chosen = torch.arange(count) * len(labels) // count
+    batches = max(1, count // size)
+    parts = [chosen[first::batches] for first in range(batches)]
+    if isinstance(images, Stream):
+        yield from (pixels for pixels, _ in images.read(parts))
+    else:
+        yield from (images[part.to(labels.device)] for part in parts)
+
+
 def training_batches(
     split: Split,
     size: int,

@@ -5,7 +5,7 @@ hand: training steps of LeNet-300-100 on a CPU are 1.4 to 1.9 times as fast, and
 once.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -14,6 +14,7 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from prunet.models.built_in import prunable
+from prunet.training import norms
 from prunet.training.vectors import Stack
 
 
@@ -27,12 +28,15 @@ class Network(NamedTuple):
             tensors at every step would take longer than the arithmetic). It updates the running statistics of
             norms in the first stack. Labels are smoothed by the setting `label_smoothing`, the share of each
             label that is spread over all classes (Szegedy et al. 2016, section 7).
+        recalibrate: measures the running statistics of the norms in a stack anew: each becomes its mean over
+            batches of images (B, C, H, W), without dropout. It does nothing without norms.
         parameters: names of the trained tensors, in the network's order.
         stackable: whether N may be greater than one.
     """
 
     logits: Callable[[Stack, Tensor], Tensor]
     gradients: Callable[[Stack, Tensor, Tensor, Stack], None]
+    recalibrate: Callable[[Stack, Iterable[Tensor]], None]
     parameters: list[str]
     stackable: bool
 
@@ -99,7 +103,15 @@ def differentiated(model: nn.Module, settings: Mapping[str, Any]) -> Network:
         for name, gradient in zip(parameters, found, strict=True):
             output[name].copy_(gradient)
 
-    return Network(logits, gradients, parameters, stackable=False)
+    @torch.no_grad()
+    def recalibrate(stack: Stack, batches: Iterable[Tensor]) -> None:
+        with norms.averaging(model) as counters:
+            for name in counters:
+                stack[name].zero_()
+            for images in batches if counters else ():
+                forward(_single(stack), images)
+
+    return Network(logits, gradients, recalibrate, parameters, stackable=False)
 
 
 def _single(stack: Stack) -> Stack:
@@ -142,4 +154,4 @@ def fully_connected(model: nn.Module, settings: Mapping[str, Any]) -> Network:
                 error = relu_gradient(torch.bmm(error, stack[f"{name}.weight"]), values, 0)
 
     parameters = [f"{name}.{part}" for name in layers for part in ("weight", "bias")]
-    return Network(logits, gradients, parameters, stackable=True)
+    return Network(logits, gradients, lambda stack, batches: None, parameters, stackable=True)

@@ -89,7 +89,7 @@ def train(
         state.restore(*saved)
         skipped = 0
     else:
-        state.evaluate(splits["val"], size)
+        _evaluate(state, splits, size)
         skipped = plan.first
     batches = training_batches(splits["train"], size, settings, runs, state.augment, state.step - skipped)
     # Skipped batches are drawn all the same, so that augmentation continues where it was at step `first`.
@@ -101,7 +101,7 @@ def train(
         if step == plan.keep:
             state.keep()
         if step % settings["eval_every"] == 0 or step == settings["steps"]:
-            state.evaluate(splits["val"], size)
+            _evaluate(state, splits, size)
         if checkpoint.due():
             checkpoint.save(*state.checkpoint())
 
@@ -110,6 +110,11 @@ def train(
     measured = [evaluation.evaluate(network, stack, splits["test"], size) for stack in stacks]
     results = [dict(run) | _result(state, measured, number) for number, run in enumerate(runs)]
     checkpoint.save(state.outcome(), {"results": results})
+
+
+def _evaluate(state: TrainingState, splits: Mapping[str, Split], size: int) -> None:
+    state.recalibrate(splits["train"], size)
+    state.evaluate(splits["val"], size)
 
 
 class Finished(NamedTuple):

@@ -74,6 +74,7 @@ class TrainingPlan(NamedTuple):
         group_lasso: strength of the penalty on units and filters (`penalties.group_lasso`).
         hidden: names of the weights that `group_lasso` penalises: all prunable ones but the output layer's.
         scale_l1: strength of the penalty on the scales of norms (`penalties.scale_l1`).
+        head: names of the tensors that the first steps train, as many as the setting `freeze` says.
     """
 
     first: int = 0
@@ -83,6 +84,7 @@ class TrainingPlan(NamedTuple):
     group_lasso: float = 0.0
     hidden: tuple[str, ...] = ()
     scale_l1: float = 0.0
+    head: tuple[str, ...] = ()
 
 
 def update_steps(begin: float, end: float, every: int, steps: int) -> range:

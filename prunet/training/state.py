@@ -9,10 +9,11 @@ from torch import Generator, Tensor
 
 from prunet.base.errors import InputError
 from prunet.training import averages, evaluation, penalties
-from prunet.training.batches import Split
+from prunet.training.batches import Split, spread
 from prunet.training.gradients import Network
 from prunet.training.mask_updates import MaskUpdater
 from prunet.training.optimizers import OPTIMIZERS, clipped
+from prunet.training.pixels import centre
 from prunet.training.plan import TrainingPlan
 from prunet.training.vectors import Stack, pack, views
 
@@ -60,6 +61,7 @@ class TrainingState:
         self._network, self._runs = network, runs
         self.step = self._first = plan.first
         self._decay: float = settings["ema"]
+        self._settings, self._head = settings, plan.head
         schedule, channels_last = plan.mask_schedule, settings["channels_last"]
         self._updater = MaskUpdater(schedule, masks, settings["steps"], runs) if schedule else None
         self.update_steps = self._updater.steps if self._updater else range(0)
@@ -75,8 +77,14 @@ class TrainingState:
         shapes = {name: tensor.shape for name, tensor in parameters.items()}
         # Adam's step count is not a vector.
         self._memories = [views(memory, shapes, channels_last) for memory in self._memory if memory.ndim]
-        if settings["clip_norm"]:
-            self._optimize = clipped(self._optimize, self._gradients, survivors, settings["clip_norm"])
+        self._optimize_head, head_memory = OPTIMIZERS[settings["optimizer"]](
+            [self._trained[name] for name in plan.head], settings
+        )
+        self._memory = [*self._memory, *head_memory]
+        if limit := settings["clip_norm"]:
+            self._optimize = clipped(self._optimize, self._gradients, survivors, limit)
+            head = {name: self._gradients[name] for name in plan.head}
+            self._optimize_head = clipped(self._optimize_head, head, survivors, limit)
         if plan.group_lasso:
             layers = [self._trained[name] for name in plan.hidden]
             self._optimize = penalties.group_lasso(self._optimize, layers, plan.group_lasso)
@@ -94,9 +102,15 @@ class TrainingState:
         self.augment = self._generators[1:]
 
     def take_step(self, images: Tensor, labels: Tensor, rate: float) -> None:
-        """Take one step along the gradients of a batch, images (N, B, C, H, W) and labels (N, B)."""
+        """Take one step along the gradients of a batch, images (N, B, C, H, W) and labels (N, B).
+
+        The first steps, up to the setting `freeze`, train the head alone.
+        """
         self._network.gradients(self.weights, images, labels, self._gradients)
-        self._optimize([self._gradient], rate)
+        if self.step < self._settings["freeze"]:
+            self._optimize_head([self._gradients[name] for name in self._head], rate)
+        else:
+            self._optimize([self._gradient], rate)
         # After the step, not on the gradient: momentum and weight decay move weights whose gradient is zero.
         self._vector.mul_(self._mask)
         self.step += 1
@@ -119,6 +133,12 @@ class TrainingState:
         """Copy the current weights to `kept`."""
         for name, tensor in self.kept.items():
             tensor.copy_(self.weights[name])
+
+    def recalibrate(self, split: Split, size: int) -> None:
+        """Measure the running statistics of norms anew, on `recalibrate` of the training images' centres."""
+        if count := self._settings["recalibrate"]:
+            batches = spread(split, count, self._settings["batch_size"])
+            self._network.recalibrate(self.delivered, (centre(images, size) for images in batches))
 
     def evaluate(self, split: Split, size: int) -> None:
         """Evaluate on the validation split; keep the weights of networks that were never better.

@@ -16,7 +16,7 @@ from prunet.base.files import read_json
 from prunet.base.processes import cores
 from prunet.cells import storage
 from prunet.cells.masks import Masks, Weights, density
-from prunet.models import built_in, loading
+from prunet.models import built_in, heads, loading
 from prunet.models import weights as loaded_weights
 from prunet.models.state import state
 from prunet.structure import masks as unit_masks
@@ -204,10 +204,17 @@ class Trainer:
                     for member, job in zip(group, jobs, strict=True)
                 ],
                 checkpoint,
-                jobs[0].plan,
+                jobs[0].plan._replace(head=self._head()),
             )
         except InputError as error:
             raise InputError(f"study {self.name}, {group[0].cell.name}: {error.message}") from None
+
+    def _head(self) -> tuple[str, ...]:
+        """Return the names of the head's tensors, which `freeze` trains alone; without it, none."""
+        if not self.settings["freeze"]:
+            return ()
+        prefix = heads.prefix(self.model, self.shape)
+        return tuple(name for name, _ in self.model.named_parameters() if name.startswith(prefix))
 
     def _runs(self, cell: Cell, job: Job) -> list[dict[str, Any]]:
         changing = cell.name if job.plan.mask_schedule else None
