@@ -14,7 +14,7 @@ from prunet.base.processes import run_and_exit
 from prunet.data.images.decoding import Rejection
 from prunet.deployment import compact, inference
 from prunet.recognition import digits, pictures
-from prunet.recognition.output import CSV, JSON, format_table, printable
+from prunet.recognition.output import CSV, JSON, NETWORK, format_table, printable
 
 COLUMNS = ("file", "status", "detail", "digit", "probability")
 SHOWN = {"file": "<", "digit": "<", "probability": ">", "": "<"}
@@ -23,11 +23,18 @@ Row = dict[str, Any]
 
 
 @click.command()
+@NETWORK
 @CSV
 @JSON
 @paths("ticket")
 @click.argument("images", type=click.Path(path_type=Path), nargs=-1, required=True)
-def main(csv_file: Path | None, json_file: Path | None, ticket: Path, images: tuple[Path, ...]) -> None:
+def main(
+    network: str | None,
+    csv_file: Path | None,
+    json_file: Path | None,
+    ticket: Path,
+    images: tuple[Path, ...],
+) -> None:
     """Read the digit on each of IMAGES with TICKET, the file of an exported ticket.
 
     IMAGES are files, or folders with images at any depth, of one digit each: dark on light or light on dark,
@@ -35,7 +42,7 @@ def main(csv_file: Path | None, json_file: Path | None, ticket: Path, images: tu
     with light strokes on dark is used as it is. The exit code is 0 if at least one image could be read,
     else 2.
     """
-    weights, _, metadata = compact.load(ticket)
+    weights, _, metadata = compact.load(ticket, network)
     if metadata.get("faces") is not None:
         raise InputError(f"{ticket} is a ticket of faces; use `python -m stages.recognise`.")
     if metadata["preparation"]["shape"][0] != 1:

@@ -15,7 +15,7 @@ from prunet.base.processes import run_and_exit
 from prunet.data.faces import detection
 from prunet.deployment import acceptance
 from prunet.recognition import naming, pictures, recogniser
-from prunet.recognition.output import CSV, JSON, format_table
+from prunet.recognition.output import CSV, JSON, NETWORK, format_table
 
 PLACE = ("x", "y", "width", "height")
 
@@ -38,6 +38,7 @@ PLACE = ("x", "y", "width", "height")
     type=click.Path(path_type=Path),
     help="New folder for the photos with boxes and names drawn on them.",
 )
+@NETWORK
 @CSV
 @JSON
 @paths("known")
@@ -46,6 +47,7 @@ def main(
     keep: str,
     threshold: float | None,
     output: Path | None,
+    network: str | None,
     csv_file: Path | None,
     json_file: Path | None,
     known: Path,
@@ -63,7 +65,7 @@ def main(
     Strangers can get a name: a ticket knows nobody but the people that it was trained on. The share of
     strangers that do is printed, if it was measured or estimated when the file was written.
     """
-    own = recogniser.load(known)
+    own = recogniser.load(known, network)
     threshold = own.threshold if threshold is None else threshold
     sources = pictures.gather(photos)
     if output is not None and output.exists():

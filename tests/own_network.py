@@ -4,6 +4,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from prunet.models.lenets import lenet_300_100
+
 PIXELS = 64  # of an image of optdigits
 
 
@@ -147,3 +149,7 @@ class VisionTransformer(nn.Module):
         patches = self.patches(images).flatten(2).transpose(1, 2)
         tokens = torch.cat([self.token.expand(len(patches), -1, -1), patches], 1) + self.positions
         return self.head((self.scale * self.block(tokens[:, self.order]))[:, -1])
+
+
+def lenet(num_classes):
+    return lenet_300_100((1, 8, 8), num_classes)

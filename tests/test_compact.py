@@ -365,5 +365,7 @@ def test_a_network_that_is_not_built_in_is_read_only_where_it_is_trusted(functio
     assert torch.equal(inference.build(read, metadata)(images), network.eval()(images))
     monkeypatch.setattr(loading, "build", lambda *_: pytest.fail("the code of a stranger runs"))
     for trusted in (None, "tests.own_network:other"):
-        with pytest.raises(InputError, match=rf"model '{model}' is not one of lenet-300-100"):
+        with pytest.raises(
+            InputError, match=rf"this ticket is of the network {model}, which is not built in"
+        ):
             compact.loads(data, trusted=trusted)

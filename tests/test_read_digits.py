@@ -191,3 +191,18 @@ def test_a_ticket_of_faces_and_paths_without_an_image_are_refused(optdigits, tmp
     assert "nowhere does not exist" in refusal(read_digits, ticket, tmp_path / "nowhere")
     (tmp_path / "text.png").write_text("text")
     assert "None of 1 files could be read" in refusal(read_digits, ticket, tmp_path / "text.png")
+
+
+@pytest.mark.field
+def test_a_ticket_of_ones_own_network_is_read_when_the_network_is_named(optdigits, tmp_path):
+    data, _, weights, metadata = optdigits
+    model = "tests.own_network:lenet"
+    ticket = save(tmp_path / "ticket", weights, metadata | {"model": model})
+    Image.fromarray(data["images"][0, 0]).save(tmp_path / "digit.png")
+    says = refusal(read_digits, ticket, tmp_path / "digit.png")
+    assert f"is of the network {model}, which is not built in and whose code would run" in says
+    (expected,) = results(
+        read_digits, tmp_path, save(tmp_path / "own", weights, metadata), tmp_path / "digit.png"
+    )
+    (row,) = results(read_digits, tmp_path, "--network", model, ticket, tmp_path / "digit.png")
+    assert row == expected

@@ -18,9 +18,10 @@ from safetensors.numpy import save as safetensors_bytes
 
 from prunet.base.errors import InputError
 from prunet.base.files import replacing
+from prunet.base.text import readable
 from prunet.cells.masks import Masks, Weights
 from prunet.deployment import coding
-from prunet.deployment.metadata import MAX_WEIGHTS, Spec, parse, to_text
+from prunet.deployment.metadata import MAX_WEIGHTS, Spec, Untrusted, parse, to_text
 from prunet.deployment.selection import Ticket
 
 MAX_BYTES = 8 * MAX_WEIGHTS  # of a file; a weight takes about four bytes
@@ -91,6 +92,11 @@ def loads(data: bytes, name: str = "this ticket", trusted: str | None = None) ->
         text, coded = _open(data)
         metadata, bits, tensors = parse(text, trusted)
         return *_decode(coded, bits, tensors), metadata
+    except Untrusted as error:
+        raise InputError(
+            f"{name} is of the network {readable(str(error))}, which is not built in and whose code would "
+            "run: if you trust it, name it with --network."
+        ) from None
     except (SafetensorError, ValueError, RecursionError) as error:
         raise InputError(
             f"{name} is damaged or not a prunet ticket ({_reason(error)}); download or export it again."

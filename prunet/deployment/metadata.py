@@ -12,7 +12,7 @@ from prunet.models import built_in as models
 from prunet.models import loading
 from prunet.models.state import state
 
-MAX_WEIGHTS = 2**26  # of a built-in network: limits the memory that a small untrusted file can make us allocate
+MAX_WEIGHTS = 2**26  # of a built-in network: limits the memory that a small untrusted file can make us take
 
 
 def _printable(name: str) -> str:
@@ -53,6 +53,10 @@ class _Text(_Block):
     about: _Metadata
 
 
+class Untrusted(Exception):
+    """Raised for a ticket whose network, the message, is not built in and was not named as trusted."""
+
+
 class Spec(NamedTuple):
     """Shape and type of one tensor of a network, and whether it has a mask."""
 
@@ -79,13 +83,15 @@ def parse(text: str, trusted: str | None = None) -> tuple[dict[str, Any], int | 
         trusted: a model that is not built in, but may be built: its code runs.
 
     Raises:
-        ValueError: the text is not that of a ticket file, or its network does not exist, is not trusted, or
-            is too large.
+        ValueError: the text is not that of a ticket file, or its network does not exist or is too large.
+        Untrusted: its network is not built in and is not the trusted one.
     """
     content = json.loads(text)
     _Text.model_validate(content)
     metadata = content["about"]
     if metadata["model"] not in (*models.MODELS, trusted):
+        if ":" in metadata["model"]:
+            raise Untrusted(metadata["model"])
         raise ValueError(f"model {metadata['model'][:50]!r} is not one of {', '.join(models.MODELS)}")
     preparation = metadata["preparation"]
     channels, height, width = preparation["shape"]

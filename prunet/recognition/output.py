@@ -11,6 +11,11 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 CSV = click.option("--csv", "csv_file", type=_FILE, help="Write the results to this CSV file.")
 JSON = click.option("--json", "json_file", type=_FILE, help="Write the results to this JSON file.")
+NETWORK = click.option(
+    "--network",
+    metavar="MODEL",
+    help="The ticket's network, such as networks/mine.py:net, if it is not built in. Its code runs.",
+)
 
 
 def printable(text: str) -> str:

@@ -39,18 +39,22 @@ class Recogniser(NamedTuple):
     score: Callable[[NDArray[Any]], NDArray[np.float32]]
 
 
-def load(path: Path) -> Recogniser:
+def load(path: Path, network: str | None = None) -> Recogniser:
     """Return the recogniser of a file: of a ticket, or of enrolled people.
+
+    Args:
+        path: the file.
+        network: the ticket's model, if it is not built in and is trusted: its code runs.
 
     Raises:
         InputError: the file is missing or damaged, its ticket was not trained on faces, or the package of
             embeddings is missing.
     """
-    return _of_people(path) if people_file.is_one(path) else _of_ticket(path)
+    return _of_people(path) if people_file.is_one(path) else _of_ticket(path, network)
 
 
-def _of_ticket(path: Path) -> Recogniser:
-    weights, _, metadata = compact.load(path)
+def _of_ticket(path: Path, network: str | None) -> Recogniser:
+    weights, _, metadata = compact.load(path, network)
     settings = face_settings(metadata, path)
     threshold, rates = settings.pop("threshold"), settings.pop("rates")
     return Recogniser(
