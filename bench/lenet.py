@@ -31,6 +31,8 @@ TRAINING: dict[str, Any] = {
     "recalibrate": 0,
     "freeze": 0,
     "label_smoothing": 0.0,
+    "mixup": 0.0,
+    "cutmix": 0.0,
     "batch_size": 60,
     "augment": "none",
     "dtype": "float32",

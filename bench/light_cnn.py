@@ -25,6 +25,8 @@ TRAINING: dict[str, Any] = {
     "recalibrate": 0,
     "freeze": 0,
     "label_smoothing": 0.0,
+    "mixup": 0.0,
+    "cutmix": 0.0,
     "augment": "crop-flip",
     "channels_last": True,
     "threads": None,

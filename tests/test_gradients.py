@@ -56,6 +56,19 @@ def test_logits_and_gradients_are_those_of_the_model(make, count, smoothing):
             assert theirs.abs().max() > 1e-3
 
 
+@pytest.mark.parametrize(("make", "count"), [(fully_connected, 3), (differentiated, 1)])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_labels_may_be_probabilities(make, count, smoothing):
+    """The loss is linear in the label: so is the gradient."""
+    model, stack, images, labels = lenet(count)
+    functions, others = make(model, toys.SETTINGS | {"label_smoothing": smoothing}), (labels + 1) % CLASSES
+    shares = 0.3 * functional.one_hot(labels, CLASSES) + 0.7 * functional.one_hot(others, CLASSES)
+    first, second = (gradients(functions, stack, images, whole) for whole in (labels, others))
+    for mixture, one, other in zip(gradients(functions, stack, images, shares), first, second, strict=True):
+        torch.testing.assert_close(mixture, 0.3 * one + 0.7 * other, rtol=1e-4, atol=1e-7)
+        assert (one - other).abs().max() > 1e-3
+
+
 def test_a_network_has_the_same_bits_in_a_stack_and_alone():
     model, stack, images, labels = lenet(5)
     by_hand = fully_connected(model, toys.SETTINGS)

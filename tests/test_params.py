@@ -111,6 +111,11 @@ SKIPPED = [VALUES["prune"]["rounds"][0], {"n": "02", "from": "dense"}]  # round 
             "milestones has 200, and the training 200 steps",
         ),
         ("studies.digits.training.recalibrate", 59, "recalibrate is 59 images, and a batch has 60: give 0"),
+        (
+            "studies.digits.training",
+            TRAINING | {"mixup": 0.2, "batch_size": 1},
+            "mixup and cutmix mix the images of a batch: set batch_size to at least 2",
+        ),
         ("studies.digits.training.freeze", 200, "freeze is 200, and the training has 200 steps: freeze"),
         (
             "crop.keep",

@@ -15,7 +15,7 @@ PARAMS = Path(__file__).parent.parent / "params.yaml"
 SETTINGS = {
     **{"optimizer": "adam", "momentum": 0.9, "nesterov": False, "weight_decay": 0.1},
     **{"lr": 0.01, "schedule": "constant", "milestones": [], "decay": 0.1, "warmup": 0},
-    **{"clip_norm": 0.0, "ema": 0.0, "recalibrate": 0, "freeze": 0},
+    **{"clip_norm": 0.0, "ema": 0.0, "recalibrate": 0, "freeze": 0, "mixup": 0.0, "cutmix": 0.0},
     **{"label_smoothing": 0.0, "group_lasso": 0.0, "scale_l1": 0.0},
     **{"batch_size": 8, "steps": 30, "eval_every": 10, "augment": "none"},
     **{"dtype": "float32", "channels_last": False, "threads": 1},

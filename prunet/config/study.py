@@ -56,6 +56,8 @@ class Training(Block):
     recalibrate: int = Field(ge=0)
     freeze: int = Field(ge=0)
     label_smoothing: float = Field(ge=0, lt=1)
+    mixup: float = Field(ge=0)
+    cutmix: float = Field(ge=0)
     group_lasso: float = Field(ge=0)
     scale_l1: float = Field(ge=0)
     batch_size: Count
@@ -79,6 +81,8 @@ class Training(Block):
                 f"recalibrate is {self.recalibrate} images, and a batch has {self.batch_size}: give 0, or at "
                 "least one batch"
             )
+        if (self.mixup or self.cutmix) and self.batch_size == 1:
+            raise ValueError("mixup and cutmix mix the images of a batch: set batch_size to at least 2")
         if self.freeze >= self.steps:
             raise ValueError(
                 f"freeze is {self.freeze}, and the training has {self.steps} steps: freeze fewer"

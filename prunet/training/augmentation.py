@@ -1,6 +1,8 @@
 """Data augmentation: random crops, mirrored at random, a whole batch at a time on the images' device."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Generator, Tensor
@@ -13,6 +15,18 @@ VISIBLE = {"none": 1.0, "crop-flip": 8 / 9, "pad-crop-flip": 1.0, "resized-crop-
 PADDING = 1 / 8  # of the side: 4 of 32 pixels (He et al. 2016, section 4.2)
 AREA = (0.08, 1.0)  # of a crop, as a share of the image (Szegedy et al. 2015, section 6)
 RATIO = (3 / 4, 4 / 3)  # width to height of a crop (Szegedy et al. 2015, section 6)
+
+
+@contextmanager
+def drawing_from(generator: Generator) -> Iterator[None]:
+    """Have functions that draw from PyTorch's global generator draw from one that `generator` seeds.
+
+    The global generator, which belongs to dropout, is as before afterwards.
+    """
+    seed = int(torch.randint(2**63 - 1, (), generator=generator))
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
 
 
 def crop_flip(images: Tensor, chosen: Tensor, size: int, generator: Generator) -> Tensor:

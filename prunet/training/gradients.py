@@ -24,8 +24,9 @@ class Network(NamedTuple):
     Attributes:
         logits: maps a stack and images (B, C, H, W) to (N, B, classes), in evaluation mode.
         gradients: computes the gradients of each network's mean cross-entropy in training mode, from a stack,
-            images (N, B, C, H, W) and labels (N, B), and writes them into the tensors of another stack (new
-            tensors at every step would take longer than the arithmetic). It updates the running statistics of
+            images (N, B, C, H, W) and labels (N, B), or probabilities of the classes (N, B, classes) in their
+            place, and writes them into the tensors of another stack (new tensors at every step would take
+            longer than the arithmetic). It updates the running statistics of
             norms in the first stack. Labels are smoothed by the setting `label_smoothing`, the share of each
             label that is spread over all classes (Szegedy et al. 2016, section 7).
         recalibrate: measures the running statistics of the norms in a stack anew: each becomes its mean over
@@ -141,9 +142,12 @@ def fully_connected(model: nn.Module, settings: Mapping[str, Any]) -> Network:
     @torch.no_grad()
     def gradients(stack: Stack, images: Tensor, labels: Tensor, output: Stack) -> None:
         *inputs, outputs = activations(stack, images.flatten(2))
-        # d loss / d logits = (softmax - label) / B, where the label is one-hot or smoothed
+        # d loss / d logits = (softmax - label) / B, where the label is one-hot, mixed or smoothed
         error, smoothing = outputs.softmax(-1), settings["label_smoothing"]
-        error.scatter_add_(-1, labels.unsqueeze(-1), error.new_full((*labels.shape, 1), smoothing - 1))
+        if labels.is_floating_point():
+            error.sub_(labels, alpha=1 - smoothing)
+        else:
+            error.scatter_add_(-1, labels.unsqueeze(-1), error.new_full((*labels.shape, 1), smoothing - 1))
         if smoothing:
             error.sub_(smoothing / error.shape[-1])
         error.div_(labels.shape[1])

@@ -102,7 +102,7 @@ class TrainingState:
         self.augment = self._generators[1:]
 
     def take_step(self, images: Tensor, labels: Tensor, rate: float) -> None:
-        """Take one step along the gradients of a batch, images (N, B, C, H, W) and labels (N, B).
+        """Take one step along the gradients of a batch, images (N, B, C, H, W) and labels as of `Network`.
 
         The first steps, up to the setting `freeze`, train the head alone.
         """
