@@ -72,6 +72,15 @@ def _macs(walk: Walk, node: fx.Node, alive: Tensor) -> int:
         shapes = [_sizes(walk.found[weight], alive) for weight in weights]
         matrices = [math.prod(shape) for shape in shapes if len(shape) == 2]
         return math.prod(sizes(0)[:-1]) * sum(matrices)
+    if name == "einsum":
+        equation, tensors = given[0].replace(" ", ""), given[1]  # type: ignore[union-attr]
+        shapes = [_sizes(walk.found[tensor], alive) for tensor in tensors]  # type: ignore[union-attr,index]
+        named = "".join(equation.split("->")[0].split(","))
+        if "." in named or len(tensors) < 2:  # type: ignore[arg-type]
+            return 0
+        return math.prod(
+            dict(zip(named, [number for shape in shapes for number in shape], strict=True)).values()
+        )
     if name in TRANSPOSED:
         return math.prod(sizes(0)) * math.prod(sizes(1)[1:])
     if name not in PRODUCTS and name not in CONVOLUTIONS and name != "scaled_dot_product_attention":

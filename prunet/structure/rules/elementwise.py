@@ -74,6 +74,13 @@ def as_activation(labels: Labels, operand: Constant, units: Tensor | None) -> Ac
     return Activation(operand.dims[several[0]].view(view).expand(shape))
 
 
+def glu(labels: Labels, node: fx.Node, self: Activation, dim: int = -1) -> Activation:
+    """Multiply the first half of a dimension by the sigmoid of the second: unit i is in both halves."""
+    first, second = self.labels.chunk(2, dim)
+    labels.join(first, second)
+    return Activation(first)
+
+
 def prelu(labels: Labels, node: fx.Node, self: Activation, weight: Constant) -> Activation:
     """Give the slopes the labels of the units in dimension 1; one slope for all has none."""
     if len(weight.dims[0]) > 1:

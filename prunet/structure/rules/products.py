@@ -1,5 +1,6 @@
 """Products of two activations: matrix products and attention."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -96,3 +97,42 @@ def _join_heads(labels: Labels, heads: Tensor, table: Any) -> None:
             labels.join(own, line.flatten())
         else:
             labels.keep(own)
+
+
+def einsum(labels: Labels, node: fx.Node, equation: str, tensors: list[Any], **_: Any) -> Activation | None:
+    """Multiply two tensors along named dimensions: a layer if one is a weight, else a product of matrices."""
+    if "..." in equation or "->" not in equation or len(tensors) != 2:
+        return None
+    names, result = equation.replace(" ", "").split("->")
+    first, second = names.split(",")
+    if isinstance(tensors[0], Constant):
+        (first, second), tensors = (second, first), tensors[::-1]
+    shared = [name for name in first if name in second]
+    batch = [name for name in shared if name in result]
+    summed = [name for name in shared if name not in result]
+    free = [[name for name in own if name not in shared] for own in (first, second)]
+    if set(result) != {*batch, *free[0], *free[1]} or len(set(first)) < len(first):
+        return None
+    if isinstance(tensors[1], Constant):
+        if len(second) != 2 or len(summed) != 1:
+            return None
+        (row,), (column,) = free[1], summed
+        places = second.index(row), second.index(column)
+        made = layer(labels, tensors[0], first.index(column), tensors[1], *places, None).labels
+        return Activation(made.permute([first.replace(column, row).index(name) for name in result]))
+    sizes = dict(zip(first + second, (*tensors[0].labels.shape, *tensors[1].labels.shape), strict=True))
+    one, other = (
+        tensor.labels.permute([own.index(name) for name in order]).reshape(
+            *(sizes[name] for name in batch), *(math.prod(sizes[name] for name in group) for group in groups)
+        )
+        for tensor, own, order, groups in (
+            (tensors[0], first, batch + free[0] + summed, (free[0], summed)),
+            (tensors[1], second, batch + summed + free[1], (summed, free[1])),
+        )
+    )
+    product = matmul(labels, node, first=Activation(one), second=Activation(other))
+    if product is None:
+        return None
+    order = batch + free[0] + free[1]
+    whole = product.labels.expand(*one.shape[:-1], other.shape[-1]).reshape([sizes[name] for name in order])
+    return Activation(whole.permute([order.index(name) for name in result]))

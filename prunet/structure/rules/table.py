@@ -14,7 +14,7 @@ Rule = Callable[..., Any]
 ELEMENTWISE = (
     "relu relu_ relu6 relu6_ gelu silu silu_ hardswish hardswish_ hardsigmoid hardsigmoid_ sigmoid "
     "sigmoid_ tanh tanh_ elu elu_ selu selu_ celu celu_ leaky_relu leaky_relu_ hardtanh hardtanh_ mish "
-    "mish_ softplus softsign hardshrink softshrink logsigmoid log_sigmoid neg abs exp log sqrt rsqrt "
+    "mish_ softplus hardshrink softshrink log_sigmoid neg abs exp log sqrt rsqrt "
     "square reciprocal sin cos erf pow clamp clamp_ clamp_min clamp_min_ clamp_max sign round floor "
     "dropout dropout_ feature_dropout alpha_dropout clone contiguous to _to_copy alias detach detach_ "
     "type_as lift_fresh_copy logical_not bitwise_not add add_ sub sub_ rsub mul mul_ div div_ maximum "
@@ -68,5 +68,7 @@ RULES: dict[str, Rule] = {
     "bmm": products.matmul,
     "mm": products.matmul,
     "baddbmm": products.baddbmm,
+    "einsum": products.einsum,
+    "glu": elementwise.glu,
     "scaled_dot_product_attention": products.attention,
 }
