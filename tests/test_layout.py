@@ -125,7 +125,8 @@ def test_a_named_study_holds_only_what_differs_and_is_composed(folder):
 
 
 @pytest.mark.parametrize("folder", STUDIES, ids=lambda folder: folder.name)
-def test_a_named_study_is_valid(folder):
+def test_a_named_study_is_valid(folder, monkeypatch):
+    monkeypatch.chdir(folder)
     params.stage_params(params.load(folder / "params.yaml"))
 
 
