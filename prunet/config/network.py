@@ -91,7 +91,7 @@ def filled(block: dict[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: the model is of no library, or moments are not of the images' channels.
     """
-    channels = IMAGES.get(block["data"]["set"], (1 if block["data"]["set"] == "faces" else 3, 0))[0]
+    channels, _ = _stored(block["data"], face=0)
     expected: dict[str, Any] = {"interpolation": "bilinear"}
     if block["weights"] == "pretrained":
         expected = libraries.images(block["model"], channels)
@@ -108,10 +108,15 @@ def input_shape(block: dict[str, Any], face: int) -> Shape:
         block: of the study.
         face: `resize.size`, pixels a side of the faces.
     """
-    data, augment = block["data"], block["training"]["augment"]
-    channels, stored = {**IMAGES, "faces": (1, face), "folder": (3, data["side"])}[data["set"]]
+    augment = block["training"]["augment"]
+    channels, stored = _stored(block["data"], face)
     side = visible_side(resized_side(stored, block["input_size"], augment), augment)
     return channels, side, side
+
+
+def _stored(data: dict[str, Any], face: int) -> tuple[int, int]:
+    """Return the channels, and pixels a side, of the images in a dataset file."""
+    return {**IMAGES, "faces": (1, face), "folder": (3, data["side"])}[data["set"]]
 
 
 def check_units(model: nn.Module, shape: Shape, rules: dict[str, Any]) -> None:
