@@ -76,6 +76,8 @@ def check(target: Mapping[str, float], criterion: str, round_to: int) -> None:
 def largest(at: Callable[[float], Masks], budget: Budget) -> Masks:
     """Return the masks of the largest network within a budget, by bisection over the rate.
 
+    Times need not fall with the rate. The result is then within the budget, but a larger network may be too.
+
     Args:
         at: from a rate, 0 to 1, to masks (*shape); a higher rate removes the same and more.
         budget: that the network must keep.
