@@ -106,7 +106,8 @@ def test_a_crop_of_the_whole_image_is_the_image_resized(monkeypatch):
 
 @pytest.mark.parametrize("augment", ["none", *AUGMENTATIONS])
 def test_the_crops_of_a_network_depend_on_its_own_generator(augment):
-    side, size = {"crop-flip": (9, 8), "resized-crop-flip": (16, 14)}.get(augment, (8, 8))
+    resized = {"resized-crop-flip": (16, 14), "rand-augment": (16, 14)}
+    side, size = ({"crop-flip": (9, 8)} | resized).get(augment, (8, 8))
     assert round(side * VISIBLE[augment]) == size
     images = torch.randn(5, 3, side, side)
     chosen = torch.tensor([[0, 1, 2], [2, 2, 4]])

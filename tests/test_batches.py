@@ -74,6 +74,14 @@ def test_colour_images_are_normalised_channel_by_channel_over_the_training_split
     assert json.loads(json.dumps(values)) == values
 
 
+@pytest.mark.parametrize("moments", [(90.0, 40.0), ([90.0, 30.0], [40.0, 7.0])])
+def test_pixel_values_are_those_before_normalisation(moments):
+    stored = torch.arange(256, dtype=torch.uint8).view(2, 1, 8, 16).repeat(1, 2, 1, 1)
+    assert torch.equal(pixels.pixel_values(pixels.normalise(stored.float(), *moments), *moments), stored)
+    beyond = torch.tensor([-99.0, 99.0]).view(1, 2, 1, 1)
+    assert pixels.pixel_values(beyond, *moments).flatten().tolist() == [0, 255]
+
+
 def test_a_constant_channel_becomes_zero_and_not_infinite():
     data = colour()
     data["images"][:, 2] = 77

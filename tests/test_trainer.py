@@ -10,6 +10,8 @@ from prunet.base.errors import InputError
 from prunet.cells import storage
 from prunet.cells.masks import density
 from prunet.models.built_in import MODELS, initial_weights
+from prunet.training import rand_augment
+from prunet.training.pixels import pixel_values
 from prunet.training.plan import MaskSchedule, TrainingPlan
 from prunet.training.trainer import Trainer
 from tests import toys
@@ -169,6 +171,25 @@ def test_the_head_that_is_trained_first_is_the_layer_that_runs_last(make):
     start = make(2).initial_weights("init")
     moved = [name for name, values in trained.items() if not np.array_equal(values, start[name])]
     assert moved == ["output.weight", "output.bias"]
+
+
+def test_images_are_distorted_by_the_moments_that_they_were_normalised_by(make, monkeypatch):
+    seen, distorted = [], rand_augment.distorted
+
+    def watch(batches, moments, generators):
+        seen.append(moments)
+        return distorted(batches, moments, generators)
+
+    monkeypatch.setattr(rand_augment, "distorted", watch)
+    trainer = make(1, side=16, augment="rand-augment", steps=2)
+    trained, plain = (
+        train(one, f"{one.settings['augment']}/01")[0]["fc1.weight"]
+        for one in (trainer, make(1, side=16, augment="resized-crop-flip", steps=2))
+    )
+    assert not np.array_equal(trained, plain)
+    images, stored = trainer.splits["train"][0], toys.data(16)
+    values = torch.from_numpy(stored["images"][stored["split"] == 0])
+    assert torch.equal(pixel_values(images, *seen[0]), values)
 
 
 def test_network_slimming_makes_scales_of_norms_zero_and_nothing_else(make):

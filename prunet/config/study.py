@@ -63,7 +63,7 @@ class Training(Block):
     batch_size: Count
     steps: Count
     eval_every: Count
-    augment: Literal["none", "crop-flip", "pad-crop-flip", "resized-crop-flip"]
+    augment: Literal["none", "crop-flip", "pad-crop-flip", "resized-crop-flip", "rand-augment"]
     dtype: Literal["float32", "bfloat16"]
     channels_last: bool
     threads: Count | None

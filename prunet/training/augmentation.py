@@ -10,7 +10,10 @@ from torch.nn import functional
 
 # Share of an image's side that the model sees: a random crop in training, the centre in evaluation.
 # LightCNN crops 128 of 144 pixels (Wu et al. 2018, section 4.1); ImageNet is usually tested on 224 of 256.
-VISIBLE = {"none": 1.0, "crop-flip": 8 / 9, "pad-crop-flip": 1.0, "resized-crop-flip": 7 / 8}
+VISIBLE = {
+    **{"none": 1.0, "crop-flip": 8 / 9, "pad-crop-flip": 1.0},
+    **{"resized-crop-flip": 7 / 8, "rand-augment": 7 / 8},
+}
 
 PADDING = 1 / 8  # of the side: 4 of 32 pixels (He et al. 2016, section 4.2)
 AREA = (0.08, 1.0)  # of a crop, as a share of the image (Szegedy et al. 2015, section 6)
@@ -90,6 +93,7 @@ AUGMENTATIONS = {
     "crop-flip": crop_flip,
     "pad-crop-flip": pad_crop_flip,
     "resized-crop-flip": resized_crop_flip,
+    "rand-augment": resized_crop_flip,  # the distortions come after it (`rand_augment.distorted`)
 }
 
 

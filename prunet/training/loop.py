@@ -11,7 +11,7 @@ from torch.utils import deterministic
 
 from prunet.base.errors import InputError
 from prunet.cells.masks import Masks, Weights
-from prunet.training import evaluation, mixing
+from prunet.training import evaluation, mixing, rand_augment
 from prunet.training.batches import Split, training_batches
 from prunet.training.checkpoints import Checkpoint
 from prunet.training.convergence import still_falling
@@ -92,6 +92,9 @@ def train(
         _evaluate(state, splits, size)
         skipped = plan.first
     batches = training_batches(splits["train"], size, settings, runs, state.augment, state.step - skipped)
+    if settings["augment"] == "rand-augment":
+        assert plan.moments
+        batches = rand_augment.distorted(batches, plan.moments, state.augment)
     if settings["mixup"] or settings["cutmix"]:
         classes = 1 + max(int(labels.max()) for _, labels in splits.values())
         batches = mixing.mixed(batches, classes, settings, state.augment)

@@ -68,6 +68,12 @@ def normalise(images: Tensor, mean: Moments, std: Moments) -> Tensor:
     return (images - mean) / std  # type: ignore[operator]
 
 
+def pixel_values(images: Tensor, mean: Moments, std: Moments) -> Tensor:
+    """Return the pixels (N, C, H, W) uint8 of normalised images, rounded."""
+    by_channel = [images.new_tensor(values).view(-1, 1, 1) for values in (mean, std)]
+    return (images * by_channel[1] + by_channel[0]).round_().clamp_(0, 255).to(torch.uint8)
+
+
 def given_moments(normalise_by: Mapping[str, list[float]] | None) -> tuple[Moments, Moments] | None:
     """Return a `mean` and a `std` for each channel, of pixels from 0 to 1, on the scale of 0 to 255."""
     if normalise_by is None:

@@ -75,6 +75,8 @@ class TrainingPlan(NamedTuple):
         hidden: names of the weights that `group_lasso` penalises: all prunable ones but the output layer's.
         scale_l1: strength of the penalty on the scales of norms (`penalties.scale_l1`).
         head: names of the tensors that the first steps train, as many as the setting `freeze` says.
+        moments: mean and standard deviation, from 0 to 255, that the images were normalised by; needed by the
+            augmentation `rand-augment`.
     """
 
     first: int = 0
@@ -85,6 +87,7 @@ class TrainingPlan(NamedTuple):
     hidden: tuple[str, ...] = ()
     scale_l1: float = 0.0
     head: tuple[str, ...] = ()
+    moments: tuple[float | list[float], float | list[float]] | None = None
 
 
 def update_steps(begin: float, end: float, every: int, steps: int) -> range:

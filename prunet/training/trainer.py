@@ -25,6 +25,7 @@ from prunet.training import batches, convergence, gradients, loop, runs, workers
 from prunet.training.cells import Cell, Job, find
 from prunet.training.checkpoints import Checkpoint
 from prunet.training.loop import Finished
+from prunet.training.pixels import Moments
 from prunet.training.plan import TrainingPlan
 from prunet.training.vectors import Stack
 
@@ -68,6 +69,12 @@ class Trainer:
         self.splits = batches.to_device(
             data, study["input_size"], augment, self.device, study["normalise"], study["interpolation"]
         )
+        self._moments: tuple[Moments, Moments] | None = None
+        if augment == "rand-augment":
+            prepared = batches.preparation(
+                data, study["input_size"], augment, study["normalise"], study["interpolation"]
+            )
+            self._moments = prepared["mean"], prepared["std"]
         self.shape = batches.input_shape(self.splits, augment)
         self.size = self.shape[-1]
         classes = len(data["class_names"])
@@ -204,7 +211,7 @@ class Trainer:
                     for member, job in zip(group, jobs, strict=True)
                 ],
                 checkpoint,
-                jobs[0].plan._replace(head=self._head()),
+                jobs[0].plan._replace(head=self._head(), moments=self._moments),
             )
         except InputError as error:
             raise InputError(f"study {self.name}, {group[0].cell.name}: {error.message}") from None
