@@ -154,16 +154,30 @@ def test_rewinding_restores_the_running_statistics_of_norms(make):
 
 
 @pytest.mark.field
-def test_the_dense_plan_penalises_every_prunable_layer_but_the_one_that_runs_last(make, monkeypatch):
+def test_the_dense_plan_penalises_the_units_that_can_go_and_no_classes(make, monkeypatch):
     """Not a table of the same shape, and in any order in which a model registers its layers."""
     monkeypatch.setitem(MODELS, "odd", lambda shape, classes: Odd())
-    assert make(1, "odd", side=4, group_lasso=0.5, scale_l1=0.25).dense_plan(keep=3) == TrainingPlan(
-        keep=3,
-        group_lasso=0.5,
-        hidden=("attention.in_proj_weight", "attention.out_proj.weight", "conv.weight"),
-        scale_l1=0.25,
-    )
-    assert make(1).dense_plan().hidden == ("fc1.weight", "fc2.weight")
+    plan = make(1, "odd", side=4, group_lasso=0.5, scale_l1=0.25).dense_plan(keep=3)
+    assert (plan.keep, plan.group_lasso, plan.scale_l1) == (3, 0.5, 0.25)
+    assert [list(group) for group in plan.units] == [["conv.weight"]]  # norms and means tie the other units
+    chain = make(1, group_lasso=0.5).dense_plan().units
+    assert [{name: rows.tolist() for name, rows in group.items()} for group in chain] == [
+        {"fc1.weight": list(range(300))},
+        {"fc2.weight": list(range(100))},
+    ]
+    tied = make(1, "resnet-20", side=8, group_lasso=0.5).dense_plan().units[0]
+    assert len(tied) == 10
+    assert make(1).dense_plan().units == ()
+
+
+def test_group_lasso_empties_whole_channels_of_a_residual_stream(make):
+    trainer = make(1, "resnet-20", side=8, group_lasso=0.6, lr=0.02, steps=6, eval_every=2)
+    weights = train(trainer, "dense", plan=trainer.dense_plan())[0]
+    stream = trainer.dense_plan().units[0]
+    alive = {name: weights[name][0].reshape(len(rows), -1).any(1) for name, rows in stream.items()}
+    shared = [own[:16] for own in alive.values()]
+    assert all(np.array_equal(own, shared[0]) for own in shared)
+    assert 0 < shared[0].sum() < 16
 
 
 def test_the_head_that_is_trained_first_is_the_layer_that_runs_last(make):

@@ -72,7 +72,8 @@ class TrainingPlan(NamedTuple):
         mask_schedule: changes of the masks during training, or None.
         keep: the step after which a copy of the weights is kept, or None.
         group_lasso: strength of the penalty on units and filters (`penalties.group_lasso`).
-        hidden: names of the weights that `group_lasso` penalises: all prunable ones but the output layer's.
+        units: what `group_lasso` penalises: groups of layers that share units, {weight: unit (out,) of each
+            row, -1 for rows that stay}.
         scale_l1: strength of the penalty on the scales of norms (`penalties.scale_l1`).
         head: names of the tensors that the first steps train, as many as the setting `freeze` says.
         moments: mean and standard deviation, from 0 to 255, that the images were normalised by; needed by the
@@ -84,7 +85,7 @@ class TrainingPlan(NamedTuple):
     mask_schedule: MaskSchedule | None = None
     keep: int | None = None
     group_lasso: float = 0.0
-    hidden: tuple[str, ...] = ()
+    units: tuple[dict[str, NDArray[np.int64]], ...] = ()
     scale_l1: float = 0.0
     head: tuple[str, ...] = ()
     moments: tuple[float | list[float], float | list[float]] | None = None

@@ -86,8 +86,11 @@ class TrainingState:
             head = {name: self._gradients[name] for name in plan.head}
             self._optimize_head = clipped(self._optimize_head, head, survivors, limit)
         if plan.group_lasso:
-            layers = [self._trained[name] for name in plan.hidden]
-            self._optimize = penalties.group_lasso(self._optimize, layers, plan.group_lasso)
+            groups = [
+                [(self._trained[name], torch.from_numpy(rows).to(device)) for name, rows in units.items()]
+                for units in plan.units
+            ]
+            self._optimize = penalties.group_lasso(self._optimize, groups, plan.group_lasso)
         if plan.scale_l1:
             scales = _norm_scales(self._trained, start)
             self._optimize = penalties.scale_l1(self._optimize, scales, plan.scale_l1)

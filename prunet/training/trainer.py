@@ -117,11 +117,11 @@ class Trainer:
 
     def dense_plan(self, keep: int | None = None) -> TrainingPlan:
         """Return the plan of the dense training, with the study's penalties; `keep` as in `TrainingPlan`."""
-        layers, output = built_in.prunable(self.model), built_in.output_layer(self.model, self.shape)
+        strength = self.settings["group_lasso"]
         return TrainingPlan(
             keep=keep,
-            group_lasso=self.settings["group_lasso"],
-            hidden=tuple(name for name in layers if name != output),
+            group_lasso=strength,
+            units=tuple(unit_masks.coupled(self.units)[0].values()) if strength else (),
             scale_l1=self.settings["scale_l1"],
         )
 
