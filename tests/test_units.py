@@ -8,10 +8,10 @@ from bench.half_units import without_half
 from prunet.base.errors import InputError
 from prunet.cells.masks import density
 from prunet.deployment.operations import LAYERS
-from prunet.shrinking.features import components
 from prunet.models.built_in import MODELS, prunable
 from prunet.models.light_cnn import MaxFeatureMap
 from prunet.models.resnets import Shortcut
+from prunet.shrinking.features import components
 from prunet.shrinking.shrinking import shrink
 from prunet.structure import masks as unit_masks
 from prunet.structure.finding import find_units
