@@ -1,5 +1,6 @@
 """The coverage benchmark calls a network equal only if it is, and goes on where a library fails."""
 
+import itertools
 import json
 import math
 import os
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 from torch import nn
 
 from bench import __main__ as bench
-from bench.coverage import measure, networks, pruners
+from bench.coverage import children, measure, networks, pruners
 from bench.coverage.checks import Form, compare, count, difference, run, verdict
 from bench.coverage.children import limited
 from bench.coverage.randomise import randomise
@@ -28,13 +29,15 @@ def test_a_task_in_a_process_of_its_own_returns_its_result():
 @pytest.mark.parametrize(
     ("task", "seconds", "message"),
     [
-        (partial(time.sleep, 60), 0.2, r"it took longer than 0\.2 s"),
+        (partial(time.sleep, 60), 2, "it did not end within 0 s"),
+        (partial(sum, itertools.repeat(1)), 1, "it took more than 1 s of processor time"),
         (partial(os._exit, 3), 20, "its process ended with status 3"),
         (partial(divmod, 1, 0), 20, "its process ended with status 1"),
     ],
-    ids=["slow", "dies", "raises"],
+    ids=["waits", "slow", "dies", "raises"],
 )
-def test_a_task_that_fails_is_named_and_not_waited_for(task, seconds, message):
+def test_a_task_that_fails_is_named_and_not_waited_for(task, seconds, message, monkeypatch):
+    monkeypatch.setattr(children, "WAIT", 0 if task.func is time.sleep else 10)
     began = time.monotonic()
     with pytest.raises(RuntimeError, match=message):
         limited(task, seconds, 50)

@@ -19,7 +19,7 @@ from prunet.base.errors import InputError
 from prunet.structure.finding import find_units
 
 LIBRARIES = {"prunet": "prunet", "Torch-Pruning": "torch_pruning"}  # {name in PRUNERS: module}
-SECONDS, GIGABYTES = 200, 18  # limits of one network with one library
+SECONDS, GIGABYTES = 200, 18  # processor time and memory of one network with one library
 FEW = ("own:residual with projection", "own:one layer")  # of a quick run
 
 

@@ -32,9 +32,9 @@ def with_prunet(model: nn.Module, example: Inputs) -> Pruned:
         raise nothing_to_remove(units)
     rng = np.random.default_rng(0)
     gone = [rng.permutation(group.units) < group.units // 2 for group in units.groups]
-    masked, program = cut(units, gone)
+    program_masked, program = cut(units, gone)
     if not all(maskable(group) for group in units.groups):
-        return masked, {"program": program}
+        return program_masked, {"program": program}
     masked = copy.deepcopy(model)
     apply_masks(masked, unit_masks(units, gone))
     return masked, {"own class": slice_model(masked, units, units.alive(gone)), "program": program}
