@@ -13,12 +13,15 @@ from prunet.data.images.dataset import SPLITS
 from prunet.data.sets.folder import folder
 from prunet.models.built_in import MODELS, initial_weights
 from prunet.training import augmentation, batches, evaluation, gradients, pixels, streams
+from prunet.training.trainer import Trainer
+from tests import toys
 from tests.image_sets import tree
+from tests.toy_cells import equal, train
 
 torch.set_num_threads(1)
 CPU = torch.device("cpu")
 RUNS = [{"seeds": {"order": 1}}, {"seeds": {"order": 2}}]
-AUGMENT = ["none", "crop-flip", "pad-crop-flip", "resized-crop-flip"]
+AUGMENT = ["none", "crop-flip", "pad-crop-flip", "resized-crop-flip", "rand-augment"]
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +107,30 @@ def test_evaluation_equals_that_of_images_in_memory(in_memory, on_disk):
     for name in SPLITS:
         ours, theirs = (evaluation.evaluate(network, stack, data[name], 16) for data in (found, expected))
         assert ours == theirs
+
+
+def test_images_spread_over_a_split_equal_those_in_memory(in_memory, on_disk):
+    found, expected = (batches.to_device(data, 16, "none", CPU)["train"] for data in (on_disk, in_memory))
+    pairs = list(zip(batches.spread(found, 7, 3), batches.spread(expected, 7, 3), strict=True))
+    assert [len(ours) for ours, _ in pairs] == [4, 3]
+    assert all(torch.equal(ours, theirs) for ours, theirs in pairs)
+
+
+def test_a_training_with_every_setting_equals_that_of_images_in_memory(in_memory, on_disk, tmp_path):
+    training = {
+        "augment": "rand-augment",
+        "mixup": 0.2,
+        "cutmix": 1.0,
+        "label_smoothing": 0.1,
+        "clip_norm": 1.0,
+    }
+    training |= {"optimizer": "adamw", "ema": 0.9, "recalibrate": 8, "freeze": 2, "steps": 4, "eval_every": 2}
+    study = toys.study(**training) | {"input_size": 16, "replicates": 1}
+    (first, _, result), (second, _, other) = (
+        train(Trainer(study, data, tmp_path / name)) for name, data in (("a", on_disk), ("b", in_memory))
+    )
+    assert equal(first, second)
+    assert result["networks"] == other["networks"]
 
 
 def test_chosen_images_equal_those_in_memory(in_memory, on_disk):

@@ -94,6 +94,15 @@ def sgd(parameters: list[Tensor], settings: Mapping[str, Any]) -> Optimizer:
 OPTIMIZERS = {"adam": adam, "adamw": adamw, "sgd": sgd}
 
 
+def build(
+    settings: Mapping[str, Any], parameters: list[Tensor], gradients: Stack, survivors: Stack
+) -> Optimizer:
+    """Return the optimizer of the settings for `parameters`; `gradients` and `survivors` as of `clipped`."""
+    step, memory = OPTIMIZERS[settings["optimizer"]](parameters, settings)
+    limit = settings["clip_norm"]
+    return (clipped(step, gradients, survivors, limit) if limit else step), memory
+
+
 def clipped(step: Step, gradients: Stack, survivors: Stack, limit: float) -> Step:
     """Return an optimizer's step that first shortens gradients to `limit` (Pascanu et al. 2013, section 3.2).
 

@@ -8,11 +8,11 @@ import torch
 from torch import Generator, Tensor
 
 from prunet.base.errors import InputError
-from prunet.training import averages, evaluation, penalties
+from prunet.training import averages, evaluation, optimizers, penalties
 from prunet.training.batches import Split, spread
 from prunet.training.gradients import Network
 from prunet.training.mask_updates import MaskUpdater
-from prunet.training.optimizers import OPTIMIZERS, clipped
+from prunet.training.optimizers import Step
 from prunet.training.pixels import centre
 from prunet.training.plan import TrainingPlan
 from prunet.training.vectors import Stack, pack, views
@@ -61,7 +61,7 @@ class TrainingState:
         self._network, self._runs = network, runs
         self.step = self._first = plan.first
         self._decay: float = settings["ema"]
-        self._settings, self._head = settings, plan.head
+        self._settings = settings
         schedule, channels_last = plan.mask_schedule, settings["channels_last"]
         self._updater = MaskUpdater(schedule, masks, settings["steps"], runs) if schedule else None
         self.update_steps = self._updater.steps if self._updater else range(0)
@@ -73,27 +73,16 @@ class TrainingState:
         self._mask, survivors = pack(survive, channels_last)
         self._gradient, self._gradients = pack(everything, channels_last)
         self._vector.mul_(self._mask)
-        self._optimize, self._memory = OPTIMIZERS[settings["optimizer"]]([self._vector], settings)
+        step, memory = optimizers.build(settings, [self._vector], self._gradients, survivors)
+        self._optimize = _penalised(step, plan, self._trained, start)
         shapes = {name: tensor.shape for name, tensor in parameters.items()}
         # Adam's step count is not a vector.
-        self._memories = [views(memory, shapes, channels_last) for memory in self._memory if memory.ndim]
-        self._optimize_head, head_memory = OPTIMIZERS[settings["optimizer"]](
-            [self._trained[name] for name in plan.head], settings
+        self._memories = [views(part, shapes, channels_last) for part in memory if part.ndim]
+        head, self._head = (
+            {name: stack[name] for name in plan.head} for stack in (self._trained, self._gradients)
         )
-        self._memory = [*self._memory, *head_memory]
-        if limit := settings["clip_norm"]:
-            self._optimize = clipped(self._optimize, self._gradients, survivors, limit)
-            head = {name: self._gradients[name] for name in plan.head}
-            self._optimize_head = clipped(self._optimize_head, head, survivors, limit)
-        if plan.group_lasso:
-            groups = [
-                [(self._trained[name], torch.from_numpy(rows).to(device)) for name, rows in units.items()]
-                for units in plan.units
-            ]
-            self._optimize = penalties.group_lasso(self._optimize, groups, plan.group_lasso)
-        if plan.scale_l1:
-            scales = _norm_scales(self._trained, start)
-            self._optimize = penalties.scale_l1(self._optimize, scales, plan.scale_l1)
+        self._optimize_head, of_head = optimizers.build(settings, list(head.values()), self._head, survivors)
+        self._memory = [*memory, *of_head]
         self.masks = {name: survivors[name] for name in masks}
         # Tensors that are not trained (the running statistics of norms) are kept as well.
         self.weights = {name: tensor.to(device, copy=True) for name, tensor in start.items()} | self._trained
@@ -111,7 +100,7 @@ class TrainingState:
         """
         self._network.gradients(self.weights, images, labels, self._gradients)
         if self.step < self._settings["freeze"]:
-            self._optimize_head([self._gradients[name] for name in self._head], rate)
+            self._optimize_head(list(self._head.values()), rate)
         else:
             self._optimize([self._gradient], rate)
         # After the step, not on the gradient: momentum and weight decay move weights whose gradient is zero.
@@ -204,6 +193,19 @@ class TrainingState:
 
 def _copy(stack: Stack) -> Stack:
     return {name: tensor.clone() for name, tensor in stack.items()}
+
+
+def _penalised(step: Step, plan: TrainingPlan, trained: Stack, start: Stack) -> Step:
+    """Return an optimizer's step that the penalties of a plan follow."""
+    if plan.group_lasso:
+        groups = [
+            [(trained[name], torch.from_numpy(rows).to(trained[name].device)) for name, rows in units.items()]
+            for units in plan.units
+        ]
+        step = penalties.group_lasso(step, groups, plan.group_lasso)
+    if plan.scale_l1:
+        step = penalties.scale_l1(step, _norm_scales(trained, start), plan.scale_l1)
+    return step
 
 
 def _norm_scales(trained: Stack, everything: Stack) -> list[Tensor]:

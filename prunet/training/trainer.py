@@ -307,9 +307,10 @@ class Trainer:
         """Refuse more networks than memory holds, before the system kills hours of work."""
         network = 4 * sum(tensor.numel() for tensor in state(self.model).values())
         # For each network: start values, trained values (twice, while gathered), kept values and masks; while
-        # it trains also weights, gradients, two moments, early-stop weights, kept values and masks.
+        # it trains also weights, gradients, two moments, early-stop weights, kept values, a moving average
+        # and masks.
         at_once = min(count, self._at_once())
-        needed = network * (5 * count + 9 * at_once)
+        needed = network * (5 * count + 10 * at_once)
         free = psutil.virtual_memory().available
         if needed > free:
             raise InputError(
