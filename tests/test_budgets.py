@@ -81,6 +81,13 @@ def test_layers_with_their_own_rate_lose_that_and_the_others_what_the_budget_nee
     assert products({name: mask[0] for name, mask in found.items()})["macs"] <= 0.5
 
 
+def test_each_network_reaches_its_budget_by_its_own_rates_of_layers():
+    options = {"criterion": "unit-l2", "model": GROUPS, "budget": budget(0.5)}
+    found = pruned(WEIGHTS, allocate=lambda replicate: lambda rate: {"ab"[replicate]: rate}, **options)
+    assert found["a"].any(2).sum(1).tolist() == [3, 10]  # 6 a + a b + 3 b is at most 134
+    assert found["b"].any(2).sum(1).tolist() == [16, 5]
+
+
 def test_a_budget_that_is_met_removes_nothing_and_one_below_one_unit_a_layer_is_refused():
     assert all(
         mask.all() for mask in pruned(WEIGHTS, budget=budget(1.0), criterion="unit-l2", model=GROUPS).values()

@@ -41,7 +41,7 @@ class Chain(nn.Module):
         )
         with torch.no_grad():
             self.first.weight.copy_(torch.tensor([[4.0, 0], [3, 0], [2, 0], [1, 0]]))
-            self.second.weight.copy_(torch.diag(torch.tensor([4.0, 3, 2, 1])))
+            self.second.weight.copy_(torch.diag(torch.tensor([1.0, 2, 3, 5])))
             self.last.weight.fill_(1)
 
     def forward(self, values):
@@ -61,8 +61,8 @@ def test_one_group_at_a_time_loses_its_lowest_units():
     seen = []
     found = prunet.sensitivity(model, IMAGES, lambda pruned: seen.append(pruned) or output(pruned))
     assert found.shares == SHARES
-    assert found.whole == 30 == output(model)
-    assert found.scores == {"first.weight": [29, 25, 16], "second.weight": [29, 25, 16]}
+    assert found.whole == 4 * 1 + 3 * 2 + 2 * 3 + 1 * 5 == output(model)
+    assert found.scores == {"first.weight": [16, 10, 4], "second.weight": [17, 11, 5]}
     assert len(seen) == 7
     assert not any(pruned is model for pruned in seen)
 
