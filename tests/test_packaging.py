@@ -45,7 +45,7 @@ def test_the_pruning_side_imports_without_the_packages_of_the_extras():
         if {canonicalize_name(name) for name in distributions} & only_extras
     }
     assert {"tensorflow", "mtcnn", "cv2", "dvc", "pandas", "matplotlib"} <= modules
-    sides = ("models", "pruning", "training", "graph", "shrinking", "cells", "structure", "schemes")
+    sides = ("models", "pruning", "training", "shrinking", "cells", "structure", "schemes")
     done = import_without(modules, [f"prunet.{side}" for side in sides])
     assert done.returncode == 0, done.stderr
     assert {"prunet.training.trainer", "prunet.shrinking.shrinking"} <= set(done.stdout.split())
