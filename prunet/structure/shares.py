@@ -7,7 +7,6 @@ from time import perf_counter
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.benchmark import Timer
 
 from prunet.cells.masks import Masks
 from prunet.structure.costs import count
@@ -30,6 +29,8 @@ def shares_left(
             on this machine and with the threads that are set: the smaller program's against the whole one's.
         inputs: that are timed, each (N, ...).
     """
+    from torch.utils.benchmark import Timer  # takes a second to import, and only times need it
+
     whole = [np.zeros(group.units, bool) for group in units.groups]
     dense = count(units, whole)
     timed = "milliseconds" in costs
