@@ -29,8 +29,6 @@ def shares_left(
             on this machine and with the threads that are set: the smaller program's against the whole one's.
         inputs: that are timed, each (N, ...).
     """
-    from torch.utils.benchmark import Timer  # takes a second to import, and only times need it
-
     whole = [np.zeros(group.units, bool) for group in units.groups]
     dense = count(units, whole)
     timed = "milliseconds" in costs
@@ -48,6 +46,8 @@ def shares_left(
 
 def time_share(dense: nn.Module, smaller: nn.Module, inputs: Sequence[Tensor]) -> float:
     """Return the median time of a smaller network over that of the dense one; both are timed in turns."""
+    from torch.utils.benchmark import Timer  # takes a second to import, and only times need it
+
     timers = [
         Timer("network(*inputs)", globals={"network": network, "inputs": inputs}, num_threads=threads)
         for threads in [torch.get_num_threads()]
