@@ -136,15 +136,22 @@ def misplaced(walk: Walk, alive: Tensor) -> list[tuple[fx.Node, Tensor]]:
         except (RuntimeError, IndexError, ValueError):
             right = False
         if not right:
-            lost = [part for part in whole if not alive[compact(part.labels)].all()]
-            given = parts([walk.found[source] for source in node.all_input_nodes])
-            wrong += [(node, part.labels) for part in lost or given if isinstance(part, Activation)]
+            sources = parts([walk.found[source] for source in node.all_input_nodes])
+            lost = [
+                [part for part in values if isinstance(part, Activation) and _loses(part, alive)]
+                for values in (whole, sources)
+            ]
+            wrong += [(node, part.labels) for part in lost[0] or lost[1]]
     return wrong
 
 
 def _changes(walk: Walk, node: fx.Node, alive: Tensor) -> bool:
     flat = parts([walk.found[given] for given in (node, *node.all_input_nodes)])
-    return any(isinstance(part, Activation) and not alive[compact(part.labels)].all() for part in flat)
+    return any(isinstance(part, Activation) and _loses(part, alive) for part in flat)
+
+
+def _loses(part: Activation, alive: Tensor) -> bool:
+    return not alive[compact(part.labels)].all()
 
 
 def _apply(walk: Walk, node: fx.Node, alive: Tensor) -> list[Tensor]:
