@@ -165,6 +165,12 @@ def test_a_quick_run_writes_a_row_for_each_network_and_library(tmp_path, monkeyp
     assert done.stdout.splitlines()[-1] == "| **small modules as users write them** | 2 | 1 | 0 | 1 |"
 
 
+def test_reasons_name_files_from_the_checkout_on():
+    row = measure.row_of("prunet", "own:branch on values")
+    assert row["result"] == "refused"
+    assert " of bench/user_modules/interfaces.py " in row["reason"]
+
+
 def test_a_library_that_is_not_installed_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(measure.importlib.util, "find_spec", lambda name: None if name == "timm" else name)
     with pytest.raises(measure.InputError, match=r"timm is not installed: .*requirements-bench\.txt"):

@@ -18,6 +18,7 @@ from prunet.base import files
 from prunet.base.errors import InputError
 from prunet.structure.finding import find_units
 
+CHECKOUT = Path(__file__).parents[2]
 LIBRARIES = {"prunet": "prunet", "Torch-Pruning": "torch_pruning"}  # {name in PRUNERS: module}
 SECONDS, GIGABYTES = 200, 18  # processor time and memory of one network with one library
 FEW = ("own:residual with projection", "own:one layer")  # of a quick run
@@ -67,4 +68,5 @@ def row_of(library: str, name: str) -> Row:
         found = limited(partial(check, library, name), SECONDS, GIGABYTES)
     except RuntimeError as error:
         found = {"result": "refused", "reason": str(error)}
+    found["reason"] = found["reason"].replace(f"{CHECKOUT}/", "")
     return {"library": library, "model": name, **found}
