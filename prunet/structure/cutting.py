@@ -50,7 +50,9 @@ def _write(walk: Walk, alive: Tensor, *, smaller: bool) -> fx.GraphModule:
                 continue
             name = str(node.target) if node.op == "get_attr" else f"computed_{len(attributes)}"
             tensor = _constant(value, alive, smaller=smaller)
-            attributes[name] = nn.Parameter(tensor) if node.op == "get_attr" and name in trained else tensor
+            if node.op == "get_attr" and name in trained:
+                tensor = nn.Parameter(tensor, trained[name].requires_grad)
+            attributes[name] = tensor
             if node.op != "get_attr":
                 with graph.inserting_before(twin):
                     copies[node.name] = graph.get_attr(name)
