@@ -67,7 +67,8 @@ class TrainingPlan(NamedTuple):
 
     Attributes:
         first: the step that the start values belong to: steps `first + 1` to the last are trained, with the
-            learning rates and images of these steps. The optimizer starts fresh.
+            learning rates and images of these steps. The optimizer starts fresh, and so does
+            the moving average of the setting `ema`.
         last_rate: whether every step uses the learning rate of the last one.
         mask_schedule: changes of the masks during training, or None.
         keep: the step after which a copy of the weights is kept, or None.
