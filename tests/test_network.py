@@ -84,6 +84,10 @@ RESNET = {"model": "resnet-20", "input_size": 8}
             {"prune": {"criterion": "unit-l2", "rate": 0.999, "empty_layers": "refuse"}},
             "would remove all weights of fc1.weight at a rate of 0.999",
         ),
+        (
+            {"prune": {"criterion": "unit-l2", "target": {"macs": 0.001}}},
+            "target.macs is 0.001, and 0.001494 is left when every layer has lost all that it may",
+        ),
     ],
 )
 def test_what_does_not_fit_the_network_is_refused_before_anything_runs(changes, says):

@@ -9,11 +9,12 @@ from torch import nn
 from prunet.base.errors import InputError
 from prunet.models import built_in, libraries, loading, weights
 from prunet.models.inputs import Shape
-from prunet.pruning import rates
+from prunet.pruning import budgets, rates
 from prunet.pruning.rounds import ModelQueries, TrainedNetworks, prune
 from prunet.pruning.unit_criteria import UNIT_CRITERIA
 from prunet.structure.finding import find_units, nothing_to_remove
 from prunet.structure.masks import coupled
+from prunet.structure.rounding import multiples
 from prunet.training.pixels import resized_side, visible_side
 
 # Channels, and pixels a side, of the images of a set; and its classes.
@@ -137,12 +138,15 @@ def check_units(model: nn.Module, shape: Shape, rules: dict[str, Any]) -> None:
         raise nothing_to_remove(units)
     ones = {name: mask.astype(np.float32) for name, mask in masks.items()}
     ones |= {f"{norm}.weight": ones[name].reshape(1, -1) for name, norm in norms.items()}
+    counted = {cost: share for cost, share in rules["target"].items() if cost != "milliseconds"}
     queries = ModelQueries(_not_asked, _not_asked, groups, norms, unread=lambda found: found)
     prune(
         TrainedNetworks(ones, masks, lambda: ones, lambda: queries),
         number=max(1, len(rules["rounds"]) - 1),
         seed=0,
         **{key: rules[key] for key in ("schedule", "rate", "own", "scope", "criterion", "empty_layers")},
+        budget=budgets.budget(counted, rules["criterion"], lambda: units, ()),
+        multiples=multiples(units, groups, rules["round_to"]),
     )
 
 
