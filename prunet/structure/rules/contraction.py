@@ -42,7 +42,8 @@ def layer(
         if dim not in (rows, columns):
             labels.keep(own)
     weight.base.masked = True
-    weight.base.rows = weight.sources[rows]
+    if weight.base.rows is None:  # the first use of a weight with several computes its units
+        weight.base.rows = weight.sources[rows]
     if isinstance(bias, Constant):
         labels.join(bias.dims[0], out)
         bias.base.masked = True
