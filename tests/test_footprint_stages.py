@@ -194,7 +194,8 @@ def test_an_export_holds_every_form_and_writes_nothing_to_the_home_folder(folder
     about = json.loads((output / "about.json").read_text())
     names = {"ticket.safetensors", "quantised.safetensors", "dense.onnx", "masked.onnx", "shrunk.onnx"}
     assert set(about["forms"]) == names
-    assert {path.name for path in output.iterdir()} == names | {"about.json"}
+    plain = {"card.md", "masks.safetensors", "shrunk.pt2", "shrunk.safetensors", "widths.json"}
+    assert {path.name for path in output.iterdir()} == names | plain | {"about.json"}
     forms = about["forms"]
     equal = "ticket.safetensors", "masked.onnx", "shrunk.onnx"
     assert len({forms[name]["test_accuracy"] for name in equal}) == 1
