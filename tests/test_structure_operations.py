@@ -108,13 +108,11 @@ def _depend(written: fx.GraphModule, filters: str, bias: str) -> NDArray[np.bool
     read = fx.GraphModule(written, graph)
     whole, found = read(IMAGES), []
     for unit in range(CHANNELS):
-        depends = torch.zeros(whole.shape[1], dtype=torch.bool)
-        for factor in (-4, 0.25):  # powers of two, which are undone exactly
-            for name in (filters, bias):
-                getattr(read, name)[unit] *= factor
-            depends |= (read(IMAGES) != whole).any(0)
-            for name in (filters, bias):
-                getattr(read, name)[unit] /= factor
-        found.append(depends.numpy())
+        rows = [getattr(read, name)[unit] for name in (filters, bias)]
+        for row in rows:
+            row *= -4  # a power of two is undone exactly
+        found.append((read(IMAGES) != whole).any(0).numpy())
+        for row in rows:
+            row /= -4
     assert torch.equal(read(IMAGES), whole)
     return np.array(found)
