@@ -191,3 +191,10 @@ def test_the_table_counts_networks_by_family():
         "| **torchvision** | 2 | 2 | 0 | 0 | 0 | 2 | 0 |",
         "| **timm, of all kinds** | 1 | 1 | 0 | 0 | 0 | 1 | 0 |",
     ]
+
+
+def test_the_docs_show_the_table_of_the_committed_results():
+    root = measure.CHECKOUT
+    rows = json.loads((root / "bench" / "coverage.json").read_text())
+    assert [row["model"] for row in rows if row["library"] == "prunet"] == networks.names()
+    assert table(rows) in (root / "docs" / "coverage.md").read_text()
