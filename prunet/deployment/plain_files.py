@@ -79,7 +79,7 @@ def save(
 ) -> None:
     """Write the smaller network as a program, and the masks; where it is of its own class, its tensors too.
 
-    Files: `shrunk.pt2` for `torch.export.load`; `masks.safetensors`, one or zero for each weight, for
+    Files: `shrunk.pt2` for `torch.export.load`; `masks.safetensors`, true for each surviving weight, for
     `torch.nn.utils.prune.custom_from_mask`; and, if the smaller network is of the same class as the dense
     one, `shrunk.safetensors` with its tensors and `widths.json` with the numbers of features of its modules.
 
@@ -96,7 +96,7 @@ def save(
             write_program(small, images[:2]), (images[:2],), dynamic_shapes=({0: Dim.AUTO},), strict=False
         )
     torch.export.save(program, folder / "shrunk.pt2")
-    own = {name: torch.from_numpy(mask).float() for name, mask in masks.items()}
+    own = {name: torch.from_numpy(mask) for name, mask in masks.items()}
     (folder / "masks.safetensors").write_bytes(to_bytes(own))
     if is_own_class(dense, small):
         tensors = {name: tensor.detach().clone().contiguous() for name, tensor in small.state_dict().items()}
