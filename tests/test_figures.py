@@ -49,6 +49,12 @@ def test_curves_early_stops_and_layers_draw_their_columns():
     assert drawn["conv1"].get_ydata().tolist() == [1, 0.8]
 
 
+def test_layers_whose_names_begin_with_an_underscore_are_in_the_legend():
+    layers = pd.DataFrame({"round": [0, 1], "_conv_stem.weight": [1, 0.5], "_fc.weight": [1, 0.5]})
+    (legend,) = figures.layer_densities(layers, "toy").legends
+    assert [text.get_text() for text in legend.get_texts()] == ["conv_stem", "fc"]
+
+
 def test_a_scheme_without_a_style_gets_one_of_its_own():
     drawn = lines(figures.curves(CURVES, {}, "toy"))
     assert set(drawn) == {"original", "random"}

@@ -126,8 +126,11 @@ def line_style(number: int) -> dict[str, Any]:
 
 
 def layer_label(layer: str) -> str:
-    """Shorten a layer's name: `features.conv2a.conv.weight` is `conv2a`."""
-    return layer.removeprefix("features.").removesuffix(".weight").removesuffix(".conv")
+    """Shorten a layer's name: `features.conv2a.conv.weight` is `conv2a`.
+
+    Underscores at the beginning go, because Matplotlib's legends leave such labels out.
+    """
+    return layer.removeprefix("features.").removesuffix(".weight").removesuffix(".conv").lstrip("_")
 
 
 def shades(count: int) -> Any:
