@@ -43,7 +43,7 @@ class _Metadata(_Block):
 
 
 class Enrolled(NamedTuple):
-    """What the file of enrolled people holds."""
+    """Contents of the file of enrolled people."""
 
     people: People
     finding: dict[str, Any]  # min_confidence, min_size, max_side: see `detection`
