@@ -55,6 +55,17 @@ def test_layers_whose_names_begin_with_an_underscore_are_in_the_legend():
     assert [text.get_text() for text in legend.get_texts()] == ["conv_stem", "fc"]
 
 
+def test_a_legend_of_many_long_names_fits_into_the_figure():
+    names = [f"_blocks.{number}._depthwise_conv.weight" for number in range(12)]
+    figure = figures.layer_densities(
+        pd.DataFrame({"round": [0, 1]} | {name: [1, 0.5] for name in names}), "toy"
+    )
+    figure.canvas.draw()
+    (legend,) = figure.legends
+    box = legend.get_window_extent()
+    assert 0 <= box.x0 < box.x1 <= figure.bbox.width
+
+
 def test_a_scheme_without_a_style_gets_one_of_its_own():
     drawn = lines(figures.curves(CURVES, {}, "toy"))
     assert set(drawn) == {"original", "random"}

@@ -99,9 +99,12 @@ def lines(table: pd.DataFrame, column: str, styles: Styles) -> Iterator[tuple[pd
 
 def legend(figure: Figure, *axes: Axes) -> Figure:
     """Put one legend for all `axes` below them; one of many rows makes the figure taller."""
-    count = sum(len(part.get_legend_handles_labels()[0]) for part in axes)
+    labels = [label for part in axes for label in part.get_legend_handles_labels()[1]]
+    count = len(labels)
     many = count > 6
     columns = {4: 2, 5: 3, 6: 3}.get(count, min(count, 3 if many else 4))
+    if many and max(map(len, labels)) > 16:  # three columns of longer names are wider than the figure
+        columns = 2
     figure.set_figheight(HEIGHT + 0.14 * max(0, -(-count // columns) - 2))
     with rc_context(STYLE):
         figure.legend(
