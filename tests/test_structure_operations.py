@@ -22,7 +22,8 @@ CHANNELS = 6
 LAYERS = (
     "linear addmm conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d einsum "
     "embedding batch_norm instance_norm layer_norm rms_norm group_norm matmul bmm mm baddbmm "
-    "scaled_dot_product_attention"
+    "scaled_dot_product_attention lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell "
+    "zeros new_zeros"
 )
 EACH = set(ELEMENTWISE.split()) | POOLS.keys()  # each map of the result has the label of one
 ONE_DIMENSION = ("softmax", "_softmax", "log_softmax", "prod", "cumsum", "max", "min")

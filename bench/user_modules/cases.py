@@ -74,7 +74,7 @@ CASES = {
     "vision transformer": Case(attention.VisionTransformer),
     "attention with a bias of heads": Case(attention.BiasOfHeads, (TOKENS,)),
     "mixer": Case(attention.Mixer, (TOKENS,)),
-    "LSTM": Case(sequences.Lstm, (SERIES,), refused="only 21% of the parameters"),
+    "LSTM": Case(sequences.Lstm, (SERIES,)),
     "GRU": Case(sequences.Gru, ((10, 8),)),
     "bag of words": Case(sequences.BagOfWords, (WORDS,)),
     "language model": Case(sequences.LanguageModel, (WORDS,)),

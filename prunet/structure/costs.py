@@ -10,6 +10,7 @@ from torch import Tensor, fx
 from prunet.structure.finding import Units
 from prunet.structure.program import operation, size
 from prunet.structure.resizing import survivors
+from prunet.structure.rules import recurrent
 from prunet.structure.tensors import Activation, Constant
 from prunet.structure.walk import Walk
 
@@ -17,7 +18,6 @@ from prunet.structure.walk import Walk
 PRODUCTS = {"linear": 0, "matmul": 0, "mm": 0, "bmm": 0, "addmm": 1, "baddbmm": 1}
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
 TRANSPOSED = ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
-RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 
 
 def count(units: Units, gone: list[NDArray[np.bool_]]) -> dict[str, int]:
@@ -67,8 +67,8 @@ def _macs(walk: Walk, node: fx.Node, alive: Tensor) -> int:
 
     if node in walk.computed:
         return 0
-    if name in RECURRENT:
-        weights: Any = given[2]
+    if name in (*recurrent.LAYERS, *recurrent.CELLS):
+        weights: Any = given[2] if name in recurrent.LAYERS else given[2:4]
         shapes = [_sizes(walk.found[weight], alive) for weight in weights]
         matrices = [math.prod(shape) for shape in shapes if len(shape) == 2]
         return math.prod(sizes(0)[:-1]) * sum(matrices)

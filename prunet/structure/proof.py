@@ -1,13 +1,16 @@
 """Proof that two networks compute the same outputs."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, fx, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map
 
 from prunet.structure.finding import Units
 from prunet.structure.resizing import cut, survivors
@@ -27,7 +30,8 @@ def difference(one: nn.Module, other: nn.Module, inputs: Sequence[Tensor]) -> fl
         inputs: each (N, ...).
     """
     exact = [value.double() if value.is_floating_point() else value for value in inputs]
-    results = [tensors(copy.deepcopy(model).double().eval()(*exact)) for model in (one, other)]
+    with _float64():
+        results = [tensors(copy.deepcopy(model).double().eval()(*exact)) for model in (one, other)]
     if [value.shape for value in results[0]] != [value.shape for value in results[1]]:
         return float("inf")
     worst = 0.0
@@ -58,8 +62,9 @@ def first_difference(
     """
     alive = units.alive(gone)
     values = [_Record(copy.deepcopy(program).double()) for program in (masked, smaller)]
-    for record in values:
-        record.run(*(value.double() if value.is_floating_point() else value for value in inputs))
+    with _float64():
+        for record in values:
+            record.run(*(value.double() if value.is_floating_point() else value for value in inputs))
     whole, less = (record.seen for record in values)
     for node, found in units.walk.found.items():
         if isinstance(found, Activation) and node.name in whole and node.op == "call_function":
@@ -71,6 +76,31 @@ def first_difference(
             if not difference <= EXACT * max(1.0, float(left.abs().max())):
                 return node.name
     return "no operation"
+
+
+@contextmanager
+def _float64() -> Iterator[None]:
+    """Create floating-point tensors in float64, whatever type the code of a network asks for."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with _Wide():  # type: ignore[no-untyped-call]
+            yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+class _Wide(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Mode in which operations that name a floating-point type get float64 instead."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        wide: Any = tree_map(_wide, (args, kwargs or {}))
+        return func(*wide[0], **wide[1])
+
+
+def _wide(value: Any) -> Any:
+    named = isinstance(value, torch.dtype) and value.is_floating_point
+    return torch.float64 if named else value
 
 
 class _Record(fx.Interpreter):

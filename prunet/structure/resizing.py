@@ -13,7 +13,8 @@ from prunet.structure.tensors import Activation, Constant
 from prunet.structure.walk import MOVES, Walk, parts
 
 aten = torch.ops.aten
-SHAPES = {"view": 1, "_unsafe_view": 1, "reshape": 1, "expand": 1}  # position of the new shape
+# Positions of the new shape.
+SHAPES = {"view": 1, "_unsafe_view": 1, "reshape": 1, "expand": 1, "new_zeros": 1, "zeros": 0}
 
 
 def survivors(labels: Tensor, alive: Tensor) -> list[Tensor]:

@@ -38,10 +38,8 @@ def slice_model(model: nn.Module, units: Units, alive: Tensor) -> nn.Module:
         part = cut(whole.detach(), lines).clone()
         for module, name, tensor in owners:
             if tensor is whole:  # also where it is shared
-                if name in module._parameters:
-                    module._parameters[name] = nn.Parameter(part, whole.requires_grad)
-                else:
-                    module._buffers[name] = part
+                trained = name in module._parameters
+                setattr(module, name, nn.Parameter(part, whole.requires_grad) if trained else part)
     for name, module in smaller.named_modules():
         _count(module, model.get_submodule(name))
     return smaller
@@ -57,6 +55,13 @@ def _count(module: nn.Module, whole: nn.Module) -> None:
             module.groups = len(module.weight) * whole.in_channels // whole.out_channels
         module.out_channels, columns = module.weight.shape[turned], module.weight.shape[1 - turned]
         module.in_channels = columns * module.groups
+    elif isinstance(module, nn.RNNBase):
+        module.hidden_size, module.input_size = (
+            module.get_parameter(name).shape[1] for name in ("weight_hh_l0", "weight_ih_l0")
+        )
+        module.flatten_parameters()  # one block of memory, as cuDNN wants
+    elif isinstance(module, nn.RNNCellBase):
+        module.hidden_size, module.input_size = module.weight_hh.shape[1], module.weight_ih.shape[1]
     elif isinstance(module, _NormBase) and module.weight is not None:
         module.num_features = len(module.weight)
     elif isinstance(module, nn.GroupNorm) and module.weight is not None:

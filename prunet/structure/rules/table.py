@@ -7,7 +7,7 @@ schema, and returns the results. A new operation is one function, or one name in
 from collections.abc import Callable
 from typing import Any
 
-from prunet.structure.rules import elementwise, layers, moves, norms, products
+from prunet.structure.rules import elementwise, layers, moves, norms, products, recurrent
 
 Rule = Callable[..., Any]
 
@@ -43,6 +43,10 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(SPATIAL.split(), norms.pool),
     **dict.fromkeys(REDUCING.split(), norms.reduce),
     **dict.fromkeys(MOVING.split(), moves.move),
+    **dict.fromkeys(recurrent.LAYERS, recurrent.layers),
+    **dict.fromkeys(recurrent.CELLS, recurrent.cell),
+    "zeros": recurrent.zeros,
+    "new_zeros": recurrent.zeros,
     "max": norms.extremum,
     "min": norms.extremum,
     "view": moves.view,

@@ -1,0 +1,116 @@
+"""Recurrent layers: units that go with all of their gates, initial states and costs."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from prunet.structure.costs import count
+from prunet.structure.cutting import cut
+from prunet.structure.finding import find_units
+from prunet.structure.masks import unit_masks
+from prunet.structure.proof import difference, random_inputs
+from prunet.structure.shrinking import apply_masks
+from prunet.structure.slicing import slice_model
+from tests import toys  # noqa: F401 (one thread)
+from tests.toy_networks import Model
+from tests.toy_programs import structure
+
+WORDS = torch.randn(2, 6, 3, generator=torch.Generator().manual_seed(0))
+KINDS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn_tanh": nn.RNN, "rnn_relu": nn.RNN}
+CELLS = {
+    "lstm_cell": nn.LSTMCell,
+    "gru_cell": nn.GRUCell,
+    "rnn_tanh_cell": nn.RNNCell,
+    "rnn_relu_cell": nn.RNNCell,
+}
+GATES = {nn.LSTM: 4, nn.LSTMCell: 4, nn.GRU: 3, nn.GRUCell: 3, nn.RNN: 1, nn.RNNCell: 1}
+HIDDEN = 4
+
+
+def built(kinds, name, *sizes, **options):
+    if "rnn" in name:
+        options |= {"nonlinearity": name.split("_")[1]}
+    return kinds[name](*sizes, **options)
+
+
+def read_all(model, words):
+    """Return linear functions of the outputs at each step and of every final state."""
+    inputs = model.front(words).relu()
+    steps, states = model.recur(inputs if model.recur.batch_first else inputs.transpose(0, 1))
+    steps = steps if model.recur.batch_first else steps.transpose(0, 1)
+    states = states if isinstance(states, tuple) else (states,)
+    return [model.output(steps), *(model.states(state.transpose(0, 1).flatten(1)) for state in states)]
+
+
+def layered(recur):
+    directions = 1 + recur.bidirectional
+    return Model(
+        read_all,
+        front=nn.Linear(3, 5),
+        recur=recur,
+        output=nn.Linear(directions * HIDDEN, 2),
+        states=nn.Linear(directions * recur.num_layers * HIDDEN, 2),
+    ).eval()
+
+
+def stepped(model, words):
+    state, inputs = None, model.front(words).relu()
+    for step in range(words.shape[1]):
+        state = model.recur(inputs[:, step], state)
+    return model.output(state[0] + state[1] if isinstance(state, tuple) else state)
+
+
+def checked(model, inputs=(WORDS,), reasons=()):
+    """Remove every second unit; check both smaller forms, and return the units and those that are gone."""
+    units = find_units(model, inputs)
+    gone = [np.arange(group.units) % 2 == 1 for group in units.groups]
+    program_masked, program = cut(units, gone)
+    masked = copy.deepcopy(model)
+    apply_masks(masked, unit_masks(units, gone))
+    own, given = slice_model(model, units, units.alive(gone)), random_inputs(inputs, 3)
+    assert difference(model, masked, given) > 1e-3
+    for one, other in ((masked, program_masked), (masked, program), (masked, own)):
+        assert difference(one, other, given) < 1e-12
+    assert set(units.reasons) == set(reasons)
+    parameters = sum(value.numel() for value in own.parameters())
+    assert count(units, gone)["parameters"] == parameters
+    return units, gone
+
+
+@pytest.mark.parametrize(
+    ("layers", "both", "first", "bias"),
+    [(1, False, True, True), (1, True, True, False), (2, False, False, False), (2, True, False, True)],
+    ids=["one", "both ways, no bias", "two, time first, no bias", "two, both ways, time first"],
+)
+@pytest.mark.parametrize("name", KINDS)
+def test_a_unit_goes_with_its_gates_in_all_layers_and_directions(name, layers, both, first, bias):
+    torch.manual_seed(0)
+    options = {"num_layers": layers, "bidirectional": both, "bias": bias, "batch_first": first}
+    units, _ = checked(layered(built(KINDS, name, 5, HIDDEN, **options)))
+    assert [group.units for group in units.groups] == [5, HIDDEN]
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_unit_of_a_cell_goes_with_its_gates(name):
+    torch.manual_seed(0)
+    cell = built(CELLS, name, 5, HIDDEN)
+    model = Model(stepped, front=nn.Linear(3, 5), recur=cell, output=nn.Linear(HIDDEN, 2)).eval()
+    units, gone = checked(model)
+    gates, (front, unit) = GATES[type(cell)], structure(units)
+    rows = list(range(HIDDEN)) * gates
+    assert front == {
+        "front.weight:0": [*range(5)],
+        "front.bias:0": [*range(5)],
+        "recur.weight_ih:1": [*range(5)],
+    }
+    assert unit == {
+        **dict.fromkeys(
+            ("recur.weight_ih:0", "recur.weight_hh:0", "recur.bias_ih:0", "recur.bias_hh:0"), rows
+        ),
+        "recur.weight_hh:1": [*range(HIDDEN)],
+        "output.weight:1": [*range(HIDDEN)],
+    }
+    assert count(units, gone)["macs"] == 6 * 3 * 3 + 6 * gates * 2 * (3 + 2) + 2 * 2
