@@ -27,15 +27,15 @@ def main(params: dict[str, Any], metrics: Path, plot_data: Path, output: Path) -
     sizes.png and speedups.png (by density), layers.png (layer densities by round) and codebooks.png (accuracy
     by size).
     """
-    study, schemes, headline = params["study"], params["schemes"], params["report"]
-    table = tables.read(metrics / "summary.csv", SUMMARY, [headline["round"]])
+    study, schemes, number = params["study"], params["schemes"], params["round"]
+    table = tables.read(metrics / "summary.csv", SUMMARY, [number])
     epochs = tables.read(plot_data / "curves.csv", CURVES)
     layers = tables.read(plot_data / "layers.csv", ("round",))
     footprint = tables.read(metrics / "footprint.csv", FOOTPRINT)
     latency = tables.read(metrics / "latency.csv", LATENCY)
     quantised = tables.read(metrics / "quantised.csv", QUANTISED)
-    density = table.loc[table["round"] == headline["round"], "density"].iloc[0]
-    at_round = f"{study}: {density:.1%} of the weights (round {int(headline['round'])})"
+    density = table.loc[table["round"] == number, "density"].iloc[0]
+    at_round = f"{study}: {density:.1%} of the weights (round {int(number)})"
     drawn = {
         "curves": figures.curves(epochs, schemes, at_round),
         "accuracy": figures.accuracy_by_density(table, schemes, f"{study}: accuracy by density"),

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 import pandas as pd
 
+from prunet.analysis import comparisons
 from prunet.base import files, tables
 from prunet.base.errors import InputError
 from prunet.deployment.crossover import crossover, sentence
@@ -37,9 +38,9 @@ def main(params_folder: Path, metrics: Path) -> None:
         for _, row in shown.iterrows():
             click.echo(f"{study:<10}{_line(row)}")
     for study, params in studies.items():
-        if "original" in params["schemes"]:
-            density = files.read_json(metrics / study / "report.json")["winning_density"]
-            click.echo(f"{study}: {_winner(density)}")
+        if "original" in params["schemes"] and len(params["rounds"]) > 1:
+            compared = tables.read(metrics / study / "comparisons.csv", ["verdict"])
+            click.echo(f"{study}: {comparisons.sentence(compared, params['report']['margin'])}")
     for study in studies:
         rows = tables.read(metrics / study / "latency.csv").query("device == 'cpu'")
         found = {int(batch): crossover(part.to_dict("records")) for batch, part in rows.groupby("batch")}
@@ -53,15 +54,6 @@ def _line(row: "pd.Series[float]") -> str:
     return (
         f"{row['scheme']:<16}{row['density']:>8.1%}{row['accuracy_mean']:>9.1%}{spread:<8}"
         f"{row['final_accuracy_mean']:>11.1%}{row['early_stop_step_mean']:>12.0f}{falling:>9}"
-    )
-
-
-def _winner(density: float | None) -> str:
-    if density is None:
-        return "No round is a winning ticket (as accurate as the dense networks, and stopping no later)."
-    return (
-        f"The sparsest winning ticket keeps {density:.1%} of the weights "
-        "(as accurate as the dense networks, and stopping no later)."
     )
 
 

@@ -18,9 +18,10 @@ def main(params: dict[str, Any], models: Path, metrics: Path, plot_data: Path) -
     """Summarize the results of all cells below MODELS, the folder of one study.
 
     METRICS gets report.json (the metrics that DVC compares: every scheme at the headline round, and the
-    density of the sparsest winning ticket), summary.csv (every scheme and round, with confidence intervals)
-    and comparisons.csv (paired differences from the dense networks and from scheme `random`). PLOT_DATA gets
-    curves.csv (validation accuracy by epoch at the headline round) and layers.csv (layer densities by round).
+    sparsest winning ticket), summary.csv (every scheme and round, with confidence intervals) and
+    comparisons.csv (paired differences from the dense networks and from scheme `random`, with verdicts).
+    PLOT_DATA gets curves.csv (validation accuracy by epoch at the headline round) and layers.csv (layer
+    densities by round).
     """
     schemes, headline = params["schemes"], params["report"]
     measured = {("dense", "00"): results.read(models / "dense" / "result.json")} | {
@@ -28,10 +29,9 @@ def main(params: dict[str, Any], models: Path, metrics: Path, plot_data: Path) -
         for scheme in schemes
         for number in params["rounds"]
     }
-    table, compared = summary.summarize(measured), comparisons.compare(measured)
+    table, compared = summary.summarize(measured), comparisons.compare(measured, headline["margin"])
     winner = comparisons.winning_ticket(compared)
-    winning_density = None if winner is None else winner["density"]
-    files.write_json(metrics / "report.json", summary.report(table, headline, winning_density))
+    files.write_json(metrics / "report.json", summary.report(table, headline, winner))
     tables.write(metrics / "summary.csv", table)
     tables.write(metrics / "comparisons.csv", compared)
     tables.write(plot_data / "curves.csv", summary.curves(measured, schemes, headline["round"]))

@@ -127,6 +127,7 @@ def test_json_that_is_not_a_result_is_refused(toy, content):
         (lambda networks: networks[1]["final"].update(test_accuracy="1"), "networks.1.final.test_acc"),
         (lambda networks: networks[0]["curve"]["step"].pop(), "step and val_accuracy differ in length"),
         (lambda networks: networks[1]["curve"]["step"].reverse(), "evaluated after different steps"),
+        (lambda networks: networks[0].update(early_stop_step=1), "networks.0: curve has no early_stop_step"),
     ],
 )
 def test_an_incomplete_result_is_refused_with_the_missing_part(toy, change, message):

@@ -56,7 +56,7 @@ def project(tmp_path_factory):
     for study, results, rounds in (("digits", RESULTS, ["00", "01"]), ("faces", SINGLE, ["01"])):
         schemes = sorted({scheme for scheme, _ in results} - {"dense"})
         params, metrics = folder / "params" / study / "summarize.json", folder / "metrics" / study
-        report = {"scheme": schemes[0], "round": "01"}
+        report = {"scheme": schemes[0], "round": "01", "margin": 0.2}
         files.write_json(params, {"study": study, "schemes": schemes, "rounds": rounds, "report": report})
         for (scheme, number), result in results.items():
             cell_folder = "dense" if scheme == "dense" else f"cells/{scheme}/{number}"
@@ -75,18 +75,19 @@ def project(tmp_path_factory):
 
 def test_summarize_writes_the_report_and_the_tables(project):
     report = files.read_json(project / "metrics" / "digits" / "report.json")
-    assert list(report) == ["density", "winning_density", "dense", "original", "random"]
-    assert report["winning_density"] == 0.5
+    assert list(report) == ["density", "winner", "dense", "original", "random"]
+    assert report["winner"] is None
     assert report["random"] == {"accuracy": 0.3, "early_stop_step": 15.0, "still_falling": None}
     assert len(tables.read(project / "metrics" / "digits" / "summary.csv", ["density"], ["00", "01"])) == 5
-    assert len(tables.read(project / "metrics" / "digits" / "comparisons.csv")) == 5
+    compared = tables.read(project / "metrics" / "digits" / "comparisons.csv")
+    assert compared["verdict"].tolist() == ["too few replicates"] * 5
     curves = tables.read(project / "plots" / "digits" / "curves.csv", ["scheme", "epoch", "accuracy"])
-    assert curves["scheme"].tolist() == ["original", "original", "random", "random"]
+    assert curves["scheme"].tolist() == ["original"] * 3 + ["random"] * 3
     assert tables.read(project / "plots" / "digits" / "layers.csv")["round"].tolist() == ["00", "01"]
 
 
 def test_plot_draws_every_figure_also_of_a_scheme_without_a_style(project, tmp_path):
-    params = {"study": "digits", "report": {"scheme": "original", "round": "01"}, "schemes": SCHEMES}
+    params = {"study": "digits", "round": "01", "schemes": SCHEMES}
     del params["schemes"]["random"]
     files.write_json(tmp_path / "plot.json", params)
     inputs = (tmp_path / "plot.json", project / "metrics" / "digits", project / "plots" / "digits")
@@ -116,17 +117,19 @@ def test_show_prints_the_dense_networks_and_every_scheme_at_the_headline_round(p
     assert rows[3] == ["digits", "random", "50.0%", "30.0%", "±", "254.1%", "20.0%", "15"]
     assert rows[4] == ["faces", "dense", "100.0%", "90.0%", "80.0%", "10"]
     assert rows[5] == ["faces", "trained", "20.0%", "80.0%", "70.0%", "10"]
-    assert "digits: The sparsest winning ticket keeps 50.0% of the weights" in output
-    assert "faces: The sparsest" not in output  # without scheme original there are no tickets
-    assert "faces: No round" not in output
+    assert "digits: Too few replicates to say whether a ticket wins" in output
+    assert "faces: Too few" not in output  # without scheme original there are no tickets
     assert "digits: Pruned networks run faster than dense ones" in output
 
 
-def test_show_says_that_there_is_no_winning_ticket(project, tmp_path):
+@pytest.mark.parametrize(
+    ("verdict", "said"), [("not worse", "The sparsest winning"), ("not shown", "No round")]
+)
+def test_show_says_whether_a_ticket_wins(project, tmp_path, verdict, said):
     metrics = shutil.copytree(project / "metrics", tmp_path / "metrics")
-    files.write_json(metrics / "digits" / "report.json", {"winning_density": None})
-    output = succeed(show, project / "params", metrics)
-    assert "digits: No round is a winning ticket" in output
+    path = metrics / "digits" / "comparisons.csv"
+    tables.write(path, tables.read(path).assign(verdict=verdict))
+    assert f"digits: {said}" in succeed(show, project / "params", metrics)
 
 
 def test_show_says_what_is_missing(project, tmp_path):

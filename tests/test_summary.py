@@ -7,7 +7,12 @@ from prunet.analysis import summary
 from prunet.base import tables
 
 
-def cell(density, *accuracies, falling=(None, None)):
+def cell(density, *accuracies, falling=(None, None), validation=None):
+    """Return a cell of one network for each test accuracy, whose early stops are at steps 10, 20, ...
+
+    Its validation accuracies are `validation`, or else the same as on the test split.
+    """
+    steps = [0, *range(10, 10 * len(accuracies) + 1, 10)]
     return {
         "density": density,
         "layer_density": {"fc1.weight": density, "output.weight": 1.0},
@@ -19,9 +24,11 @@ def cell(density, *accuracies, falling=(None, None)):
                 "still_falling": falling[number % 2],
                 "early": {"test_accuracy": accuracy, "test_loss": 1 - accuracy},
                 "final": {"test_accuracy": accuracy - 0.1, "test_loss": 2.0},
-                "curve": {"step": [0, 4], "val_loss": [1.0, 0.5], "val_accuracy": [0.1, accuracy]},
+                "curve": {"step": steps, "val_accuracy": [0.1, *[on_validation] * len(accuracies)]},
             }
-            for number, accuracy in enumerate(accuracies)
+            for number, (accuracy, on_validation) in enumerate(
+                zip(accuracies, validation or accuracies, strict=True)
+            )
         ],
     }
 
@@ -63,8 +70,8 @@ def test_several_draws_of_a_replicate_are_averaged_before_the_spread_is_taken():
     assert row["accuracy_mean"] == pytest.approx(0.55)
     assert row["accuracy_std"] == pytest.approx(0.5 / math.sqrt(2))
     curve = summary.curves({("random", "01"): result}, ["random"], "01")
-    assert curve["accuracy"].tolist() == pytest.approx([0.1, 0.55])
-    assert curve["accuracy_std"].tolist() == pytest.approx([0, 0.5 / math.sqrt(2)])
+    assert curve["accuracy"].tolist()[:2] == pytest.approx([0.1, 0.55])
+    assert curve["accuracy_std"].tolist()[:2] == pytest.approx([0, 0.5 / math.sqrt(2)])
 
 
 def test_a_single_replicate_has_no_spread(tmp_path):
@@ -79,15 +86,16 @@ def test_a_single_replicate_has_no_spread(tmp_path):
 
 def test_the_report_nests_the_schemes_at_the_headline_round():
     table = summary.summarize(RESULTS)
-    assert summary.report(table, {"scheme": "random", "round": "01"}, 0.5) == {
+    winner = pd.Series({"density": 0.5, "accuracy": -0.001, "accuracy_ci95": 0.002, "verdict": "not worse"})
+    assert summary.report(table, {"scheme": "random", "round": "01"}, winner) == {
         "density": 0.5,
-        "winning_density": 0.5,
+        "winner": {"density": 0.5, "accuracy": -0.001, "accuracy_ci95": 0.002},
         "dense": {"accuracy": 0.85, "early_stop_step": 15.0, "still_falling": 1.0},
         "original": {"accuracy": 0.7, "early_stop_step": 15.0, "still_falling": 0.5},
         "random": {"accuracy": 0.3, "early_stop_step": 15.0, "still_falling": None},
     }
     dense = summary.report(table, {"scheme": "random", "round": "00"}, None)
-    assert (dense["density"], dense["winning_density"]) == (1.0, None)
+    assert (dense["density"], dense["winner"]) == (1.0, None)
 
 
 @pytest.mark.field
@@ -99,9 +107,10 @@ def test_the_share_of_networks_whose_loss_still_falls_is_in_the_table_and_the_re
 
 def test_curves_have_a_row_for_each_scheme_and_step():
     table = summary.curves(RESULTS, ["original", "random"], "01")
+    table = table[table["step"] < 20]
     assert table["scheme"].tolist() == ["original", "original", "random", "random"]
-    assert table["step"].tolist() == [0, 4, 0, 4]
-    assert table["epoch"].tolist() == [0, 2, 0, 2]
+    assert table["step"].tolist() == [0, 10, 0, 10]
+    assert table["epoch"].tolist() == [0, 5, 0, 5]
     assert table["accuracy"].tolist() == pytest.approx([0.1, 0.7, 0.1, 0.3])
     assert table["accuracy_std"].tolist() == pytest.approx([0, 0, 0, 0.4 / math.sqrt(2)])
     assert table["accuracy_ci95"].tolist() == pytest.approx([0, 0, 0, 12.7062 * 0.2], rel=1e-4)
@@ -110,10 +119,10 @@ def test_curves_have_a_row_for_each_scheme_and_step():
 def test_a_scheme_that_starts_later_has_no_earlier_rows():
     late = cell(0.5, 0.6, 0.6)
     for network in late["networks"]:
-        network["curve"] |= {"step": [2, 4]}
+        network["curve"] |= {"step": [2, 4, 20]}
     table = summary.curves(RESULTS | {("rewind", "01"): late}, ["original", "rewind"], "01")
-    assert table.loc[table["scheme"] == "rewind", "epoch"].tolist() == [1, 2]
-    assert table.loc[table["scheme"] == "original", "epoch"].tolist() == [0, 2]
+    assert table.loc[table["scheme"] == "rewind", "epoch"].tolist() == [1, 2, 10]
+    assert table.loc[table["scheme"] == "original", "epoch"].tolist() == [0, 5, 10]
 
 
 def test_layer_densities_have_a_row_for_each_round():

@@ -1,9 +1,9 @@
-"""Confidence intervals over replicates, and differences paired by replicate."""
+"""Confidence intervals and tests over replicates, and differences paired by replicate."""
 
 import math
 
 import pandas as pd
-from scipy.special import stdtrit
+from scipy.special import stdtr, stdtrit
 
 
 def interval(values: "pd.Series[float]") -> float:
@@ -12,6 +12,18 @@ def interval(values: "pd.Series[float]") -> float:
     if count < 2:
         return math.nan
     return float(stdtrit(count - 1, 0.975) * values.std() / math.sqrt(count))
+
+
+def p_above(values: "pd.Series[float]", bound: float) -> float:
+    """Return the one-sided p value of a t-test that the mean is above `bound`; NaN for a single value.
+
+    It is below 0.025 if and only if the lower end of the 95% interval lies above `bound`.
+    """
+    count = len(values)
+    if count < 2:
+        return math.nan
+    distance, error = values.mean() - bound, values.std() / math.sqrt(count)
+    return float(stdtr(count - 1, -distance / error) if error else distance <= 0)
 
 
 def paired(values: "pd.Series[float]", baseline: "pd.Series[float]") -> tuple[float, float]:

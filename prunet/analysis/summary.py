@@ -52,25 +52,38 @@ def by_replicate(result: dict[str, Any], name: str) -> "pd.Series[float]":
     return networks[MEASURED[name]].astype(float).groupby(networks["replicate"]).mean()
 
 
+def validation_accuracy(result: dict[str, Any]) -> "pd.Series[float]":
+    """Return the validation accuracy at the early stop for each replicate, averaged over its draws."""
+    networks = pd.DataFrame(result["networks"])
+    early = [
+        curve["val_accuracy"][curve["step"].index(step)]
+        for curve, step in zip(networks["curve"], networks["early_stop_step"], strict=True)
+    ]
+    return pd.Series(early, dtype=float).groupby(networks["replicate"]).mean()
+
+
 def report(
-    summary: pd.DataFrame, headline: Mapping[str, str], winning_density: float | None
+    summary: pd.DataFrame, headline: Mapping[str, Any], winner: "pd.Series[Any] | None"
 ) -> dict[str, Any]:
     """Return the metrics of a study, nested by scheme so that `dvc metrics` lists the schemes together.
 
     Args:
         summary: table of `summarize`.
         headline: `round` that is reported, and `scheme` whose density is.
-        winning_density: density of the sparsest winning ticket, if there is one.
+        winner: row of the sparsest winning ticket (`comparisons.winning_ticket`), if there is one.
 
     Returns:
-        `density`, `winning_density`, and for `dense` and every scheme {`accuracy`, `early_stop_step`}, the
+        `density`; `winner`, its `density`, and its test accuracy minus that of the dense networks as
+        `accuracy` with `accuracy_ci95`; and for `dense` and every scheme {`accuracy`, `early_stop_step`}, the
         means over replicates at that round, and `still_falling`, a share of networks or None.
     """
     reported = summary[(summary["scheme"] == "dense") | (summary["round"] == headline["round"])]
     rows = reported.set_index("scheme")
     return {
         "density": _rounded(rows.at[headline["scheme"], "density"]),
-        "winning_density": _rounded(winning_density),
+        "winner": None
+        if winner is None
+        else {name: _rounded(winner[name]) for name in ("density", "accuracy", "accuracy_ci95")},
     } | {
         str(scheme): {
             "accuracy": _rounded(row["accuracy_mean"]),

@@ -42,6 +42,12 @@ class NetworkResult(Part):
     final: TestScore
     curve: ValidationCurve
 
+    @model_validator(mode="after")
+    def _evaluated_at_the_early_stop(self) -> "NetworkResult":
+        if self.early_stop_step not in self.curve.step:
+            raise ValueError("curve has no early_stop_step")
+        return self
+
 
 class CellResult(Part):
     density: Share

@@ -249,7 +249,7 @@ def _study_params(
         },
         "export": {**exported, "export": {k: v for k, v in export.items() if k != "strangers"}},
         "summarize": {"study": name, "schemes": prune["schemes"], "rounds": names, "report": report},
-        "plot": {"study": name, "report": report, "schemes": looks},
+        "plot": {"study": name, "round": report["round"], "schemes": looks},
         "sweep": {**exported, "sweep": sweep},
         "plot_sweep": {"study": name, "published": values["sweep"]["published"]},
         "sensitivity": {

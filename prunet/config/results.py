@@ -11,6 +11,7 @@ from prunet.config.pruning import Criterion, Scheme, UnitCriterion
 class Report(Block):
     scheme: Scheme
     round: RoundName
+    margin: float = Field(ge=0, le=100)
 
 
 class Published(Block):
