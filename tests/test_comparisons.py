@@ -1,8 +1,10 @@
 import math
 
+import pandas as pd
 import pytest
 
 from prunet.analysis import comparisons
+from prunet.analysis.statistics import holm, p_differs
 from tests.test_summary import RESULTS, cell
 
 
@@ -94,6 +96,42 @@ def test_the_p_value_is_that_of_students_t():
     t = 2 * math.sqrt(3)
     expected = 0.5 - t / (2 * math.sqrt(2 + t * t))
     assert compared(((-0.1, 0, 0.1), 90)).iloc[0]["p_not_worse"] == pytest.approx(expected)
+
+
+def test_holms_correction():
+    # in ascending order 0.01 x 4, 0.02 x 3, 0.025 x 2 = 0.05, which 0.06 before it lifts, and 0.6 x 1
+    found = holm(pd.Series([0.6, 0.01, math.nan, 0.025, 0.02]))
+    assert found.tolist() == pytest.approx([0.6, 0.04, math.nan, 0.06, 0.06], nan_ok=True)
+    assert holm(pd.Series([0.5, 0.9])).tolist() == [1, 1]
+    assert holm(pd.Series([0.03])).tolist() == [0.03]
+
+
+def test_the_two_sided_p_value_is_twice_the_smaller_one_sided_and_at_most_one():
+    t = 0.2 / (0.1 / math.sqrt(3))
+    expected = 1 - t / math.sqrt(2 + t * t)
+    assert p_differs(pd.Series([0.1, 0.2, 0.3])) == pytest.approx(expected)
+    assert p_differs(pd.Series([-0.1, -0.2, -0.3])) == pytest.approx(expected)
+    assert p_differs(pd.Series([0.0, 0.0, 0.0])) == 1
+    assert p_differs(pd.Series([0.5, 0.5, 0.5])) == 0
+    assert math.isnan(p_differs(pd.Series([0.1])))
+
+
+def test_a_ticket_that_wins_alone_does_not_win_among_others():
+    ticket = ((-0.1, 0, 0.1), 90)  # p = 0.037 with margin 0.2, 0.023 with 0.26
+    assert winner(ticket, margin=0.26) == "01"
+    assert winner(ticket, ((-5, 0, 5), 90), margin=0.26) is None
+    table = compared(ticket, ((-5, 0, 5), 90), margin=0.26)
+    assert table["p_not_worse_holm"][0] == pytest.approx(2 * table["p_not_worse"][0])
+    assert (table["p_not_worse"] < 0.025).tolist() == [True, False]
+    assert "with Holm's correction for 2 comparisons" in comparisons.sentence(table, 0.26)
+
+
+def test_comparisons_with_dense_and_with_random_are_corrected_apart():
+    table = comparisons.compare(RESULTS, 0.2)
+    for _, rows in table.groupby("against"):
+        for name in ("p_differs", "p_not_worse"):
+            assert rows[f"{name}_holm"].tolist() == pytest.approx(holm(rows[name]).tolist())
+    assert sorted(table["against"]) == ["dense"] * 3 + ["random"] * 2
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,16 @@ from typing import Any
 
 import pandas as pd
 
-from prunet.analysis.statistics import p_above, paired
+from prunet.analysis.statistics import holm, p_above, p_differs, paired
 from prunet.analysis.summary import Results, by_replicate, validation_accuracy
 
 LEAST = 3  # replicates that a verdict needs
 LEVEL = 0.025  # of one-sided tests: the lower end of a 95% interval
 TOO_FEW, NOT_WORSE, NOT_SHOWN = "too few replicates", "not worse", "not shown"
 
-COLUMNS = ["scheme", "round", "density", "against", "replicates", "accuracy", "accuracy_ci95"]
-COLUMNS += ["val_accuracy", "val_accuracy_ci95", "p_not_worse", "verdict"]
+COLUMNS = ["scheme", "round", "density", "against", "replicates"]
+COLUMNS += ["accuracy", "accuracy_ci95", "p_differs", "p_differs_holm"]
+COLUMNS += ["val_accuracy", "val_accuracy_ci95", "p_not_worse", "p_not_worse_holm", "verdict"]
 COLUMNS += ["early_stop_step", "early_stop_step_ci95", "early_stop_ratio"]
 
 
@@ -29,9 +30,11 @@ def compare(results: Results, margin: float) -> pd.DataFrame:
     Returns:
         A row for each pair: `scheme`, `round`, `density`, `against` (`dense` or `random`), `replicates`; the
         mean differences by replicate, each with `*_ci95`, `accuracy` and `val_accuracy` (test and validation
-        split, at the early stop, 0 to 1) and `early_stop_step`; `p_not_worse`, the one-sided p value of the
-        hypothesis that `val_accuracy` is at most minus the margin; `verdict`, see `_verdict`; and
-        `early_stop_ratio`, the other side's mean early stop divided by this one's.
+        split, at the early stop, 0 to 1) and `early_stop_step`; `p_differs`, the two-sided p value of the
+        hypothesis that `accuracy` is 0; `p_not_worse`, the one-sided p value of the hypothesis that
+        `val_accuracy` is at most minus the margin; each with `*_holm`, corrected for the number of rows with
+        the same `against`; `verdict`, see `_verdict`; and `early_stop_ratio`, the other side's mean early
+        stop divided by this one's.
     """
     rows = []
     for (scheme, number), result in results.items():
@@ -42,7 +45,13 @@ def compare(results: Results, margin: float) -> pd.DataFrame:
                 continue
             row: dict[str, Any] = {"scheme": scheme, "round": number, "density": result["density"]}
             rows.append(row | {"against": against} | _differences(result, results[other], margin))
-    return pd.DataFrame(rows, columns=COLUMNS)
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    for name in ("p_differs", "p_not_worse"):
+        table[f"{name}_holm"] = table.groupby("against")[name].transform(holm)
+    table["verdict"] = [
+        _verdict(*row) for row in zip(table["replicates"], table["p_not_worse_holm"], strict=True)
+    ]
+    return table
 
 
 def _differences(result: dict[str, Any], other: dict[str, Any], margin: float) -> dict[str, Any]:
@@ -52,16 +61,21 @@ def _differences(result: dict[str, Any], other: dict[str, Any], margin: float) -
     validation = [validation_accuracy(cell) for cell in (result, other)]
     row: dict[str, Any] = {"replicates": len(validation[0])}
     row["accuracy"], row["accuracy_ci95"] = paired(*accuracies)
+    row["p_differs"] = p_differs(accuracies[0] - accuracies[1])
     row["val_accuracy"], row["val_accuracy_ci95"] = paired(*validation)
     row["p_not_worse"] = p_above(validation[0] - validation[1], -margin / 100)
-    row["verdict"] = _verdict(row["replicates"], row["p_not_worse"])
     row["early_stop_step"], row["early_stop_step_ci95"] = paired(*stops)
     row["early_stop_ratio"] = stops[1].mean() / stops[0].mean() if stops[0].any() else math.nan
     return row
 
 
 def _verdict(replicates: int, p: float) -> str:
-    """Return whether a cell is shown to be not worse; a wide interval shows nothing (non-inferiority)."""
+    """Return whether a cell is shown to be not worse; a wide interval shows nothing (non-inferiority).
+
+    Args:
+        replicates: of the cell.
+        p: `p_not_worse_holm`.
+    """
     if replicates < LEAST:
         return TOO_FEW
     return NOT_WORSE if p < LEVEL else NOT_SHOWN
@@ -84,7 +98,11 @@ def sentence(comparisons: pd.DataFrame, margin: float) -> str:
     if (_tickets(comparisons)["verdict"] == TOO_FEW).any():
         return f"Too few replicates to say whether a ticket wins: {LEAST} are needed."
     winner = winning_ticket(comparisons)
-    rule = f"less than {margin:g} points below dense on validation images, stopping no later"
+    count = int((comparisons["against"] == "dense").sum())
+    rule = (
+        f"less than {margin:g} points below dense on validation images, with Holm's correction for "
+        f"{count} comparisons, and stopping no later"
+    )
     if winner is None:
         return f"No round is shown to be a winning ticket ({rule})."
     difference, half = 100 * winner["accuracy"], 100 * winner["accuracy_ci95"]

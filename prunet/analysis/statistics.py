@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pandas as pd
 from scipy.special import stdtr, stdtrit
 
@@ -24,6 +25,21 @@ def p_above(values: "pd.Series[float]", bound: float) -> float:
         return math.nan
     distance, error = values.mean() - bound, values.std() / math.sqrt(count)
     return float(stdtr(count - 1, -distance / error) if error else distance <= 0)
+
+
+def p_differs(values: "pd.Series[float]") -> float:
+    """Return the two-sided p value of a t-test that the mean is not zero; NaN for a single value."""
+    return float(np.minimum(1, 2 * np.minimum(p_above(values, 0), p_above(-values, 0))))
+
+
+def holm(p: "pd.Series[float]") -> "pd.Series[float]":
+    """Return p values corrected for their number: all together, they err as rarely as a single one.
+
+    Step-down (Holm 1979): of m values the smallest is multiplied by m, the next by m - 1, and so on; none
+    becomes smaller than one before it, or larger than 1. NaN stays NaN and does not count.
+    """
+    ordered = p.dropna().sort_values()
+    return (ordered * np.arange(len(ordered), 0, -1)).cummax().clip(upper=1).reindex(p.index)
 
 
 def paired(values: "pd.Series[float]", baseline: "pd.Series[float]") -> tuple[float, float]:
