@@ -5,8 +5,9 @@ import copy
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import fx, nn
 
+import prunet
 from prunet.structure.costs import count
 from prunet.structure.cutting import cut
 from prunet.structure.finding import find_units
@@ -114,3 +115,122 @@ def test_a_unit_of_a_cell_goes_with_its_gates(name):
         "output.weight:1": [*range(HIDDEN)],
     }
     assert count(units, gone)["macs"] == 6 * 3 * 3 + 6 * gates * 2 * (3 + 2) + 2 * 2
+
+
+def test_parameters_and_multiply_adds_are_those_of_a_calculation_by_hand():
+    torch.manual_seed(0)
+    units, gone = checked(layered(nn.LSTM(5, HIDDEN, num_layers=2, bidirectional=True, batch_first=True)))
+    for inputs, hidden, removed in ((5, 4, [own & False for own in gone]), (3, 2, gone)):
+        weights = 2 * 4 * hidden * ((inputs + hidden) + (2 * hidden + hidden))
+        biases = 2 * 2 * 2 * 4 * hidden
+        last = (2 * hidden) * 2, (4 * hidden) * 2  # of the steps, and of each of the two final states
+        assert count(units, removed)["parameters"] == 4 * inputs + weights + biases + sum(last) + 2 + 2
+        assert count(units, removed)["macs"] == 6 * (3 * inputs + weights + last[0]) + 2 * last[1]
+
+
+def own_zeros(model, words):
+    states = [torch.zeros(1, words.size(0), HIDDEN).to(words.device) for _ in range(2)]
+    return model.output(model.recur(words, tuple(states))[0])
+
+
+def new_zeros(model, words):
+    state = words.new_zeros(len(words), HIDDEN)
+    for step in range(3):
+        state = model.recur(words[:, step], state)
+    return model.output(state)
+
+
+def from_layer(model, words):
+    state = model.start(words.mean(1)).sigmoid().unsqueeze(0)
+    return model.output(model.recur(words, state)[0])
+
+
+def from_encoder(model, words):
+    return model.output(model.recur(words, model.start(words.flip(1))[1])[0])
+
+
+def time_first(model, words):
+    return model.output(model.recur(words)[0])
+
+
+def gru(**options):
+    return nn.GRU(3, HIDDEN, batch_first=True, **options)
+
+
+STARTS = {  # with the form and the parameters of the smaller network: 6 are of the output layer
+    "zeros of a fixed width": (
+        own_zeros,
+        {"recur": nn.LSTM(3, HIDDEN, batch_first=True)},
+        fx.GraphModule,
+        4 * 2 * (3 + 2 + 2) + 6,
+    ),
+    "zeros of a fixed width, in steps": (
+        new_zeros,
+        {"recur": nn.GRUCell(3, HIDDEN)},
+        fx.GraphModule,
+        3 * 2 * (3 + 2 + 2) + 6,
+    ),
+    "what a layer computes": (
+        from_layer,
+        {"recur": gru(), "start": nn.Linear(3, HIDDEN)},
+        Model,
+        3 * 2 * (3 + 2 + 2) + 2 * 4 + 6,
+    ),
+    "the last state of an encoder": (
+        from_encoder,
+        {"recur": gru(), "start": gru()},
+        Model,
+        2 * 3 * 2 * (3 + 2 + 2) + 6,
+    ),
+    "zeros that do not depend on the inputs": (
+        time_first,
+        {"recur": nn.LSTM(3, HIDDEN, 2)},
+        Model,
+        4 * 2 * (3 + 2 + 2 + 2 + 2 + 2) + 6,
+    ),
+}
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_initial_states_lose_their_units_with_the_layer(start):
+    torch.manual_seed(0)
+    forward, layers, form, parameters = STARTS[start]
+    model = Model(forward, **layers, output=nn.Linear(HIDDEN, 2)).eval()
+    masks = prunet.prune(model, WORDS, criterion="unit-l2", rate=0.5)
+    smaller = prunet.shrink(model, WORDS, masks)
+    assert isinstance(smaller, form)
+    assert sum(value.numel() for value in smaller.parameters()) == parameters
+
+
+def test_units_that_start_from_an_input_stay():
+    def follow(model, both):
+        return model.output(model.recur(both[:, 1:], both[:, :1].transpose(0, 1).contiguous())[0])
+
+    model = Model(follow, recur=nn.GRU(HIDDEN, HIDDEN, batch_first=True), output=nn.Linear(HIDDEN, 2))
+    units = find_units(model, torch.randn(2, 6, HIDDEN))
+    assert (units.groups, units.reasons) == ([], {"gru starts from a state that stays": 1})
+
+
+def test_an_lstm_with_projections_stays():
+    model = Model(time_first, recur=nn.LSTM(3, HIDDEN, proj_size=2), output=nn.Linear(2, 2))
+    units = find_units(model.double(), WORDS.double())
+    assert (units.groups, units.reasons) == ([], {"lstm has projections": 1})
+    assert not units.walk.unknown
+
+
+def test_zeros_of_tokens_go_with_the_units_that_they_meet_and_those_of_images_stay():
+    def tokens(model, words):
+        hidden = model.front(words)
+        return model.output(torch.where(words[..., :1] > 0, hidden, words.new_zeros(hidden.shape)))
+
+    def images(model, words):
+        maps = words.unsqueeze(2)
+        nothing = words.new_zeros(words.shape[0], 1, 1, 3)
+        return model.output(torch.cat([model.front(maps), nothing], 1).flatten(1))
+
+    layers = {"front": nn.Linear(3, 4), "output": nn.Linear(4, 2)}
+    (units,) = structure(checked(Model(tokens, **layers).eval())[0])
+    assert units["front.weight:0"] == units["output.weight:1"] == [0, 1, 2, 3]
+    layers = {"front": nn.Conv2d(6, 2, 1), "output": nn.Linear(9, 2)}
+    (units,) = structure(checked(Model(images, **layers).eval())[0])
+    assert units["output.weight:1"] == [0, 0, 0, 1, 1, 1, -1, -1, -1]

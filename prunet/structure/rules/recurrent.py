@@ -12,15 +12,12 @@ import torch
 from torch import Tensor, fx
 
 from prunet.structure.labels import KEPT, Labels
-from prunet.structure.program import operation
 from prunet.structure.rules.contraction import layer
 from prunet.structure.rules.elementwise import as_activation
 from prunet.structure.tensors import Activation, Constant
 
 LAYERS = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 CELLS = ("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell")
-# Operations between zeros and the layer that starts from them.
-PASSING = ("to", "_to_copy", "clone", "contiguous", "detach", "expand", "repeat", "unsqueeze", "select")
 
 
 def layers(labels: Labels, node: fx.Node, **given: Any) -> list[Activation] | None:
@@ -64,19 +61,14 @@ def cell(
 
 
 def zeros(labels: Labels, node: fx.Node, **_: Any) -> Activation:
-    """Give the last dimension of an initial state labels of its own; other zeros stay."""
-    shape = node.meta["val"].shape
-    if not _starts(node):
+    """Give zeros labels of their own along the last dimension, so that they go with the units that they meet.
+
+    Those of images stay, whose units lie along another dimension.
+    """
+    shape = tuple(node.meta["val"].shape)
+    if len(shape) not in (2, 3):
         return Activation(torch.full((1,) * len(shape), KEPT))
     return Activation(labels.fresh(int(shape[-1])).view((1,) * (len(shape) - 1) + (-1,)))
-
-
-def _starts(node: fx.Node) -> bool:
-    """Return whether a recurrent layer starts from the value of a node."""
-    return any(
-        operation(user) in (*LAYERS, *CELLS) or (operation(user) in PASSING and _starts(user))
-        for user in node.users
-    )
 
 
 def _constant(tensors: Sequence[Any]) -> bool:
