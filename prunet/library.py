@@ -40,6 +40,7 @@ def prune(
     target: Mapping[str, float] | None = None,
     round_to: int = 1,
     sensitivity: Sensitivity | None = None,
+    attention: str = "heads",
 ) -> ModelMasks:
     """Return masks without the lowest-scored weights or units of a model; the model is not changed.
 
@@ -47,7 +48,7 @@ def prune(
         model: of any kind.
         example: inputs of the model, each (N, ...), a tensor or several.
         criterion: of single weights: magnitude, random, taylor (needs `loss`). Of whole units, filters and
-            attention heads: unit-l2, unit-random, filter-l1, filter-l2, batchnorm-scale, geometric-median.
+            parts of attention: unit-l2, unit-random, filter-l1, filter-l2, batchnorm-scale, geometric-median.
         rate: share of the survivors to remove, 0 to 1.
         scope: `layer`: each layer, or group of layers whose units go together, loses the same share;
             `global`: one ranking.
@@ -62,6 +63,8 @@ def prune(
         round_to: every layer keeps a multiple of so many channels, rounded up; layers with fewer stay whole.
         sensitivity: of the model, from the function of this name. All groups lose equally much of the score
             on the way to the target, in place of `scope`.
+        attention: the units of attention. `heads`: whole heads; `widths`: the same elements of all heads, of
+            the query and key or of the value. Attention without separate heads has the latter in any case.
 
     Returns:
         A bool mask (*shape) for each parameter that loses something. For units these are the weights that
@@ -85,7 +88,8 @@ def prune(
         how["allocate"] = lambda _: partial(allocate, sensitivity)
     if criterion in CRITERIA:
         return prune_weights(model, before, loss, target, how)
-    return prune_units(model, find_units(model, example), before, target, inputs_of(example), round_to, how)
+    units = find_units(model, example, attention)
+    return prune_units(model, units, before, target, inputs_of(example), round_to, how)
 
 
 @contextmanager

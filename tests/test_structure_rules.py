@@ -156,7 +156,7 @@ def test_a_head_is_one_unit_of_query_key_value_and_output(kind):
     assert group == {name: [0, 0, 1, 1] for name in ("q:0", "k:0", "v:0", "o:1")} | {"table:0": [0, 1]}
 
 
-def test_a_product_over_units_keeps_them_and_passes_on_those_of_its_columns():
+def test_without_heads_the_width_of_query_and_key_is_one_kind_of_units_and_that_of_the_value_another():
     def forward(x, q, k, v, o):
         q, k, v = (aten.linear.default(x, part) for part in (q, k, v))
         scores = aten.matmul.default(q, aten.transpose.int(k, 1, 2))
@@ -164,8 +164,7 @@ def test_a_product_over_units_keeps_them_and_passes_on_those_of_its_columns():
 
     weights = {name: weight(4, 3) for name in ("q", "k", "v")} | {"o": weight(3, 4)}
     units = units_of(program(forward, [torch.randn(2, 5, 3)], **weights))
-    assert structure(units) == [{"v:0": line(4), "o:1": line(4)}]
-    assert list(units.reasons) == ["matmul_default multiplies two activations over it"]
+    assert structure(units) == [{"q:0": line(4), "k:0": line(4)}, {"v:0": line(4), "o:1": line(4)}]
 
 
 def test_an_operation_without_a_rule_keeps_its_units_with_the_reason():

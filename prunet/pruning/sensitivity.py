@@ -40,6 +40,7 @@ def sensitivity(
     criterion: str = "unit-l2",
     masks: Mapping[str, Tensor] | None = None,
     seed: int = 0,
+    attention: str = "heads",
 ) -> Sensitivity:
     """Measure how a network's score falls with the units of each group alone (Li et al. 2017, section 3.2).
 
@@ -52,8 +53,9 @@ def sensitivity(
         criterion: of whole units. Groups that it does not score are left out.
         masks: of the round before; all else survives.
         seed: of the random criterion.
+        attention: the units of attention, `heads` or `widths`, as in `prunet.prune`.
     """
-    units = find_units(model, example)
+    units = find_units(model, example, attention)
     groups = coupled(units, any_dimension=True)[0]
     ordered = tuple(sorted(shares))
 

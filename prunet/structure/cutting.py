@@ -60,9 +60,8 @@ def _write(walk: Walk, alive: Tensor, *, smaller: bool) -> fx.GraphModule:
         elif node.op == "get_attr":
             attributes[str(node.target)] = value
         elif smaller and node.op == "call_function" and _on_activations(walk, node):
-            target, args = resize(walk, node, alive)
-            twin.target = target
-            twin.args = fx.node.map_arg(tuple(args), lambda given: copies[given.name])
+            twin.target, args, options = resize(walk, node, alive)
+            twin.args, twin.kwargs = fx.node.map_arg((tuple(args), options), lambda given: copies[given.name])
     for node in reversed(walk.program.graph.nodes):
         unused = node in walk.computed or node.op == "get_attr"
         if unused and not originals[node.name].users:

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from prunet.base.errors import InputError
-from prunet.structure.labels import KEPT, compact
+from prunet.structure.labels import ATTENTION, KEPT, compact
 from prunet.structure.program import Example, write_program
 from prunet.structure.resizing import misplaced
 from prunet.structure.tensors import Activation, Constant
@@ -75,7 +75,7 @@ class Units:
         return ~removed[self._units]
 
 
-def find_units(model: nn.Module, example: Example) -> Units:
+def find_units(model: nn.Module, example: Example, attention: str = "heads") -> Units:
     """Find the units of a network that can be removed without changing what the others compute.
 
     The network is exported by `torch.export`; every activation carries the unit that each of its elements
@@ -84,11 +84,25 @@ def find_units(model: nn.Module, example: Example) -> Units:
     Args:
         model: of any kind; it is not changed.
         example: inputs, each (N, ...), a tensor or several.
+        attention: what a unit of attention is. `heads`: a whole head. `widths`: the same element of all heads
+            of the query and key, or of the value, so that all heads stay and get narrower. Where there are no
+            separate heads, the units are these elements in any case.
 
     Raises:
         InputError: the model cannot be exported.
     """
-    walk = Walk(write_program(model, example))
+    return units_of(write_program(model, example), attention)
+
+
+def units_of(program: fx.GraphModule, attention: str) -> Units:
+    """Find the units of a program of `write_program`; `attention` as in `find_units`.
+
+    Raises:
+        InputError: `attention` is neither of the two.
+    """
+    if attention not in ATTENTION:
+        raise InputError(f"attention is {attention!r}; choose {' or '.join(ATTENTION)}.")
+    walk = Walk(program, attention)
     while True:
         units = Units(walk)
         wrong = [move for gone in _trials(units.groups) for move in misplaced(walk, units.alive(gone))[:1]]

@@ -13,19 +13,27 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 KEPT = 0
+ATTENTION = ("heads", "widths")  # whole heads; or the same elements of all heads, which get narrower
 
 
 class Labels:
     """Labels handed out so far, the pairs of them that are equal, and why.
 
+    Args:
+        attention: what a unit of attention is, one of `ATTENTION`.
+
     Attributes:
         notes: (label, reason) of each unit that an operation keeps whole.
+        waiting: labels of activations whose units lie along several dimensions as yet, and of the dimensions
+            of the constants that are combined with them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, attention: str = "heads") -> None:
+        self.attention = attention
         self._count = 1
         self._pairs = [torch.zeros(2, 0, dtype=torch.long)]
         self.notes: list[tuple[int, str]] = []
+        self.waiting: list[tuple[Tensor, list[Tensor]]] = []
 
     def fresh(self, count: int) -> Tensor:
         """Return (count,) labels that no element has yet."""
@@ -62,6 +70,20 @@ class Labels:
                 self.notes.append((int(first.flatten()[0]), reason))
         return first
 
+    def join_lines(self, units: Tensor, several: Sequence[int], dims: Sequence[Tensor]) -> None:
+        """Join the dimensions of a constant with those of an activation that it broadcasts with.
+
+        Args:
+            units: labels of the activation.
+            several: the dimension of the activation along which its units differ, if there is one.
+            dims: labels (size,) along each dimension of the constant, aligned with the last ones.
+        """
+        for dim, own in enumerate(dims, units.ndim - len(dims)):
+            if len(own) > 1 and dim in several:
+                self.join(own, line(units, dim))
+            else:
+                self.keep(own)
+
     def keep(self, labels: Tensor, reason: str = "") -> None:
         """Keep the units of some elements."""
         labels = compact(labels)
@@ -83,6 +105,19 @@ def compact(labels: Tensor) -> Tensor:
         if size > 1 and stride == 0:
             labels = labels.narrow(dim, 0, 1)
     return labels
+
+
+def along(line: Tensor, dim: int, ndim: int) -> Tensor:
+    """Return labels (size,) along one dimension of a tensor; its other dimensions have size 1."""
+    return line.view([-1 if other == dim % ndim else 1 for other in range(ndim)])
+
+
+def line(labels: Tensor, dim: int) -> Tensor:
+    """Return the labels (size,) along a dimension, at the first index of the others."""
+    for other in range(labels.ndim):
+        if other != dim % labels.ndim:
+            labels = labels.narrow(other, 0, 1)
+    return labels.flatten()
 
 
 def varies(labels: Tensor, dim: int) -> bool:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.export import Dim, export
 
-from prunet.base.errors import InputError
+from prunet.base.errors import InputError, cause
 
 Example = Tensor | Sequence[Tensor]  # inputs of a network, the batch first
 
@@ -86,7 +86,7 @@ def takes_batch(program: nn.Module, inputs: Sequence[Tensor], count: int) -> boo
 
 def _refusal(model: nn.Module, inputs: Sequence[Tensor], error: Exception) -> InputError:
     """Return the error for a model that does not run, or cannot be exported."""
-    name, reason = type(model).__name__, str(error).strip().split("\n")[0][:200] or type(error).__name__
+    name = type(model).__name__
     if place := re.search(r'File "([^"]+)", line (\d+), in \w+(?:\n {4,}(\S.*))?', str(error)):
         file, line, code = place.groups()
         return InputError(
@@ -96,15 +96,16 @@ def _refusal(model: nn.Module, inputs: Sequence[Tensor], error: Exception) -> In
     shapes = ", ".join(str(tuple(value.shape)) for value in inputs)
     return InputError(
         f"{name} does not run on an example of shape {shapes}, or cannot be exported by torch.export "
-        f"({reason}); pass an example of the inputs that it takes."
+        f"({cause(error)[:200]}); pass an example of the inputs that it takes."
     )
 
 
 def _without_checks(program: Any) -> fx.GraphModule:
-    """Remove the checks of input sizes that `torch.export` adds."""
+    """Remove the checks of input sizes that `torch.export` adds, and what no output depends on."""
     for node in reversed(program.graph.nodes):
         if not node.users and (node.op == "call_module" or operation(node).startswith(("_assert", "_check"))):
             program.graph.erase_node(node)
+    program.graph.eliminate_dead_code()
     return program  # type: ignore[no-any-return]
 
 

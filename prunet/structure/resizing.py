@@ -45,8 +45,8 @@ def cut(tensor: Tensor, lines: Sequence[Tensor]) -> Tensor:
     return tensor
 
 
-def resize(walk: Walk, node: fx.Node, alive: Tensor) -> tuple[Any, list[Any]]:
-    """Return the operation of a node, and its arguments, in the smaller program.
+def resize(walk: Walk, node: fx.Node, alive: Tensor) -> tuple[Any, list[Any], dict[str, Any]]:
+    """Return the operation of a node, and its arguments and options, in the smaller program.
 
     Args:
         walk: labels of the program.
@@ -55,6 +55,7 @@ def resize(walk: Walk, node: fx.Node, alive: Tensor) -> tuple[Any, list[Any]]:
     """
     name, target = operation(node), node.target
     args: list[Any] = list(node.args)
+    options: dict[str, Any] = dict(node.kwargs)
     result = walk.found[node]
     source = walk.found.get(args[0]) if args and isinstance(args[0], fx.Node) else None
     lines = survivors(source.labels, alive) if isinstance(source, Activation) else []
@@ -83,7 +84,9 @@ def resize(walk: Walk, node: fx.Node, alive: Tensor) -> tuple[Any, list[Any]]:
         args[6] = int(lines[1].sum())  # a depthwise convolution
     elif name == "group_norm":
         args[1] = args[1] * int(lines[1].sum()) // lines[1].numel()
-    return target, args
+    elif name == "scaled_dot_product_attention" and options.get("scale") is None and not lines[-1].all():
+        options["scale"] = lines[-1].numel() ** -0.5  # of the whole width
+    return target, args, options
 
 
 def _shape(entries: Sequence[Any], after: Sequence[Tensor]) -> list[Any]:
@@ -156,7 +159,7 @@ def _loses(part: Activation, alive: Tensor) -> bool:
 
 
 def _apply(walk: Walk, node: fx.Node, alive: Tensor) -> list[Tensor]:
-    target, args = resize(walk, node, alive)
+    target, args, options = resize(walk, node, alive)
 
     def value(given: fx.Node) -> Any:
         found = walk.found[given]
@@ -165,7 +168,7 @@ def _apply(walk: Walk, node: fx.Node, alive: Tensor) -> list[Tensor]:
         return found.value if isinstance(found, Constant) else found
 
     args = fx.node.map_arg(args, value)
-    options = fx.node.map_arg(dict(node.kwargs), value)
+    options = fx.node.map_arg(options, value)
     if operation(node) in ("view", "_unsafe_view"):
         target = aten.reshape.default
     if operation(node) in ("pad", "constant_pad_nd"):

@@ -3,14 +3,18 @@
 import copy
 from collections.abc import Mapping
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor, fx, nn
 
 from prunet.base.errors import InputError
+from prunet.structure.costs import count
 from prunet.structure.cutting import cut
-from prunet.structure.finding import find_units
-from prunet.structure.masks import removed_units
-from prunet.structure.program import Example, inputs_of, takes_batch
+from prunet.structure.finding import Units, units_of
+from prunet.structure.labels import ATTENTION
+from prunet.structure.masks import removed_units, unit_masks
+from prunet.structure.program import Example, inputs_of, takes_batch, write_program
 from prunet.structure.proof import EXACT, difference, first_difference, random_inputs
 from prunet.structure.slicing import slice_model
 
@@ -20,7 +24,8 @@ def shrink(model: nn.Module, example: Example, masks: Mapping[str, Tensor]) -> n
 
     It is a model of the same class with smaller tensors, where that runs and is equal. Otherwise, as where
     the widths of attention are written into the Python code, it is the program that `torch.export` writes, a
-    plain `torch.fx.GraphModule` in evaluation mode.
+    plain `torch.fx.GraphModule` in evaluation mode. Attention loses whole heads or gets narrower heads,
+    whichever leaves fewer parameters.
 
     Args:
         model: with its weights; removed ones count as zero. It is not changed.
@@ -33,8 +38,7 @@ def shrink(model: nn.Module, example: Example, masks: Mapping[str, Tensor]) -> n
     """
     whole = copy.deepcopy(model)
     apply_masks(whole, masks)
-    units = find_units(whole, example)
-    gone = removed_units(units, masks)
+    units, gone = _removed(write_program(whole, example), masks)
     given = inputs_of(example)
     more = len(given[0]) + 1
     any_size = takes_batch(units.walk.program, given, more)
@@ -60,6 +64,23 @@ def shrink(model: nn.Module, example: Example, masks: Mapping[str, Tensor]) -> n
                 "error of prunet, which we would like to hear of."
             )
     return program
+
+
+def _removed(program: fx.GraphModule, masks: Mapping[str, Tensor]) -> tuple[Units, list[NDArray[np.bool_]]]:
+    """Return the units of a program, and the removed ones of each group.
+
+    Masks that remove more than whole heads may have removed the same elements of all heads.
+    """
+    found = []
+    for attention in ATTENTION:
+        units = units_of(program, attention)
+        gone = removed_units(units, masks)
+        found.append((count(units, gone)["parameters"], units, gone))
+        whole = unit_masks(units, gone)
+        if not any((~mask & whole.get(name, torch.tensor(True))).any() for name, mask in masks.items()):
+            break
+    _, units, gone = min(found, key=lambda each: each[0])
+    return units, gone
 
 
 def apply_masks(model: nn.Module, masks: Mapping[str, Tensor]) -> None:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from prunet.structure.labels import Labels
+from prunet.structure.labels import Labels, along
 
 
 class Activation(NamedTuple):
@@ -14,9 +14,11 @@ class Activation(NamedTuple):
 
     Attributes:
         labels: int64, of the activation's shape.
+        zero: whether the elements of a unit are exactly zero once the weights that compute it are.
     """
 
     labels: Tensor
+    zero: bool = False
 
 
 class Constant:
@@ -71,7 +73,7 @@ def _moved(labels: Labels, given: Constant, value: Tensor, index: Tensor) -> Con
     lines = [
         index[tuple(slice(None) if d == dim else 0 for d in range(index.ndim))] for dim in range(index.ndim)
     ]
-    total = sum((_along(line - origin, dim, index.ndim) for dim, line in enumerate(lines)), origin)
+    total = sum((along(line - origin, dim, index.ndim) for dim, line in enumerate(lines)), origin)
     sources = [_source(line, given.value.shape) for line in lines]
     used = [source for source, _ in sources if source is not None]
     if not torch.equal(total.expand(index.shape), index) or len(set(used)) < len(used) or -1 in used:
@@ -84,10 +86,6 @@ def _moved(labels: Labels, given: Constant, value: Tensor, index: Tensor) -> Con
     result.base = given.base
     result.sources = [None if source is None else given.sources[source] for source, _ in sources]
     return result
-
-
-def _along(line: Tensor, dim: int, count: int) -> Tensor:
-    return line.view([-1 if d == dim else 1 for d in range(count)])
 
 
 def _source(line: Tensor, shape: torch.Size) -> tuple[int | None, Tensor]:

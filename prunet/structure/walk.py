@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from prunet.structure.labels import KEPT, Labels, compact, spread, varying
+from prunet.structure.labels import KEPT, Labels, along, compact, spread, varying
 from prunet.structure.program import arguments, operation, size
 from prunet.structure.rules.table import MOVING, RULES
 from prunet.structure.tensors import Activation, Constant, constant, moved
@@ -19,18 +19,18 @@ class Walk:
 
     Args:
         program: from `write_program`.
+        attention: what a unit of attention is, one of `labels.ATTENTION`.
 
     Attributes:
         labels: all labels and which of them are equal.
         found: the tensors, numbers and lists that the nodes give.
-        constants: every tensor that does not depend on the inputs, by the node that gives it.
         computed: nodes that depend on no input, and are replaced by their values.
         unknown: names of the operations that no rule covers.
     """
 
-    def __init__(self, program: fx.GraphModule) -> None:
+    def __init__(self, program: fx.GraphModule, attention: str = "heads") -> None:
         self.program = program
-        self.labels = Labels()
+        self.labels = Labels(attention)
         self.found: dict[fx.Node, Any] = {}
         self.computed: set[fx.Node] = set()
         self.unknown: list[str] = []
@@ -119,7 +119,7 @@ class Walk:
         return _kept(value)
 
     def settle(self) -> None:
-        """Join labels until the units of every activation lie along one of its dimensions.
+        """Join labels until the units of every activation lie along one of its dimensions; then constants.
 
         Only then does a part of the units fill a tensor of fewer rows. The last dimension keeps its units: of
         groups of channels, the groups stay and lose the same channels each.
@@ -131,10 +131,15 @@ class Walk:
                 for value in parts(list(self.found.values()))
                 if isinstance(value, Activation) and len(dims := varying(units[compact(value.labels)])) > 1
             ]
-            if not several:
-                return
             for value, dims in several:
                 self.labels.tie(value.labels, dims[:-1])
+            if several:
+                continue
+            if not self.labels.waiting:
+                return
+            for own, constant_dims in self.labels.waiting:
+                self.labels.join_lines(own, varying(units[compact(own)]), constant_dims)
+            self.labels.waiting = []
 
 
 def _open(node: fx.Node) -> bool:
@@ -150,8 +155,7 @@ def _as_activation(value: Any) -> Any:
     long = [dim for dim, own in enumerate(value.dims) if len(own) > 1]
     if len(long) != 1:
         return Activation(torch.full((1,) * value.value.ndim, KEPT).expand(value.value.shape))
-    view = [-1 if dim == long[0] else 1 for dim in range(value.value.ndim)]
-    return Activation(value.dims[long[0]].view(view).expand(value.value.shape))
+    return Activation(along(value.dims[long[0]], long[0], value.value.ndim).expand(value.value.shape))
 
 
 def _shaped(node: fx.Node, result: Any) -> Any:
@@ -159,8 +163,8 @@ def _shaped(node: fx.Node, result: Any) -> Any:
     value = node.meta["val"]
     if isinstance(value, list | tuple):
         pairs = zip(result, value, strict=True)
-        return [Activation(spread(own.labels.expand(size(part)))) for own, part in pairs]
-    return Activation(spread(result.labels.expand(size(value))))
+        return [Activation(spread(own.labels.expand(size(part))), own.zero) for own, part in pairs]
+    return Activation(spread(result.labels.expand(size(value))), result.zero)
 
 
 def _kept(value: Any) -> Any:

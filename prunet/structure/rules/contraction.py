@@ -1,8 +1,6 @@
 """Sum over units with a weight, which gives units of its own."""
 
-from torch import Tensor
-
-from prunet.structure.labels import Labels
+from prunet.structure.labels import Labels, along
 from prunet.structure.tensors import Activation, Constant
 
 
@@ -47,8 +45,4 @@ def layer(
     if isinstance(bias, Constant):
         labels.join(bias.dims[0], out)
         bias.base.masked = True
-    return Activation(_place(out, given.labels.ndim, channel))
-
-
-def _place(out: Tensor, ndim: int, channel: int) -> Tensor:
-    return out.view([-1 if dim == channel else 1 for dim in range(ndim)])
+    return Activation(along(out, channel, given.labels.ndim), zero=True)

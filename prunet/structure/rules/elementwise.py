@@ -1,13 +1,21 @@
 """Operations that combine elements at the same place, after broadcasting."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, fx
 
-from prunet.structure.labels import KEPT, Labels, varies, varying
+from prunet.structure.labels import KEPT, Labels, along, varies, varying
+from prunet.structure.program import operation
 from prunet.structure.tensors import Activation, Constant
+
+ZERO_AT_ZERO = (
+    "relu relu6 gelu silu hardswish tanh elu selu celu leaky_relu mish hardshrink softshrink neg abs sqrt "
+    "square sin erf sign round floor dropout feature_dropout alpha_dropout clone contiguous to _to_copy "
+    "alias detach type_as lift_fresh_copy"
+)
 
 
 def elementwise(labels: Labels, node: fx.Node, **given: Any) -> Activation:
@@ -35,24 +43,28 @@ def elementwise(labels: Labels, node: fx.Node, **given: Any) -> Activation:
     for operand in operands:
         if isinstance(operand, Constant):
             join_constant(labels, result, operand)
-    return Activation(result)
+    return Activation(result, _zero(operation(node), given, shape))
+
+
+def _zero(name: str, given: dict[str, Any], shape: Sequence[int]) -> bool:
+    """Return whether an operation gives zero at zero; an operand spread over units does not count."""
+    first, second = (
+        isinstance(part, Activation) and part.zero and part.labels.shape == shape
+        for part in (*given.values(), None)[:2]
+    )
+    name = name.removesuffix("_")
+    if name == "mul":
+        return first or second
+    return first and (name == "div" or name in ZERO_AT_ZERO.split() or (second and name in ("add", "sub")))
 
 
 def join_constant(labels: Labels, units: Tensor, operand: Constant) -> None:
     """Give a constant that broadcasts with an activation the labels of its units (shape of the result)."""
     several = varying(units)
-    offset = units.ndim - operand.value.ndim
-    for dim, own in enumerate(operand.dims):
-        if len(own) > 1 and several == [dim + offset]:
-            line = units
-            for other in range(units.ndim):
-                if other != dim + offset:
-                    line = line.narrow(other, 0, 1)
-            labels.join(own, line.flatten())
-        else:
-            labels.keep(own)
-    if len([dim for dim in several if dim >= offset and len(operand.dims[dim - offset]) > 1]) > 1:
-        labels.keep(units, "a constant has an own value for it at each position")
+    if len(several) > 1:
+        labels.waiting.append((units, operand.dims))
+    else:
+        labels.join_lines(units, several, operand.dims)
 
 
 def as_activation(labels: Labels, operand: Constant, units: Tensor | None) -> Activation:
@@ -70,15 +82,14 @@ def as_activation(labels: Labels, operand: Constant, units: Tensor | None) -> Ac
     shape = operand.value.shape
     if len(several) != 1:
         return Activation(torch.full((1,) * len(shape), KEPT).expand(shape))
-    view = [-1 if dim == several[0] else 1 for dim in range(len(shape))]
-    return Activation(operand.dims[several[0]].view(view).expand(shape))
+    return Activation(along(operand.dims[several[0]], several[0], len(shape)).expand(shape))
 
 
 def glu(labels: Labels, node: fx.Node, self: Activation, dim: int = -1) -> Activation:
     """Multiply the first half of a dimension by the sigmoid of the second: unit i is in both halves."""
     first, second = self.labels.chunk(2, dim)
     labels.join(first, second)
-    return Activation(first)
+    return Activation(first, self.zero)
 
 
 def prelu(labels: Labels, node: fx.Node, self: Activation, weight: Constant) -> Activation:

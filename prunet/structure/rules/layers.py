@@ -4,18 +4,21 @@ from typing import Any
 
 from torch import fx
 
-from prunet.structure.labels import Labels
+from prunet.structure.labels import Labels, along
+from prunet.structure.program import operation
 from prunet.structure.rules import products
 from prunet.structure.rules.contraction import layer
 from prunet.structure.tensors import Activation, Constant
 
 
 def linear(
-    labels: Labels, node: fx.Node, input: Activation, weight: Any, bias: Constant | None = None
+    labels: Labels, node: fx.Node, input: Activation, weight: Any, bias: Any = None
 ) -> Activation | None:
     """Compute a unit for each row of the weight, (out, in)."""
+    if isinstance(bias, Activation):
+        return None
     if isinstance(weight, Activation):
-        return products.matmul(labels, node, self=input, other=Activation(weight.labels.transpose(-1, -2)))
+        return products.matmul(labels, node, self=input, other=products.turned(weight))
     return layer(labels, input, -1, weight, 0, 1, bias)
 
 
@@ -31,36 +34,24 @@ def convolution(
     node: fx.Node,
     input: Activation,
     weight: Any,
-    bias: Constant | None = None,
+    bias: Any = None,
     groups: int = 1,
     **_: Any,
 ) -> Activation | None:
-    """Compute a map for each filter of the weight, (out, in / groups, ...).
+    """Compute a map for each filter of the weight, (out, in / groups, ...), or (in, out, ...) if transposed.
 
     A depthwise filter belongs to the map that it reads. Other groups of maps keep equal sizes: map i of every
     group is one unit.
     """
-    if not isinstance(weight, Constant):
+    transposed = "transpose" in operation(node)
+    if not isinstance(weight, Constant) or isinstance(bias, Activation) or (transposed and groups > 1):
         return None
-    return layer(labels, input, 1, weight, 0, 1, bias, groups)
-
-
-def transposed_convolution(
-    labels: Labels,
-    node: fx.Node,
-    input: Activation,
-    weight: Any,
-    bias: Constant | None = None,
-    groups: int = 1,
-    **_: Any,
-) -> Activation | None:
-    """Compute a map for each filter of the weight, (in, out / groups, ...)."""
-    if not isinstance(weight, Constant) or groups > 1:
-        return None
-    return layer(labels, input, 1, weight, 1, 0, bias)
+    channel = input.labels.ndim - weight.value.ndim + 1  # 0 for maps without a batch
+    rows, columns = (1, 0) if transposed else (0, 1)
+    return layer(labels, input, channel, weight, rows, columns, bias, groups)
 
 
 def embedding(labels: Labels, node: fx.Node, weight: Constant, indices: Activation, **_: Any) -> Activation:
     """Return the columns of the table, (entries, width), at each index."""
     labels.keep(weight.dims[0])
-    return Activation(weight.dims[1].view([1] * indices.labels.ndim + [-1]))
+    return Activation(along(weight.dims[1], -1, indices.labels.ndim + 1))

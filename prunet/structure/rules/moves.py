@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, fx
 from torch.nn import functional
 
-from prunet.structure.labels import Labels, spread, varies
+from prunet.structure.labels import Labels, along, spread, varies
 from prunet.structure.rules.elementwise import as_activation
 from prunet.structure.tensors import Activation, Constant
 
@@ -38,10 +38,12 @@ def apply(labels: Labels, target: Any, given: dict[str, Any]) -> Activation | li
         units = next(part.labels for part in parts if isinstance(part, Activation))
         parts = [as_activation(labels, part, units) if isinstance(part, Constant) else part for part in parts]
         given = given | {name: parts}
+    moved = given[name] if name is not None else list(given.values())[:1]
+    zero = all(isinstance(part, Activation) and part.zero for part in moved)
     result = target(**{name: plain(value) for name, value in given.items()})
     if isinstance(result, Tensor):
-        return Activation(spread(result))
-    return [Activation(spread(part)) for part in result]
+        return Activation(spread(result), zero)
+    return [Activation(spread(part), zero) for part in result]
 
 
 def plain(value: Any) -> Any:
@@ -70,8 +72,7 @@ def pad(labels: Labels, node: fx.Node, self: Activation, pad: list[int], **_: An
         new = (own == -1).narrow(dim, 0, own.shape[dim])
         if several:
             count = own.shape[dim]
-            names = labels.fresh(count).view([-1 if d == dim else 1 for d in range(own.ndim)])
-            own = torch.where(new, names, own)
+            own = torch.where(new, along(labels.fresh(count), dim, own.ndim), own)
         else:
             own = torch.where(new, first, own)
     return Activation(spread(own))

@@ -17,7 +17,7 @@ def pool(labels: Labels, node: fx.Node, **given: Any) -> Any:
     several = isinstance(value, list | tuple)
     positions = next(number for number in (1, 2, 3) if f"{number}d" in operation(node))
     units = labels.tie(source.labels, range(-positions, 0))
-    return [Activation(units)] * len(value) if several else Activation(units)
+    return [Activation(units, source.zero)] * len(value) if several else Activation(units, source.zero)
 
 
 def reduce(labels: Labels, node: fx.Node, **given: Any) -> Any:
@@ -49,8 +49,7 @@ def extremum(labels: Labels, node: fx.Node, **given: Any) -> Any:
 def batch_norm(labels: Labels, node: fx.Node, input: Activation, **given: Any) -> Activation:
     """Normalise each map by itself; its scale, shift and statistics belong to the map."""
     units = labels.tie(input.labels, [dim for dim in range(input.labels.ndim) if dim != 1])
-    _affine(labels, units.flatten(), given)
-    return Activation(units)
+    return Activation(units, _affine(labels, units.flatten(), given))
 
 
 def layer_norm(
@@ -75,13 +74,16 @@ def group_norm(labels: Labels, node: fx.Node, input: Activation, num_groups: int
     """Normalise each group of maps by itself: the maps of a group can only go together."""
     units = labels.tie(input.labels, [dim for dim in range(input.labels.ndim) if dim != 1])
     labels.tie(units.reshape(num_groups, -1), [1])
-    _affine(labels, units.flatten(), given)
-    return Activation(units)
+    return Activation(units, _affine(labels, units.flatten(), given))
 
 
-def _affine(labels: Labels, units: Tensor, given: dict[str, Any]) -> None:
-    """Give scale, shift and running statistics the labels of their units; masks are for scale and shift."""
+def _affine(labels: Labels, units: Tensor, given: dict[str, Any]) -> bool:
+    """Give scale, shift and running statistics the labels of their units; masks are for scale and shift.
+
+    Return whether there are a scale and a shift.
+    """
     for name, constant in given.items():
         if isinstance(constant, Constant):
             labels.join(constant.dims[0], units)
             constant.base.masked |= name in ("weight", "bias")
+    return all(isinstance(given.get(name), Constant) for name in ("weight", "bias"))

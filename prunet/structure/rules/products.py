@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, fx
 
-from prunet.structure.labels import KEPT, Labels, varies
+from prunet.structure.labels import KEPT, Labels, line, varies
 from prunet.structure.rules.contraction import layer
 from prunet.structure.tensors import Activation, Constant
 
@@ -16,7 +16,8 @@ def matmul(labels: Labels, node: fx.Node, **given: Any) -> Activation | None:
     """Multiply matrices, (..., M, K) by (..., K, N).
 
     With units along the leading dimensions (the heads of attention), each matrix belongs to its unit as a
-    whole. Otherwise units along M or N are those of the result, and units along K stay.
+    whole, unless matrices of fewer rows or columns are asked for. Otherwise units along M or N are those of
+    the result, and units along K are in both factors, of which one must be zero at a removed unit.
     """
     first, second = list(given.values())[:2]
     if isinstance(first, Activation) and isinstance(second, Constant) and second.value.ndim == 2:
@@ -27,22 +28,36 @@ def matmul(labels: Labels, node: fx.Node, **given: Any) -> Activation | None:
         return None
     lead = np.broadcast_shapes(first.labels.shape[:-2], second.labels.shape[:-2])
     one, other = (part.labels.expand(*lead, *part.labels.shape[-2:]) for part in (first, second))
-    if any(varies(part, dim) for part in (one, other) for dim in range(len(lead))):
+    heads = any(varies(one, dim) and varies(other, dim) for dim in range(len(lead)))
+    widths = any(varies(part, dim) for part in (one, other) for dim in (-2, -1))
+    if heads and not (widths and labels.attention == "widths"):
         units = labels.tie(one, [-2, -1])
         labels.join(units, labels.tie(other, [-2, -1]))
         return Activation(units)
+    one, other = (labels.tie(part, range(len(lead))) for part in (one, other))
+    if varies(one, -1) and varies(other, -2) and (first.zero or second.zero):
+        labels.join(labels.tie(one, [-2]).transpose(-1, -2), labels.tie(other, [-1]))
+        return Activation(torch.full((1,) * one.ndim, KEPT))
     if varies(one, -1) or varies(other, -2):
-        for part, dims in ((one, [-1]), (other, [-2])):
-            labels.keep(labels.tie(part, dims), f"{node.name} multiplies two activations over it")
+        for part, dim in ((one, -1), (other, -2)):
+            labels.keep(
+                labels.tie(part, [dim]),
+                f"{node.name} sums over it, and is not known to read zeros without it",
+            )
     rows, columns = varies(one, -2), varies(other, -1)
     if rows and columns:
         for part in (one, other):
             labels.keep(part, f"{node.name} multiplies two kinds of units")
     elif rows:
-        return Activation(one[..., :, :1])
+        return Activation(one[..., :, :1], first.zero)
     elif columns:
-        return Activation(other[..., :1, :])
+        return Activation(other[..., :1, :], second.zero)
     return Activation(torch.full((1,) * one.ndim, KEPT))
+
+
+def turned(matrices: Activation) -> Activation:
+    """Return transposed matrices, (..., N, M) from (..., M, N)."""
+    return Activation(matrices.labels.transpose(-1, -2), matrices.zero)
 
 
 def baddbmm(
@@ -62,20 +77,29 @@ def attention(
     key: Any,
     value: Any,
     attn_mask: Any = None,
-    **options: Any,
+    **_: Any,
 ) -> Activation | None:
-    """Attend, (N, heads, T, width): a head of the query, key and value is one unit."""
-    parts = query, key, value
-    if not all(isinstance(part, Activation) and part.labels.ndim == 4 for part in parts):
+    """Attend, (N, heads, T, width), by the products of query and key, and of these and the value.
+
+    A head of the key and value goes with all heads of the query that read it.
+    """
+    if not all(isinstance(part, Activation) for part in (query, key, value)):
         return None
-    if options.get("enable_gqa") and key.labels.shape[1] != query.labels.shape[1]:
+    key, value = (_repeated(part, query.labels.shape) for part in (key, value))
+    scores = matmul(labels, node, first=query, second=turned(key))
+    if scores is None:
         return None
-    heads = [labels.tie(part.labels, [-2, -1]) for part in parts]
-    labels.join(heads[0], heads[1])
-    labels.join(heads[0], heads[2])
     if attn_mask is not None:
-        _join_heads(labels, heads[0], attn_mask)
-    return Activation(heads[2])
+        _join_heads(labels, scores.labels, attn_mask)
+    return matmul(labels, node, first=scores, second=value)
+
+
+def _repeated(part: Activation, query: torch.Size) -> Activation:
+    """Return the labels of keys or values with as many heads as the query."""
+    if len(query) < 3 or part.labels.shape[-3] in (1, query[-3]):
+        return part
+    times = query[-3] // part.labels.shape[-3]
+    return Activation(part.labels.repeat_interleave(times, -3), part.zero)
 
 
 def _join_heads(labels: Labels, heads: Tensor, table: Any) -> None:
@@ -90,11 +114,7 @@ def _join_heads(labels: Labels, heads: Tensor, table: Any) -> None:
     for dim, own in enumerate(table.dims):
         place = dim + heads.ndim - len(table.dims)
         if place < heads.ndim - 2 and varies(heads, place) and len(own) > 1:
-            line = heads
-            for other in range(heads.ndim):
-                if other != place:
-                    line = line.narrow(other, 0, 1)
-            labels.join(own, line.flatten())
+            labels.join(own, line(heads, place))
         else:
             labels.keep(own)
 
@@ -118,8 +138,9 @@ def einsum(labels: Labels, node: fx.Node, equation: str, tensors: list[Any], **_
             return None
         (row,), (column,) = free[1], summed
         places = second.index(row), second.index(column)
-        made = layer(labels, tensors[0], first.index(column), tensors[1], *places, None).labels
-        return Activation(made.permute([first.replace(column, row).index(name) for name in result]))
+        made = layer(labels, tensors[0], first.index(column), tensors[1], *places, None)
+        whole = made.labels.permute([first.replace(column, row).index(name) for name in result])
+        return Activation(whole, made.zero)
     sizes = dict(zip(first + second, (*tensors[0].labels.shape, *tensors[1].labels.shape), strict=True))
     one, other = (
         tensor.labels.permute([own.index(name) for name in order]).reshape(
@@ -130,9 +151,10 @@ def einsum(labels: Labels, node: fx.Node, equation: str, tensors: list[Any], **_
             (tensors[1], second, batch + summed + free[1], (summed, free[1])),
         )
     )
-    product = matmul(labels, node, first=Activation(one), second=Activation(other))
+    factors = [Activation(own, tensor.zero) for own, tensor in zip((one, other), tensors, strict=True)]
+    product = matmul(labels, node, first=factors[0], second=factors[1])
     if product is None:
         return None
     order = batch + free[0] + free[1]
     whole = product.labels.expand(*one.shape[:-1], other.shape[-1]).reshape([sizes[name] for name in order])
-    return Activation(whole.permute([order.index(name) for name in result]))
+    return Activation(whole.permute([order.index(name) for name in result]), product.zero)
