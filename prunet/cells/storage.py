@@ -17,11 +17,8 @@ from prunet.base.errors import InputError
 from prunet.base.files import replacing, write_json
 from prunet.cells.masks import Masks, Weights
 
-DTYPES = (
-    np.float32,
-    np.int64,
-    np.bool_,
-)  # int64: the number of batches that a norm has seen; bool: fixed masks
+# int64: the number of batches that a norm has seen; bool: fixed masks.
+DTYPES = (np.float32, np.int64, np.bool_)
 
 
 def save_masks(path: Path, masks: Masks, whole_units: bool = False) -> None:
