@@ -38,6 +38,7 @@ STUDY = {*TRAINING, "footprint", "export", "sweep", "sensitivity"}
         ({"seed": 1}, {*STUDY, "images", "embed", "sample"}),
         ({"checkpoint_seconds": 1.0}, TRAINING),
         ({"prune": {"rate": 0.3}}, {"prune"}),
+        ({"prune": {"attention": "widths"}}, STUDY),
         ({"prune": {"target": {"parameters": 0.5}}}, {"prune"}),
         ({"study": {"layers": {"leave_out": ["fc1"], "own_rate": {}}}}, {"prune", "sweep"}),
         ({"prune": {"scope": "global"}}, {"prune"}),

@@ -31,7 +31,7 @@ def block(**training):
 
 def study(**training):
     """Return the study that a `Trainer` takes."""
-    return {"name": "toy", "seed": 0} | block(**training)
+    return {"name": "toy", "seed": 0, "attention": "heads"} | block(**training)
 
 
 def data(side=6, count=120, classes=3):

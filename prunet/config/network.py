@@ -132,7 +132,7 @@ def check_units(model: nn.Module, shape: Shape, rules: dict[str, Any]) -> None:
     # One weight a row, with the dimensions of the layer: the scores of units need no more.
     masks = {name: np.ones((1, size[0], *[1] * (len(size) - 1)), bool) for name, size in shapes.items()}
     device = next(model.parameters()).device
-    units = find_units(model, torch.zeros(2, *shape, device=device))
+    units = find_units(model, torch.zeros(2, *shape, device=device), rules["attention"])
     groups, norms = coupled(units)
     if not groups:
         raise nothing_to_remove(units)

@@ -203,7 +203,7 @@ def _study_params(
     block, prune = values["studies"][name], values["prune"]
     unused = ("data", "reinits", "layers")
     used = {key: value for key, value in block.items() if key not in unused}
-    study = {"name": name, "seed": values["seed"], **used, "sources": origin}
+    study = {"name": name, "seed": values["seed"], "attention": prune["attention"], **used, "sources": origin}
     trained = {"study": study, "checkpoint_seconds": values["checkpoint_seconds"]}
     exported = {"study": study, "finding": _finding(values) if block["data"]["set"] == "faces" else None}
     names = [entry["n"] for entry in prune["rounds"]]
@@ -218,7 +218,7 @@ def _study_params(
         key: {part: getattr(found, part) for part in ("label", "color", "linestyle", "marker")}
         for key, found in schemes.items()
     }
-    common = ("schemes", "rounds", "output_rate_factor")
+    common = ("schemes", "rounds", "output_rate_factor", "attention")
     rules = {key: value for key, value in prune.items() if key not in common} | {"own": own}
     if prune["target"]:  # which the last round reaches
         rules["last"] = int(names[-1])

@@ -41,6 +41,7 @@ class Prune(Block):
     rate: float = Field(gt=0, lt=1)
     target: dict[str, float]
     round_to: Count
+    attention: Literal["heads", "widths"]
     output_rate_factor: Share
     scope: Literal["layer", "global", "sensitivity"]
     criterion: Criterion

@@ -42,4 +42,5 @@ def measure(
     model, example = trainer.build(), torch.zeros(2, *trainer.shape)
     load_state(model, {name: values[replicate] for name, values in weights.items()})
     before = {name: torch.from_numpy(mask[replicate]) for name, mask in masks.items()}
-    return sensitivity(model, example, accuracy, shares=shares, criterion=criterion, masks=before, seed=seed)
+    how = {"shares": shares, "criterion": criterion, "seed": seed, "attention": trainer.study["attention"]}
+    return sensitivity(model, example, accuracy, masks=before, **how)

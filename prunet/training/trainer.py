@@ -41,7 +41,7 @@ class Trainer:
     """A study's model and data, ready to train any number of cells.
 
     Args:
-        study: the study's block of params.yaml, with its `name` and the pipeline's `seed`.
+        study: the study's block of params.yaml, with its `name`, the pipeline's `seed` and `prune.attention`.
         data: a dataset as `prunet.data.images.dataset.load` returns it.
         checkpoints: folder for the study's checkpoints and finished cells.
         checkpoint_seconds: between two checkpoints of a training run.
@@ -128,7 +128,8 @@ class Trainer:
     @cached_property
     def units(self) -> Units:
         """The units of the model that go together."""
-        return find_units(self.model, torch.zeros(2, *self.shape, device=self.device))
+        example = torch.zeros(2, *self.shape, device=self.device)
+        return find_units(self.model, example, self.study["attention"])
 
     def dependents(self, masks: Masks) -> Masks:
         """Return the masks (N, out) of biases and norms that go with removed units (`masks.dependents`)."""
