@@ -6,10 +6,15 @@ from importlib import import_module
 
 import numpy as np
 import pytest
+import torch
 
+from prunet.models.built_in import prunable
 from prunet.retraining import scheme
 from prunet.retraining.scheme import Sources
+from prunet.structure.finding import find_units
+from prunet.structure.masks import removed_rows, unit_masks
 from prunet.training.plan import MaskUpdate, TrainingPlan
+from tests.toy_networks import Net
 
 SCHEMES = {name: scheme.load(name) for name in scheme.names()}
 SPARSE = ("static", "set", "rigl", "sparse-momentum")
@@ -30,6 +35,7 @@ def sources(draws=1, seed=0, mask=MASK):
         trained=lambda: {"w": -VALUES, "bias": np.zeros((2, 1))},
         fresh=lambda: {"w": np.repeat(VALUES, draws, 0) * 100, "bias": np.zeros((2 * draws, 1))},
         masks={"w": mask},
+        units=None,
         rng=lambda replicate: np.random.default_rng([seed, replicate]),
         rewind=12,
         dynamic=DYNAMIC,
@@ -143,6 +149,50 @@ def test_a_shuffled_ticket_keeps_its_values_and_moves_them():
         assert not np.array_equal(masks["w"][replicate], MASK[replicate])
     np.testing.assert_array_equal(weights["bias"], [[7], [8]])
     assert VALUES[0, 0, 0] == 1  # the source is not changed
+
+
+@pytest.fixture(scope="module")
+def units():
+    """Units of a network with a residual sum, max-feature-maps, norms, and a layer behind a flattening."""
+    return find_units(Net(norms=True), torch.zeros(2, 2, 8, 8))
+
+
+def without_units(units, seed):
+    """Return masks (1, *shape) without every second unit of each group, at random."""
+    rng = np.random.default_rng(seed)
+    gone = [rng.permutation(np.arange(group.units) % 2 == 1) for group in units.groups]
+    lost = unit_masks(units, gone)
+    masks = {name: np.ones((1, *weight.shape), bool) for name, weight in Net(norms=True).named_parameters()}
+    masks = {name: masks[name] for name in prunable(Net(norms=True))}
+    return {name: mask & lost[name].numpy() if name in lost else mask for name, mask in masks.items()}
+
+
+@pytest.mark.parametrize("name", ["shuffled", "random-mask"])
+@pytest.mark.parametrize("seed", range(5))
+def test_controls_of_whole_units_remove_as_many_whole_units_of_each_group(units, name, seed):
+    rng, before = np.random.default_rng(seed), without_units(units, seed)
+    values = {layer: rng.normal(size=mask.shape).astype(np.float32) for layer, mask in before.items()}
+    values["bias"] = np.ones((1, 3), np.float32)
+    given = sources(seed=seed)._replace(masks=before, initial=lambda: values, units=lambda: units)
+    weights, masks, plan = SCHEMES[name].ticket(given)
+    one, other = (
+        removed_rows(units, {layer: mask[0] for layer, mask in found.items()}) for found in (before, masks)
+    )
+    assert [gone.sum() for gone in one] == [gone.sum() for gone in other]
+    assert sum(gone.sum() for gone in one) == 5
+    assert any((gone != moved).any() for gone, moved in zip(one, other, strict=True))
+    whole = unit_masks(units, other)
+    assert all((mask == whole[layer].numpy()).all() for layer, mask in masks.items() if layer in whole)
+    for layer, mask in masks.items():
+        assert mask.sum() == before[layer].sum()
+        same = (
+            weights[layer] is values[layer]
+            if name == "random-mask"
+            else sorted(weights[layer][mask]) == sorted(values[layer][before[layer]])
+        )
+        assert same
+    assert weights["bias"] is values["bias"]
+    assert plan == TrainingPlan()
 
 
 @pytest.mark.parametrize("name", ["random-mask", *SPARSE])

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from prunet.cells.masks import Masks, Weights
+from prunet.structure.finding import Units
 from prunet.training.plan import TrainingPlan
 
 FOLDER = Path(__file__).parent.parent / "schemes"
@@ -23,6 +24,7 @@ class Sources(NamedTuple):
         trained: returns the trained weights that the masks were made from, (R, *shape).
         fresh: returns new random weights (N, *shape), N a multiple of R; draws of a replicate are adjacent.
         masks: masks of the round, (R, *shape).
+        units: returns the units of the model; None if the masks are of single weights.
         rng: returns the random generator of a replicate.
         rewind: the step of `early`.
         dynamic: the block `dynamic` of params.yaml.
@@ -33,6 +35,7 @@ class Sources(NamedTuple):
     trained: Callable[[], Weights]
     fresh: Callable[[], Weights]
     masks: Masks
+    units: Callable[[], Units] | None
     rng: Callable[[int], np.random.Generator]
     rewind: int
     dynamic: Mapping[str, Any]
@@ -60,7 +63,7 @@ class Scheme:
         keeps_mask: whether it trains under the round's own mask: only then can the next round prune its
             networks (`prune.chain`).
         redraws: whether it draws new start values, `reinits` times for each mask.
-        dynamic: whether it reads the block `dynamic` of params.yaml.
+        dynamic: whether it reads the block `dynamic` of params.yaml, and has masks of single weights.
         updates_masks: whether masks change during its training.
         needs_momentum: whether it reads the optimizer's momentum.
         seed: name of its random draws; schemes with the same one draw the same mask.

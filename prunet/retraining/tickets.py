@@ -43,6 +43,7 @@ def cell(
     def job() -> Job:
         masks = storage.load_masks(masks_file)
         trainer.check_masks(masks)
+        whole = not scheme.dynamic and storage.whole_units(masks_file)
         ticket = scheme.ticket(
             Sources(
                 initial=lambda: storage.load_weights(init),
@@ -50,12 +51,12 @@ def cell(
                 trained=lambda: storage.load_network(before)[0],
                 fresh=lambda: trainer.initial_weights(*drawn_for, reinits=reinits),
                 masks=masks,
+                units=(lambda: trainer.units) if whole else None,
                 rng=lambda replicate: np.random.default_rng([seed, replicate]),
                 rewind=trainer.rewind,
                 dynamic=extra.get("dynamic", {}),
             )
         )
-        whole = scheme.keeps_mask and storage.whole_units(masks_file)
         return Job(ticket.weights, ticket.masks, drawn_for, ticket.plan, whole)
 
     return Cell(

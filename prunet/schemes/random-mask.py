@@ -1,15 +1,15 @@
-"""Control: a random mask, as dense in each layer; original values."""
+"""Control: a random mask, as dense in each layer; original values.
 
-from prunet.retraining.controls import permutations, permuted
+Where the round removed whole units, as many other units of each group are removed.
+"""
+
+from prunet.retraining.controls import generators, random_masks
 from prunet.retraining.scheme import Scheme, Sources, Ticket
 
 
 def ticket(sources: Sources) -> Ticket:
     """Return the initial values under masks with as many survivors in every layer, at random positions."""
-    orders = permutations(sources)
-    return Ticket(
-        sources.initial(), {name: permuted(mask, orders[name]) for name, mask in sources.masks.items()}
-    )
+    return Ticket(sources.initial(), random_masks(sources, generators(sources)))
 
 
 SCHEME = Scheme(
