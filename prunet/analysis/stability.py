@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from prunet.analysis.statistics import interval
 from prunet.cells.masks import Weights
-from prunet.training import evaluation, gradients
 from prunet.training.trainer import Trainer
 
 POINTS = 11  # of a path, including its two ends
@@ -23,23 +22,23 @@ POINTS = 11  # of a path, including its two ends
 def path(trainer: Trainer, first: Weights, second: Weights) -> pd.DataFrame:
     """Evaluate every network (N, *shape) on the straight line from its `first` to its `second` weights.
 
+    The mean of two networks' running statistics is not that of the network between them, whose activations
+    vary less: with the setting `recalibrate` they are measured anew at every point (Jordan et al. 2023,
+    "REPAIR").
+
     Returns:
         A row for each network and point: `network`, `position` (0 at the first weights, 1 at the second),
         `loss` (nats) and `error` (0 to 1) on the validation split.
     """
-    network = gradients.network(trainer.model, trainer.settings)
     rows: list[dict[str, Any]] = []
     for number in range(len(next(iter(first.values())))):
         for position in np.linspace(0, 1, POINTS):
             between = {
-                name: torch.from_numpy(_between(values[number], second[name][number], position)[None])
+                name: torch.as_tensor(_between(values[number], second[name][number], position))
                 for name, values in first.items()
             }
-            stack = {name: tensor.to(trainer.device) for name, tensor in between.items()}
-            losses, accuracies = evaluation.evaluate(network, stack, trainer.splits["val"], trainer.size)
-            rows.append(
-                {"network": number, "position": position, "loss": losses[0], "error": 1 - accuracies[0]}
-            )
+            loss, accuracy = trainer.evaluate(between, "val")
+            rows.append({"network": number, "position": position, "loss": loss, "error": 1 - accuracy})
     return pd.DataFrame(rows)
 
 

@@ -11,7 +11,6 @@ from prunet.base.progress import progress
 from prunet.cells.masks import Masks, Weights, density
 from prunet.pruning.rounds import TrainedNetworks, prune
 from prunet.pruning.unit_criteria import UNIT_CRITERIA
-from prunet.training import evaluation, gradients
 from prunet.training.trainer import Trainer
 
 
@@ -71,15 +70,11 @@ def _masked(trainer: Trainer, weights: Weights, masks: Masks, whole_units: bool)
 
 
 def _accuracies(trainer: Trainer, weights: Weights) -> list[float]:
-    network = gradients.network(trainer.model, trainer.settings)
-    found = []
-    for number in range(trainer.replicates):
-        stack = {
-            name: torch.from_numpy(values[number : number + 1]).to(trainer.device)
-            for name, values in weights.items()
-        }
-        found += evaluation.evaluate(network, stack, trainer.splits["test"], trainer.size)[1]
-    return found
+    networks = (
+        {name: torch.as_tensor(values[number]) for name, values in weights.items()}
+        for number in range(trainer.replicates)
+    )
+    return [trainer.evaluate(network, "test")[1] for network in networks]
 
 
 def _first(arrays: dict[str, Any]) -> dict[str, Any]:

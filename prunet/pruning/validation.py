@@ -8,7 +8,6 @@ from torch import nn
 from prunet.cells.masks import Masks, Weights
 from prunet.models.state import load_state, state
 from prunet.pruning.sensitivity import SHARES, Sensitivity, sensitivity
-from prunet.training import evaluation, gradients
 from prunet.training.trainer import Trainer
 
 
@@ -33,11 +32,9 @@ def measure(
         seed: of the random criterion.
         shares: of a group's units to remove, 0 to 1.
     """
-    network = gradients.network(trainer.model, trainer.settings)
 
     def accuracy(model: nn.Module) -> float:
-        stack = {name: tensor[None].to(trainer.device) for name, tensor in state(model).items()}
-        return evaluation.evaluate(network, stack, trainer.splits["val"], trainer.size)[1][0]
+        return trainer.evaluate(state(model), "val")[1]
 
     model, example = trainer.build(), torch.zeros(2, *trainer.shape)
     load_state(model, {name: values[replicate] for name, values in weights.items()})

@@ -1,10 +1,12 @@
-"""Loss and accuracy of a stack of networks on a split."""
+"""Loss and accuracy of a stack of networks on a split, with norms measured anew if the study asks for it."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 
-from prunet.training.batches import Split, chunks
+from prunet.training.batches import Split, chunks, spread
 from prunet.training.gradients import Network
 from prunet.training.pixels import centre
 from prunet.training.vectors import Stack
@@ -37,3 +39,23 @@ def evaluate(network: Network, stack: Stack, split: Split, size: int) -> tuple[l
         loss = loss - of_labels.sum((1, 2), dtype=torch.float64)
         right = right + (logits.argmax(-1) == expected).sum(1)
     return (loss / len(labels)).tolist(), (right / len(labels)).tolist()
+
+
+def recalibrate(
+    network: Network, stack: Stack, training: Split, size: int, settings: Mapping[str, Any]
+) -> None:
+    """Measure the running statistics of norms anew, if the setting `recalibrate` gives a number of images.
+
+    Statistics that were measured before a network was pruned, or of other networks, do not fit it (Li et al.
+    2020, "EagleEye").
+
+    Args:
+        network: of the stack.
+        stack: weights (N, *shape) of every tensor; the running statistics are changed in place.
+        training: the training split; the images are spread evenly over it and not augmented.
+        size: pixels a side of the centre of the images.
+        settings: the study's `training` block of params.yaml.
+    """
+    if count := settings["recalibrate"]:
+        batches = spread(training, count, settings["batch_size"])
+        network.recalibrate(stack, (centre(images, size) for images in batches))

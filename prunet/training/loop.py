@@ -89,7 +89,7 @@ def train(
         state.restore(*saved)
         skipped = 0
     else:
-        _evaluate(state, splits, size)
+        state.evaluate(splits, size)
         skipped = plan.first
     batches = training_batches(splits["train"], size, settings, runs, state.augment, state.step - skipped)
     if settings["augment"] == "rand-augment":
@@ -107,7 +107,7 @@ def train(
         if step == plan.keep:
             state.keep()
         if step % settings["eval_every"] == 0 or step == settings["steps"]:
-            _evaluate(state, splits, size)
+            state.evaluate(splits, size)
         if checkpoint.due():
             checkpoint.save(*state.checkpoint())
 
@@ -116,11 +116,6 @@ def train(
     measured = [evaluation.evaluate(network, stack, splits["test"], size) for stack in stacks]
     results = [dict(run) | _result(state, measured, number) for number, run in enumerate(runs)]
     checkpoint.save(state.outcome(), {"results": results})
-
-
-def _evaluate(state: TrainingState, splits: Mapping[str, Split], size: int) -> None:
-    state.recalibrate(splits["train"], size)
-    state.evaluate(splits["val"], size)
 
 
 class Finished(NamedTuple):

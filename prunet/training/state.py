@@ -9,11 +9,10 @@ from torch import Generator, Tensor
 
 from prunet.base.errors import InputError
 from prunet.training import averages, evaluation, optimizers, penalties
-from prunet.training.batches import Split, spread
+from prunet.training.batches import Split
 from prunet.training.gradients import Network
 from prunet.training.mask_updates import MaskUpdater
 from prunet.training.optimizers import Step
-from prunet.training.pixels import centre
 from prunet.training.plan import TrainingPlan
 from prunet.training.vectors import Stack, pack, views
 
@@ -126,21 +125,17 @@ class TrainingState:
         for name, tensor in self.kept.items():
             tensor.copy_(self.weights[name])
 
-    def recalibrate(self, split: Split, size: int) -> None:
-        """Measure the running statistics of norms anew, on `recalibrate` of the training images' centres."""
-        if count := self._settings["recalibrate"]:
-            batches = spread(split, count, self._settings["batch_size"])
-            self._network.recalibrate(self.delivered, (centre(images, size) for images in batches))
+    def evaluate(self, splits: Mapping[str, Split], size: int) -> None:
+        """Evaluate on the validation split, with norms measured anew if the study asks for it.
 
-    def evaluate(self, split: Split, size: int) -> None:
-        """Evaluate on the validation split; keep the weights of networks that were never better.
-
-        In gradual pruning, networks that were denser than at the end do not count.
+        The weights of networks that were never better are kept; in gradual pruning, networks that were denser
+        than at the end do not count.
 
         Raises:
             InputError: a loss is no longer finite.
         """
-        losses, accuracies = evaluation.evaluate(self._network, self.delivered, split, size)
+        evaluation.recalibrate(self._network, self.delivered, splits["train"], size, self._settings)
+        losses, accuracies = evaluation.evaluate(self._network, self.delivered, splits["val"], size)
         before = self.comparable_points()
         for number, (run, loss) in enumerate(zip(self._runs, losses, strict=True)):
             if not math.isfinite(loss):

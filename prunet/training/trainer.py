@@ -1,6 +1,6 @@
 """A study's model and data on the device, ready to train any number of cells."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache, partial
 from itertools import groupby
 from pathlib import Path
@@ -10,6 +10,7 @@ import click
 import numpy as np
 import psutil
 import torch
+from torch import Tensor
 
 from prunet.base.errors import InputError
 from prunet.base.files import read_json
@@ -21,9 +22,10 @@ from prunet.models import weights as loaded_weights
 from prunet.models.state import state
 from prunet.structure import masks as unit_masks
 from prunet.structure.finding import Units, find_units
-from prunet.training import batches, convergence, gradients, loop, runs, workers
+from prunet.training import batches, convergence, evaluation, gradients, loop, runs, workers
 from prunet.training.cells import Cell, Job, find
 from prunet.training.checkpoints import Checkpoint
+from prunet.training.gradients import Network
 from prunet.training.loop import Finished
 from prunet.training.pixels import Moments
 from prunet.training.plan import TrainingPlan
@@ -135,6 +137,27 @@ class Trainer:
         """Return the masks (N, out) of biases and norms that go with removed units (`masks.dependents`)."""
         return unit_masks.dependents(self.units, masks)
 
+    def evaluate(self, weights: Mapping[str, Tensor], split: str) -> tuple[float, float]:
+        """Return the mean cross-entropy (nats) and accuracy (0 to 1) of one network on a split.
+
+        With the setting `recalibrate`, the running statistics of norms are measured anew on training images
+        first, as before every evaluation in a training. Networks that were not trained as they are need it:
+        pruned ones, and those between two others, whose averaged statistics fit neither.
+
+        Args:
+            weights: (*shape) of every tensor; they are not changed.
+            split: `train`, `val` or `test`.
+        """
+        stack = {name: tensor.to(self.device, copy=True)[None] for name, tensor in weights.items()}
+        evaluation.recalibrate(self.network, stack, self.splits["train"], self.size, self.settings)
+        losses, accuracies = evaluation.evaluate(self.network, stack, self.splits[split], self.size)
+        return losses[0], accuracies[0]
+
+    @cached_property
+    def network(self) -> Network:
+        """Functions that compute logits and gradients of the model."""
+        return gradients.network(self.model, self.settings)
+
     def check_masks(self, masks: Masks, networks: int | None = None) -> None:
         """Refuse masks that do not fit the model's layers and the number of networks (default: replicates).
 
@@ -188,8 +211,7 @@ class Trainer:
     def _groups(self, cells: Sequence[Cell]) -> list[list[Member]]:
         """Return the networks that train together: on a CPU each alone, since a stack leaves the caches."""
         members = [Member(cell, number) for cell in cells for number in range(cell.networks)]
-        stackable = gradients.network(self.model, self.settings).stackable
-        if self.device.type == "cuda" and stackable:
+        if self.device.type == "cuda" and self.network.stackable:
             # Of one scheme all rounds have the same plan, or all but round 0.
             return [list(group) for _, group in groupby(members, lambda member: _job(member.cell).plan)]
         return [[member] for member in members]
@@ -201,7 +223,7 @@ class Trainer:
                 self._check(job)
             zeros = [job.masks | self.dependents(job.masks) if job.whole_units else job.masks for job in jobs]
             loop.train(
-                gradients.network(self.model, self.settings),
+                self.network,
                 _stack([job.weights for job in jobs], group),
                 _stack(zeros, group),
                 self.splits,
