@@ -123,6 +123,7 @@ SKIPPED = [VALUES["prune"]["rounds"][0], {"n": "02", "from": "dense"}]  # round 
             "crop: keep is most-alike, which compares embeddings: set embedding: sface",
         ),
         ("studies", {"../up": {}}, "studies.../up is '../up': string should match pattern"),
+        ("dynamic.drop", 0, "dynamic.drop is 0: input should be greater than 0"),
         ("dynamic.begin", 0.75, "dynamic: begin is 0.75 and end 0.75: begin must be smaller"),
         ("report.scheme", "static", "report.scheme is 'static', which is not among prune.schemes"),
         ("report.round", "17", "report.round is '17', and prune.rounds has no such n"),
@@ -167,6 +168,10 @@ DIGITS = {"stability.studies": ["digits"]}
         ({"prune.schemes": ["original", "fine-tune"]}, "that of studies.faces is zero: choose another"),
         (
             {"prune.schemes": ["original", "set"], "dynamic.every": 50},
+            "in the 60 steps of studies.faces no mask would change between begin and end: lower it",
+        ),
+        (  # after step 0, which never comes, and after step 40, the last, when nothing is replaced
+            {"prune.schemes": ["original", "rigl"], "dynamic.every": 40},
             "in the 60 steps of studies.faces no mask would change between begin and end: lower it",
         ),
         (

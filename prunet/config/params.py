@@ -67,12 +67,12 @@ class Params(Block):
                 raise ValueError(
                     f"prune.schemes has {needing[0]}, and studies.{name} trains without momentum"
                 )
-            if updating and len(update_steps(times.begin, times.end, times.every, training.steps)) < 2:
+            changes = update_steps(times.begin, times.end, times.every, training.steps) if updating else ()
+            if updating and not any(0 < step < changes[-1] for step in changes):
                 raise ValueError(
                     f"dynamic.every is {self.dynamic.every} steps, and in the {training.steps} steps of "
                     f"studies.{name} no mask would change between begin and end: lower it"
                 )
-            changes = update_steps(times.begin, times.end, times.every, training.steps) if updating else ()
             if any(0 < step <= training.freeze for step in changes):
                 raise ValueError(
                     f"dynamic.begin is {times.begin}, and masks would change in the {training.freeze} steps "

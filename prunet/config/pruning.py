@@ -122,7 +122,7 @@ class Dynamic(Block):
     begin: Share
     end: Share
     every: Count
-    drop: Share
+    drop: float = Field(gt=0, le=1)
 
     @model_validator(mode="after")
     def _in_order(self) -> "Dynamic":

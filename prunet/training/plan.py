@@ -96,6 +96,7 @@ def update_steps(begin: float, end: float, every: int, steps: int) -> range:
     """Return the steps after which masks change: every `every` steps between two shares of the training.
 
     With `begin` 0 the first of them is step 0, before which nothing is trained: it counts and never comes.
+    At the last one, the share of weights that is replaced has fallen to zero.
     """
     first, last = round_half_up(begin * steps), round_half_up(end * steps)
     return range(first, last + 1, every)
