@@ -69,19 +69,37 @@ def test_the_optimizer_steps_before_the_penalty():
     assert layer.flatten().tolist() == pytest.approx([1.5 - 0.5 * math.sqrt(2), 0])
 
 
-def test_training_with_group_lasso_empties_units_but_not_the_output_layer(tmp_path):
-    toy = Toy(tmp_path, optimizer="sgd", lr=0.1, weight_decay=0.0, steps=60)
+def emptied(tmp_path, **settings):
+    """Return a toy whose training with group lasso empties some units, and the layers of these."""
+    toy = Toy(tmp_path, optimizer="sgd", lr=0.1, weight_decay=0.0, steps=60, **settings)
     toy.masks = {name: torch.ones_like(mask) for name, mask in toy.masks.items()}
-    plain, _ = toy.train()
     layers = ("fc1.weight", "fc2.weight")
     units = tuple({name: np.arange(toy.masks[name].shape[1])} for name in layers)
-    toy.plan = TrainingPlan(group_lasso=0.02, units=units)
+    toy.plan = TrainingPlan(keep=60, group_lasso=0.02, units=units)
+    return toy, layers
+
+
+def test_training_with_group_lasso_empties_units_but_not_the_output_layer(tmp_path):
+    toy, _ = emptied(tmp_path)
     sparse, _ = toy.train()
+    toy.plan = TrainingPlan()
+    plain, _ = toy.train()
     assert all(plain[name].any(-1).all() for name in toy.masks)
     for name in ("fc1.weight", "fc2.weight"):
         empty = ~sparse[name].any(-1)
         assert 0 < empty.sum() < empty.size
     assert sparse["output.weight"].any(-1).all()
+
+
+def test_units_that_group_lasso_emptied_are_empty_in_the_moving_average_too(tmp_path):
+    toy, layers = emptied(tmp_path, ema=0.99)
+    finished = toy.finish()
+    average, last = finished.weights, finished.kept
+    for name in layers:
+        empty = ~last[name].any(-1)
+        assert 0 < empty.sum() < empty.size
+        assert not average[name][empty].any()
+        assert (average[name][~empty] != last[name][~empty]).any(-1).all()
 
 
 def test_a_scale_moves_towards_zero_by_rate_times_strength_and_stops_there():

@@ -13,7 +13,7 @@ from tests.toy_cells import maker
 
 @pytest.fixture
 def make(tmp_path):
-    return lambda **training: maker(tmp_path)(model="tests.own_network:normed", side=8, **training)
+    return lambda **training: maker(tmp_path)(1, model="tests.own_network:normed", side=8, **training)
 
 
 def one(weights):

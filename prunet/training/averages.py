@@ -23,3 +23,17 @@ def follow(average: Stack, weights: Stack, decay: float, step: int) -> None:
     update([average[name] for name in moving], [weights[name] for name in moving], step)
     for name in average.keys() - set(moving):
         average[name].copy_(weights[name])
+
+
+def hold_zeros(average: Stack, weights: Stack) -> None:
+    """Set an average to zero where the weights are exactly zero.
+
+    A moving average of weights that become zero only approaches zero, so that what a penalty has emptied
+    would be tiny in it, and no longer count as empty. A weight that leaves zero is averaged from there.
+
+    Args:
+        average: (N, *shape) of every tensor, changed in place.
+        weights: (N, *shape) of tensors of the average.
+    """
+    for name, tensor in weights.items():
+        average[name].mul_(tensor != 0)

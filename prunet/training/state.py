@@ -35,7 +35,7 @@ class TrainingState:
         step: the last step taken.
         weights: (N, *shape) of every tensor; weights outside the masks are always exactly zero.
         delivered: the weights that are evaluated and delivered: `weights`, or with the setting `ema` their
-            moving average, zero outside the masks too.
+            moving average, zero outside the masks too, and where a penalty holds the weights at zero.
         masks: {layer: (N, *shape) float32}, the current ones, one or zero.
         update_steps: the steps after which `update_masks` is due.
         early: the delivered weights at each network's lowest validation loss so far.
@@ -74,6 +74,7 @@ class TrainingState:
         self._vector.mul_(self._mask)
         step, memory = optimizers.build(settings, [self._vector], self._gradients, survivors)
         self._optimize = _penalised(step, plan, self._trained, start)
+        self._penalised = bool(plan.group_lasso or plan.scale_l1)
         shapes = {name: tensor.shape for name, tensor in parameters.items()}
         # Adam's step count is not a vector.
         self._memories = [views(part, shapes, channels_last) for part in memory if part.ndim]
@@ -107,6 +108,8 @@ class TrainingState:
         self.step += 1
         if self._decay:
             averages.follow(self.delivered, self.weights, self._decay, self.step - self._first)
+            if self._penalised:
+                averages.hold_zeros(self.delivered, self._trained)
 
     def update_masks(self) -> None:
         """Update the masks after one of `update_steps`.
