@@ -61,6 +61,8 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         self.server.answers.get(self.path, status(404))(self)
 
+    do_HEAD = do_GET
+
     def log_message(self, *_: Any) -> None:
         """Keep the output of the tests quiet."""
 
@@ -92,7 +94,8 @@ def body(data: bytes, code: int = 200, **headers: Any) -> Answer:
             if value is not None:
                 handler.send_header(name, str(value))
         handler.end_headers()
-        handler.wfile.write(data)
+        if handler.command != "HEAD":
+            handler.wfile.write(data)
 
     return answer
 

@@ -12,7 +12,7 @@ class InputError(click.ClickException):
     exit_code = 2
 
 
-def cause(error: Exception) -> str:
+def cause(error: BaseException) -> str:
     """Return the type of an error and the first line of its message."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -92,8 +92,9 @@ def _fetch(model: str, channels: int) -> dict[str, Tensor]:
     try:
         return state(library.pretrained(name, channels))
     except Exception as error:  # of the network, the disk, the library
+        first = error.__cause__ or error  # where the library wraps it in advice
         raise InputError(
-            f"the pretrained weights of {model} cannot be fetched ({cause(error)}): try again, or set "
+            f"the pretrained weights of {model} cannot be fetched ({cause(first)}): try again, or set "
             "weights to the path of a file."
         ) from None
 
