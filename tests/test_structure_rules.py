@@ -243,8 +243,8 @@ def test_padding_adds_units_that_stay():
 @pytest.mark.parametrize(
     ("move", "gone", "right"),
     [
-        (lambda h: aten.roll.default(h, [1], [1]), 3, False),
-        (lambda h: aten.slice.Tensor(h, 1, 0, 4, 2), 0, False),
+        (lambda h: aten.roll.default(h, [1], [1]), 3, True),
+        (lambda h: aten.slice.Tensor(h, 1, 0, 4, 2), 1, False),
         (lambda h: aten.flip.default(h, [1]), 0, True),
         (lambda h: aten.slice.Tensor(h, 1, 1, 4), 3, True),
     ],

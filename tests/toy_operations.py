@@ -89,6 +89,9 @@ ARGUMENTS = {
     "glu": Call(lambda h, g, c, i: aten.glu.default(h, 1), (3,)),
     "expand_as": Call(lambda h, g, c, i: aten.expand_as.default(aten.mean.dim(h, [2], True), h)),
     "view_as": Call(lambda h, g, c, i: aten.view_as.default(_tokens(h), aten.flatten.using_ints(h, 2, 3))),
+    "reshape_as": Call(
+        lambda h, g, c, i: aten.reshape_as.default(_tokens(h), aten.flatten.using_ints(h, 2, 3))
+    ),
     "prelu": Call(lambda h, g, c, i: aten.prelu.default(h, aten.flatten.using_ints(c))),
 }
 POOLS = {
@@ -129,7 +132,7 @@ MOVES = {
     "split": Call(lambda h, g, c, i: aten.split.Tensor(h, 4, 1)[0], (4, 2)),
     "split_with_sizes": Call(lambda h, g, c, i: aten.split_with_sizes.default(h, [1, 5], 1)[1], (5,)),
     "tensor_split": Call(lambda h, g, c, i: aten.tensor_split.sections(h, 2, 1)[0], (3, 3)),
-    "hsplit": Call(lambda h, g, c, i: aten.hsplit.int(h, 2)[0], ()),
+    "hsplit": Call(lambda h, g, c, i: aten.hsplit.int(h, 2)[0], (3, 3)),
     "unbind": Call(lambda h, g, c, i: aten.unbind.int(h, 2)[0]),
     "expand": Call(lambda h, g, c, i: aten.expand.default(aten.mean.dim(h, [2], True), [-1, -1, 3, -1])),
     "squeeze": Call(lambda h, g, c, i: aten.squeeze.dim(aten.mean.dim(h, [2], True), 2)),
@@ -149,7 +152,7 @@ MOVES = {
     "flip": Call(lambda h, g, c, i: aten.flip.default(h, [1])),
     "unfold": Call(lambda h, g, c, i: aten.unfold.default(h, 2, 2, 1)),
     "narrow": Call(lambda h, g, c, i: aten.narrow.default(h, 1, 2, 3), (3, 3)),
-    "channel_shuffle": Call(lambda h, g, c, i: aten.channel_shuffle.default(h, 2), ()),
+    "channel_shuffle": Call(lambda h, g, c, i: aten.channel_shuffle.default(h, 2), (3,)),
     "pixel_shuffle": Call(
         lambda h, g, c, i: aten.pixel_shuffle.default(aten.repeat_interleave.self_int(h, 4, 1), 2)
     ),

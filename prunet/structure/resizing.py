@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from prunet.structure.labels import compact, varying
 from prunet.structure.program import operation
+from prunet.structure.rules.table import SPATIAL
 from prunet.structure.tensors import Activation, Constant
 from prunet.structure.walk import MOVES, Walk, parts
 
@@ -65,8 +66,9 @@ def resize(walk: Walk, node: fx.Node, alive: Tensor) -> tuple[Any, list[Any], di
         dim = args[1] % len(lines)
         after = survivors(result.labels, alive)[dim : dim + len(args[2])]
         args[2] = _shape(args[2], after)
-    elif name in ("split", "split_with_sizes", "chunk", "tensor_split"):
-        dim = (args[2] if len(args) > 2 else 0) % len(lines)
+    elif name in ("split", "split_with_sizes", "chunk", "tensor_split", "hsplit"):
+        default = 1 if name == "hsplit" else 0
+        dim = (args[2] if len(args) > 2 else default) % len(lines)
         if not lines[dim].all():
             sizes = [int(survivors(part.labels, alive)[dim].sum()) for part in result]
             target, args = aten.split_with_sizes.default, [args[0], sizes, dim]
@@ -78,15 +80,29 @@ def resize(walk: Walk, node: fx.Node, alive: Tensor) -> tuple[Any, list[Any], di
     elif name == "narrow" and lines:
         line = lines[args[1]]
         args[2:4] = int(line[: args[2]].sum()), int(line[args[2] : args[2] + args[3]].sum())
+    elif name == "roll" and args[2:]:
+        args[1] = [_shift(lines[dim], shift) for shift, dim in zip(*args[1:3], strict=True)]
+    elif name in SPATIAL.split() and isinstance(result, Activation) and not all(line.any() for line in lines):
+        # No operation of this kind takes maps of which none is left.
+        growth = [size - len(line) for size, line in zip(result.labels.shape, lines, strict=True)]
+        sides = [side for more in reversed(growth[2:]) for side in (0, more)]
+        target, args = aten.constant_pad_nd.default, [args[0], sides]
     elif name in ("pad", "constant_pad_nd"):
         args[1] = _sides(args[1], lines, survivors(result.labels, alive))
-    elif name.startswith("conv") and len(args) > 6 and args[6] == lines[1].numel() and args[6] > 1:
-        args[6] = int(lines[1].sum())  # a depthwise convolution
+    elif name.startswith("conv") and len(args) > 6 and args[6] > 1:
+        channels = lines[len(lines) - walk.found[args[1]].value.ndim + 1]
+        if args[6] == channels.numel():  # a depthwise convolution
+            args[6] = int(channels.sum())
     elif name == "group_norm":
         args[1] = args[1] * int(lines[1].sum()) // lines[1].numel()
     elif name == "scaled_dot_product_attention" and options.get("scale") is None and not lines[-1].all():
         options["scale"] = lines[-1].numel() ** -0.5  # of the whole width
     return target, args, options
+
+
+def _shift(line: Tensor, shift: int) -> int:
+    """Return by how many places what is left along a dimension is rolled."""
+    return int(line[-shift % len(line) :].sum())
 
 
 def _shape(entries: Sequence[Any], after: Sequence[Tensor]) -> list[Any]:
@@ -103,9 +119,10 @@ def _slice(args: list[Any], lines: Sequence[Tensor]) -> list[Any]:
     line = lines[dim]
     if line.all():
         return args
-    positions = range(len(line))[slice(start, end)]
-    first = int(line[: positions.start].sum())
-    return [source, dim, first, first + int(line[positions.start : positions.stop].sum()), *step]
+    chosen = torch.zeros_like(line)
+    chosen[start : end : step[0] if step else 1] = True
+    left = chosen[line].nonzero().flatten().tolist() or [0, -1]
+    return [source, dim, left[0], left[-1] + 1, *step]
 
 
 def _sides(pad: Sequence[int], lines: Sequence[Tensor], after: Sequence[Tensor]) -> list[int]:
@@ -130,7 +147,7 @@ def misplaced(walk: Walk, alive: Tensor) -> list[tuple[fx.Node, Tensor]]:
     wrong = []
     for node, result in walk.found.items():
         moves = operation(node) in MOVES or operation(node) in ("pad", "constant_pad_nd")
-        if node in walk.computed or not moves or not _changes(walk, node, alive):
+        if node in walk.computed or not moves or not _changes(walk, node, alive) or _sure(walk, node, alive):
             continue
         whole = [result] if isinstance(result, Activation) else result
         after = [cut(part.labels, survivors(part.labels, alive)) for part in whole]
@@ -147,6 +164,17 @@ def misplaced(walk: Walk, alive: Tensor) -> list[tuple[fx.Node, Tensor]]:
             ]
             wrong += [(node, part.labels) for part in lost[0] or lost[1]]
     return wrong
+
+
+def _sure(walk: Walk, node: fx.Node, alive: Tensor) -> bool:
+    """Return whether a move places all units rightly: it joins or picks positions, and no units."""
+    first: Any = node.args[0]
+    if isinstance(first, list | tuple):
+        dim: Any = node.args[1] if len(node.args) > 1 else 0
+        return bool(survivors(walk.found[node].labels, alive)[dim].all())
+    source, *others = (walk.found[given] for given in node.all_input_nodes)
+    picks = operation(node) in ("index", "index_select")
+    return isinstance(source, Constant) or (picks and any(isinstance(part, Activation) for part in others))
 
 
 def _changes(walk: Walk, node: fx.Node, alive: Tensor) -> bool:

@@ -6,53 +6,83 @@ import torch
 from torch import Tensor, fx
 from torch.nn import functional
 
-from prunet.structure.labels import Labels, along, spread, varies
-from prunet.structure.rules.elementwise import as_activation
+from prunet.structure.labels import Labels, along, spread, varies, varying
+from prunet.structure.program import operation
+from prunet.structure.rules.elementwise import as_activation, join_constant
 from prunet.structure.tensors import Activation, Constant
 
 aten = torch.ops.aten
 
 
-def move(labels: Labels, node: fx.Node, **given: Any) -> Activation | list[Activation]:
+def move(labels: Labels, node: fx.Node, self: Any, **given: Any) -> Activation | list[Activation] | None:
     """Move the labels as the operation moves the elements."""
-    return apply(labels, node.target, given)
+    if not isinstance(self, Activation):
+        return None
+    others = {name: value.labels if isinstance(value, Activation) else value for name, value in given.items()}
+    result = node.target(self.labels, **others)  # type: ignore[operator]
+    if isinstance(result, Tensor):
+        return Activation(spread(result), self.zero)
+    return [Activation(spread(part), self.zero) for part in result]
 
 
 def view(labels: Labels, node: fx.Node, self: Activation, size: list[int], **_: Any) -> Activation:
     """Reshape the labels, which lie in memory in another way than the elements."""
-    return apply(labels, aten.reshape.default, {"self": self, "shape": size})  # type: ignore[return-value]
+    return Activation(spread(self.labels.reshape(size)), self.zero)
 
 
-def apply(labels: Labels, target: Any, given: dict[str, Any]) -> Activation | list[Activation]:
-    """Apply an operation to the labels of its arguments."""
-    name = next(
-        (
-            name
-            for name, value in given.items()
-            if isinstance(value, list | tuple) and any(isinstance(part, Activation) for part in value)
-        ),
-        None,
-    )
-    if name is not None:  # of `cat` and `stack`: constants among the activations
-        parts = given[name]
-        units = next(part.labels for part in parts if isinstance(part, Activation))
-        parts = [as_activation(labels, part, units) if isinstance(part, Constant) else part for part in parts]
-        given = given | {name: parts}
-    moved = given[name] if name is not None else list(given.values())[:1]
-    zero = all(isinstance(part, Activation) and part.zero for part in moved)
-    result = target(**{name: plain(value) for name, value in given.items()})
-    if isinstance(result, Tensor):
-        return Activation(spread(result), zero)
-    return [Activation(spread(part), zero) for part in result]
+def cat(labels: Labels, node: fx.Node, tensors: list[Any], dim: int = 0) -> Activation:
+    """Join tensors, with constants among them, along a dimension, or along a new one.
+
+    Where their units lie along another dimension, they are the same ones in all tensors.
+    """
+    units = next(part.labels for part in tensors if isinstance(part, Activation))
+    parts = [as_activation(labels, part, units) if isinstance(part, Constant) else part for part in tensors]
+    rows = [part.labels for part in parts]
+    if operation(node) != "stack":
+        apart = any(varies(own, dim) for own in rows)
+        rows = [] if apart else [own.narrow(dim, 0, 1) for own in rows if own.numel()]
+    if any(varying(own) for own in rows):
+        for own in rows[1:]:
+            labels.join(rows[0], own)
+    result = node.target([part.labels for part in parts], dim)  # type: ignore[operator]
+    return Activation(spread(result), all(part.zero for part in parts))
 
 
-def plain(value: Any) -> Any:
-    """Replace activations by their labels and constants by their values, in lists too."""
-    if isinstance(value, list | tuple) and not isinstance(value, Activation):
-        return [plain(part) for part in value]
-    if isinstance(value, Activation):
-        return value.labels
-    return value.value if isinstance(value, Constant) else value
+def index(labels: Labels, node: fx.Node, self: Any, **given: Any) -> Activation:
+    """Pick positions along some dimensions.
+
+    Where the inputs say which ones, units along these dimensions go together. The units of a constant lie
+    along its last dimension.
+    """
+    if isinstance(self, Constant):
+        for own in self.dims[:-1]:
+            labels.keep(own)
+        self = Activation(along(self.dims[-1], -1, self.value.ndim).expand(self.value.shape))
+    indices = [None] * given["dim"] + [given["index"]] if "dim" in given else list(given["indices"])
+    found = self.labels
+    for dim, picked in enumerate(indices):
+        if isinstance(picked, Activation):
+            labels.keep(picked.labels)
+            found = labels.tie(found, [dim]).expand(self.labels.shape)
+            indices[dim] = torch.zeros(picked.labels.shape, dtype=torch.long)
+        elif isinstance(picked, Constant):
+            indices[dim] = picked.value
+    return Activation(spread(aten.index.Tensor(found, indices)), self.zero)
+
+
+def expand_as(labels: Labels, node: fx.Node, self: Any, other: Activation) -> Activation:
+    """Repeat a tensor, or a constant with a value for each unit, up to the shape of another."""
+    if isinstance(self, Activation):
+        return Activation(self.labels.expand(other.labels.shape), self.zero)
+    join_constant(labels, other.labels, self)
+    return Activation(other.labels)
+
+
+def channel_shuffle(labels: Labels, node: fx.Node, self: Activation, groups: int) -> Activation:
+    """Mix groups of maps, of which map i of every group is one unit."""
+    units = labels.tie(self.labels, [dim for dim in range(self.labels.ndim) if dim != 1])
+    labels.tie(units.view(groups, -1), [0])
+    return Activation(node.target(units, groups), self.zero)  # type: ignore[operator]
 
 
 def pad(labels: Labels, node: fx.Node, self: Activation, pad: list[int], **_: Any) -> Activation:

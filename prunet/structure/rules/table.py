@@ -35,7 +35,7 @@ MOVING = (
     "permute transpose t numpy_T mT flatten unflatten slice select chunk split split_with_sizes unbind "
     "expand expand_as squeeze unsqueeze roll stack cat concat concatenate index index_select repeat "
     "movedim swapaxes flip unfold narrow tile channel_shuffle pixel_shuffle pixel_unshuffle "
-    "repeat_interleave reshape view_as tensor_split hsplit"
+    "repeat_interleave reshape view_as reshape_as tensor_split hsplit"
 )
 
 RULES: dict[str, Rule] = {
@@ -49,6 +49,10 @@ RULES: dict[str, Rule] = {
     "new_zeros": recurrent.zeros,
     "max": norms.extremum,
     "min": norms.extremum,
+    **dict.fromkeys(("cat", "concat", "concatenate", "stack"), moves.cat),
+    **dict.fromkeys(("index", "index_select"), moves.index),
+    "expand_as": moves.expand_as,
+    "channel_shuffle": moves.channel_shuffle,
     "view": moves.view,
     "_unsafe_view": moves.view,
     "pad": moves.pad,
