@@ -26,9 +26,18 @@ def train(model: nn.Module, steps: int) -> nn.Module:
 
 def main() -> None:
     torch.manual_seed(0)
-    sizes = {"img_size": 12, "patch_size": 6, "embed_dim": 32, "depth": 2, "num_heads": 4}
-    model = timm.create_model("vit_tiny_patch16_224", in_chans=1, num_classes=4, global_pool="avg", **sizes)
-    nn.init.normal_(model.pos_embed, std=0.5)  # learns positions in few steps
+    model = timm.create_model(
+        "vit_tiny_patch16_224",
+        in_chans=1,
+        num_classes=4,
+        global_pool="avg",
+        img_size=12,
+        patch_size=6,
+        embed_dim=32,
+        depth=2,
+        num_heads=4,
+    )
+    nn.init.normal_(model.get_parameter("pos_embed"), std=0.5)  # learns positions in few steps
     report("dense", train(model, 60))
     example: Tensor = draw(2, 0)[0]
     masks = prunet.prune(model, example, criterion="unit-l2", rate=0.5)
