@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -227,6 +229,55 @@ def test_a_network_without_half_of_its_units_has_the_outputs_and_the_density_of_
     assert all(
         module.weight.flatten(1).any(1).all() for module in smaller.modules() if isinstance(module, LAYERS)
     )
+
+
+def pre_activation(affine):
+    """Return a residual network whose norms lie behind its sums (He et al. 2016, "Identity mappings")."""
+
+    def follow(net, images):
+        features = net.stem(images)
+        inside = net.conv1(functional.relu(net.norm1(features)))
+        features = features + net.conv2(functional.relu(net.norm2(inside)))
+        return net.output(functional.relu(net.norm3(features)).mean((2, 3)))
+
+    names = ("norm1", "norm2", "norm3")
+    layers = {"stem": nn.Conv2d(2, 8, 3), "conv1": nn.Conv2d(8, 8, 1), "conv2": nn.Conv2d(8, 8, 1)}
+    layers |= {name: nn.BatchNorm2d(8, affine=affine) for name in names} | {"output": nn.Linear(8, 3)}
+    model, generator = Model(follow, **layers).double().eval(), torch.Generator().manual_seed(0)
+    for name, values in model.state_dict().items():
+        if name.endswith("running_var"):
+            values.uniform_(0.5, 1.5, generator=generator)
+        elif values.is_floating_point():
+            values.normal_(std=0.5, generator=generator)
+    return model
+
+
+def masked_by(model, masks):
+    masked = copy.deepcopy(model)
+    for name, mask in masks.items():
+        masked.state_dict()[name].mul_(torch.from_numpy(mask[0]))
+    return masked
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("affine", [True, False])
+def test_a_removed_unit_is_not_read_through_a_norm_behind_a_sum(affine):
+    """With scale and shift such a norm passes zeros on, whoever reads them; without, a constant."""
+    model = pre_activation(affine)
+    given = torch.randn(4, 2, 8, 8, generator=torch.Generator().manual_seed(1)).double()
+    units = find_units(model, given)
+    rows = {layer: np.ones((1, *model.get_parameter(layer).shape), bool) for layer in prunable(model)}
+    for group in units.groups:
+        for part in group.rows:
+            rows[part.tensor.name][0, part.units % 2 == 1] = False
+    unread = unit_masks.unread(units, rows)
+    assert not unread["conv1.weight"][0, :, 1::2].any()
+    masked = masked_by(model, unread | unit_masks.dependents(units, unread))
+    smaller = shrink(masked, {layer: mask[0] for layer, mask in unread.items()})
+    assert smaller.conv1.weight.shape == (4, 4, 1, 1)
+    torch.testing.assert_close(smaller(given), masked(given), rtol=0, atol=1e-12)
+    read = masked_by(model, rows | unit_masks.dependents(units, rows))
+    assert torch.allclose(read(given), masked(given), rtol=0, atol=1e-12) == affine
 
 
 def test_the_smaller_chain_has_the_parameters_that_its_units_imply():

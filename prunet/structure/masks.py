@@ -162,7 +162,8 @@ def coupled(units: Units, *, any_dimension: bool = False) -> tuple[dict[str, Row
 def dependents(units: Units, masks: Masks) -> Masks:
     """Return masks for the biases, and the norms' scales and shifts, that are removed with their units.
 
-    Holding these at zero makes the output of a removed unit exactly zero, also behind its norm.
+    Holding these at zero makes the output of a removed unit exactly zero, also behind a norm with scale and
+    shift. A norm without them makes a constant of it, which the masks of `unread` keep from being read.
 
     Args:
         units: from `find_units`.
@@ -178,7 +179,8 @@ def dependents(units: Units, masks: Masks) -> Masks:
 def unread(units: Units, masks: Masks) -> Masks:
     """Return the masks without the weights that read removed units.
 
-    The density of the result is that of the smaller network. Arguments as of `dependents`.
+    With the masks of `dependents`, a network under them computes what the smaller network does, and their
+    density is that of the smaller network. Arguments as of `dependents`.
     """
     readers = _stacked(units, masks, lambda name: name in masks)
     return {name: mask & readers[name] if name in readers else mask for name, mask in masks.items()}
