@@ -39,7 +39,7 @@ def test_a_single_replicate_has_no_band():
 
 def test_curves_early_stops_and_layers_draw_their_columns():
     curves = lines(figures.curves(CURVES, SCHEMES, "toy"))
-    assert curves["the ticket"].get_ydata() == pytest.approx([0.1, 0.7])
+    assert curves["the ticket"].get_ydata() == pytest.approx([0.1, 0.7, 0.7])
     early = lines(figures.early_stop_by_density(TABLE, SCHEMES, "toy"))
     assert early["the ticket"].get_ydata().tolist() == [15, 15]
     shares = {"features.conv1.conv.weight": [1, 0.8], "output.weight": [1, 0.9]}

@@ -172,13 +172,18 @@ def test_whole_units_stay_whole_with_their_biases(dense):
     for name in names:
         pipeline.retrain(name)
         found = storage.whole_units(pipeline.models / "cells" / name / "01" / "masks.safetensors")
-        assert found == SCHEMES[name].keeps_mask
-    weights, masks, result = pipeline.cell("cells/rewind/01")
-    alive = masks["fc1.weight"].any(-1)
-    assert (~alive).sum() == 2 * 60
-    assert not weights["fc1.bias"][~alive].any()
-    assert weights["fc1.bias"][alive].all()
-    assert set(result["layer_density"]) == set(masks)
+        assert found == (name != "rigl")
+    alive = {}
+    for name in ("rewind", "random-mask"):
+        weights, masks, result = pipeline.cell(f"cells/{name}/01")
+        alive[name] = masks["fc1.weight"].any(-1)
+        assert (~alive[name]).sum(1).tolist() == [60, 60]
+        assert masks["fc1.weight"][alive[name]].all()
+        assert not weights["fc1.bias"][~alive[name]].any()
+        assert weights["fc1.bias"][alive[name]].all()
+        assert set(result["layer_density"]) == set(masks)
+        assert result["density"] == pipeline.cell("cells/original/01")[2]["density"]
+    assert (alive["rewind"] != alive["random-mask"]).any()
 
 
 def test_group_lasso_acts_on_the_dense_training_alone(done, tmp_path):

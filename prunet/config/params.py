@@ -67,13 +67,13 @@ class Params(Block):
                 raise ValueError(
                     f"prune.schemes has {needing[0]}, and studies.{name} trains without momentum"
                 )
-            changes = update_steps(times.begin, times.end, times.every, training.steps) if updating else ()
+            changes = update_steps(times.begin, times.end, times.every, training.steps)
             if updating and not any(0 < step < changes[-1] for step in changes):
                 raise ValueError(
                     f"dynamic.every is {self.dynamic.every} steps, and in the {training.steps} steps of "
                     f"studies.{name} no mask would change between begin and end: lower it"
                 )
-            if any(0 < step <= training.freeze for step in changes):
+            if updating and any(0 < step <= training.freeze for step in changes):
                 raise ValueError(
                     f"dynamic.begin is {times.begin}, and masks would change in the {training.freeze} steps "
                     f"in which studies.{name} trains its head alone (freeze): begin later, or freeze fewer"
