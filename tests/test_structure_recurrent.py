@@ -202,6 +202,22 @@ def test_initial_states_lose_their_units_with_the_layer(start):
     assert sum(value.numel() for value in smaller.parameters()) == parameters
 
 
+def test_a_product_over_units_needs_zeros_to_start_from():
+    def from_zeros(model, words):
+        steps, _ = model.recur(words)
+        return model.output(steps @ steps.transpose(1, 2))
+
+    def from_others(model, words):
+        steps, _ = model.recur(words, model.start(words.mean(1)).sigmoid().unsqueeze(0))
+        return model.output(steps @ steps.transpose(1, 2))
+
+    torch.manual_seed(0)
+    layers = {"recur": gru(), "output": nn.Linear(6, 2)}
+    units, _ = checked(Model(from_zeros, **layers).eval())
+    assert [group.units for group in units.groups] == [HIDDEN]
+    assert not find_units(Model(from_others, **layers, start=nn.Linear(3, HIDDEN)), WORDS).groups
+
+
 def test_units_that_start_from_an_input_stay():
     def follow(model, both):
         return model.output(model.recur(both[:, 1:], both[:, :1].transpose(0, 1).contiguous())[0])

@@ -92,6 +92,7 @@ ARGUMENTS = {
     "reshape_as": Call(
         lambda h, g, c, i: aten.reshape_as.default(_tokens(h), aten.flatten.using_ints(h, 2, 3))
     ),
+    "einsum": Call(lambda h, g, c, i: aten.einsum.default("nchw,nchv->ncwv", [h, g])),
     "prelu": Call(lambda h, g, c, i: aten.prelu.default(h, aten.flatten.using_ints(c))),
 }
 POOLS = {

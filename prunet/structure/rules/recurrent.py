@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from prunet.structure.labels import KEPT, Labels
+from prunet.structure.labels import KEPT, Labels, along
 from prunet.structure.rules.contraction import layer
 from prunet.structure.rules.elementwise import as_activation
 from prunet.structure.tensors import Activation, Constant
@@ -26,8 +26,8 @@ def layers(labels: Labels, node: fx.Node, **given: Any) -> list[Activation] | No
     All of them have the same width, so unit i of every layer and direction is one unit. The outputs at each
     step are the units of the last layer, in both directions; the final states are those of all layers.
     """
-    if "input" not in given or not _constant(given["params"]):  # packed sequences have no `input`
-        return None
+    if not isinstance(given.get("input"), Activation) or not _constant(given["params"]):
+        return None  # among them packed sequences
     params, directions = given["params"], 1 + given["bidirectional"]
     each = len(params) // (given["num_layers"] * directions)
     if each != 2 + 2 * given["has_biases"]:
@@ -37,7 +37,7 @@ def layers(labels: Labels, node: fx.Node, **given: Any) -> list[Activation] | No
     for first in range(0, len(params), each * directions):
         for start in range(first, first + each * directions, each):
             _gates(labels, steps, states[0], params[start : start + each])
-        steps = Activation(units.repeat(directions).view(1, 1, -1))
+        steps = Activation(along(units.repeat(directions), -1, 3), states[0].zero)
     return [steps, *states]
 
 
@@ -68,7 +68,7 @@ def zeros(labels: Labels, node: fx.Node, **_: Any) -> Activation:
     shape = tuple(node.meta["val"].shape)
     if len(shape) not in (2, 3):
         return Activation(torch.full((1,) * len(shape), KEPT))
-    return Activation(labels.fresh(int(shape[-1])).view((1,) * (len(shape) - 1) + (-1,)))
+    return Activation(along(labels.fresh(int(shape[-1])), -1, len(shape)), zero=True)
 
 
 def _constant(tensors: Sequence[Any]) -> bool:
@@ -92,19 +92,20 @@ def _gates(labels: Labels, steps: Activation, state: Activation, tensors: Sequen
 def _states(labels: Labels, node: fx.Node, given: Any, units: Tensor) -> list[Activation]:
     """Join the units of the initial states, `h` and of an LSTM `c`, with those of the layer; return these.
 
-    Nothing but the unit itself reads its state, so that it need not be zero: a state that another layer
-    computes goes with its units.
+    A state that another layer computes goes with its units. It need not be zero, as nothing but the unit
+    itself reads it; then the unit's outputs are not zero either.
     """
     states = [given] if isinstance(given, Activation | Constant) else given
     for state in states:
         ndim = state.value.ndim if isinstance(state, Constant) else state.labels.ndim
-        aligned = units.view((1,) * (ndim - 1) + (-1,))
+        aligned = along(units, -1, ndim)
         own = as_activation(labels, state, aligned) if isinstance(state, Constant) else state
         first = labels.tie(own.labels, range(ndim - 1))
         if (first == KEPT).any():
             labels.keep(units, f"{node.name} starts from a state that stays")
         labels.join(first, aligned)
-    return [Activation(aligned) for _ in states]
+    zero = all(not state.value.any() if isinstance(state, Constant) else state.zero for state in states)
+    return [Activation(aligned, zero) for _ in states]
 
 
 def _projected(
