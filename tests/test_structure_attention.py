@@ -198,7 +198,7 @@ def changed(*names, change):
     return network(forward)
 
 
-SUMMED = "matmul sums over it, and is not known to read zeros without it"
+SUMMED = "matmul sums over it, and may not read zeros there"
 NORMED = "a LayerNorm normalises over it"
 
 
@@ -261,6 +261,17 @@ def test_the_norm_of_a_unit_decides_which_goes():
             layer.weight.view(HEADS, WIDTH, -1)[:, 2] *= 0.01
     masks = prunet.prune(model, TOKENS, criterion="unit-l2", rate=0.25, attention="widths")
     assert masks["key.weight"].any(1).tolist() == [True, True, False, True] * HEADS
+
+
+def test_attention_of_channels_has_no_other_units_than_heads():
+    def forward(model, tokens):
+        query, key, value = parts(model, tokens)
+        mixed = value @ (key.mT @ query).softmax(-1)
+        return model.output(mixed.transpose(1, 2).flatten(2))
+
+    for attention in ("heads", "widths"):
+        (group,) = find_units(network(forward), TOKENS, attention).groups
+        assert group.units == HEADS
 
 
 def test_an_unknown_kind_of_units_is_refused():

@@ -16,7 +16,7 @@ def matmul(labels: Labels, node: fx.Node, **given: Any) -> Activation | None:
     """Multiply matrices, (..., M, K) by (..., K, N).
 
     With units along the leading dimensions (the heads of attention), each matrix belongs to its unit as a
-    whole, unless matrices of fewer rows or columns are asked for. Otherwise units along M or N are those of
+    whole, unless narrower matrices are asked for and possible. Otherwise units along M or N are those of
     the result, and units along K are in both factors, of which one must be zero at a removed unit.
     """
     first, second = list(given.values())[:2]
@@ -29,30 +29,38 @@ def matmul(labels: Labels, node: fx.Node, **given: Any) -> Activation | None:
     lead = np.broadcast_shapes(first.labels.shape[:-2], second.labels.shape[:-2])
     one, other = (part.labels.expand(*lead, *part.labels.shape[-2:]) for part in (first, second))
     heads = any(varies(one, dim) and varies(other, dim) for dim in range(len(lead)))
-    widths = any(varies(part, dim) for part in (one, other) for dim in (-2, -1))
-    if heads and not (widths and labels.attention == "widths"):
+    if heads and not (labels.attention == "widths" and _narrower(one, other)):
         units = labels.tie(one, [-2, -1])
         labels.join(units, labels.tie(other, [-2, -1]))
         return Activation(units)
     one, other = (labels.tie(part, range(len(lead))) for part in (one, other))
+    return _single(labels, node, Activation(one, first.zero), Activation(other, second.zero))
+
+
+def _narrower(one: Tensor, other: Tensor) -> bool:
+    """Return whether units within matrices are summed over, or are those of the result."""
+    summed = varies(one, -1), varies(other, -2)
+    return all(summed) or (not any(summed) and varies(one, -2) != varies(other, -1))
+
+
+def _single(labels: Labels, node: fx.Node, first: Activation, second: Activation) -> Activation:
+    """Multiply matrices (..., M, K) by (..., K, N) that have the same units, whatever their leading index."""
+    one, other = first.labels, second.labels
+    kept = Activation(torch.full((1,) * one.ndim, KEPT))
     if varies(one, -1) and varies(other, -2) and (first.zero or second.zero):
         labels.join(labels.tie(one, [-2]).transpose(-1, -2), labels.tie(other, [-1]))
-        return Activation(torch.full((1,) * one.ndim, KEPT))
+        return kept
     if varies(one, -1) or varies(other, -2):
         for part, dim in ((one, -1), (other, -2)):
-            labels.keep(
-                labels.tie(part, [dim]),
-                f"{node.name} sums over it, and is not known to read zeros without it",
-            )
+            labels.keep(labels.tie(part, [dim]), f"{node.name} sums over it, and may not read zeros there")
     rows, columns = varies(one, -2), varies(other, -1)
     if rows and columns:
         for part in (one, other):
             labels.keep(part, f"{node.name} multiplies two kinds of units")
-    elif rows:
+        return kept
+    if rows:
         return Activation(one[..., :, :1], first.zero)
-    elif columns:
-        return Activation(other[..., :1, :], second.zero)
-    return Activation(torch.full((1,) * one.ndim, KEPT))
+    return Activation(other[..., :1, :], second.zero) if columns else kept
 
 
 def turned(matrices: Activation) -> Activation:
