@@ -145,6 +145,11 @@ def from_layer(model, words):
     return model.output(model.recur(words, state)[0])
 
 
+def learned(model, words):
+    state = model.start.weight.unsqueeze(0).expand(1, words.shape[0], -1)
+    return model.output(model.recur(words, state)[0])
+
+
 def from_encoder(model, words):
     return model.output(model.recur(words, model.start(words.flip(1))[1])[0])
 
@@ -175,6 +180,12 @@ STARTS = {  # with the form and the parameters of the smaller network: 6 are of 
         {"recur": gru(), "start": nn.Linear(3, HIDDEN)},
         Model,
         3 * 2 * (3 + 2 + 2) + 2 * 4 + 6,
+    ),
+    "a parameter": (
+        learned,
+        {"recur": gru(), "start": nn.Embedding(1, HIDDEN)},
+        Model,
+        3 * 2 * (3 + 2 + 2) + 2 + 6,
     ),
     "the last state of an encoder": (
         from_encoder,
