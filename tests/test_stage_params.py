@@ -49,6 +49,7 @@ STUDY = {*TRAINING, "footprint", "export", "sweep", "sensitivity"}
         ({"last_round": 2}, {*RETRAIN, "footprint", "summarize", "export", "plot"}),
         ({"schemes": [*SCHEMES, "set"]}, {"retrain-set", "summarize", "plot"}),
         ({"dynamic": {"drop": 0.2}}, {"retrain-rigl", "retrain-static"}),
+        ({"dynamic": {"multiplier": 2}}, {"retrain-rigl", "retrain-static"}),
         ({"report": {"scheme": "random"}}, {"footprint", "summarize"}),
         ({"report": {"round": "00"}}, {"summarize", "plot"}),
         ({"report": {"margin": 1.0}}, {"summarize"}),
@@ -70,6 +71,16 @@ STUDY = {*TRAINING, "footprint", "export", "sweep", "sensitivity"}
 )
 def test_a_change_reaches_the_stages_that_depend_on_it_and_no_others(changes, stages):
     assert different(**changes) == stages
+
+
+def test_extended_training_stretches_the_learning_rates_of_dynamic_schemes_alone():
+    training = {"steps": 30, "warmup": 2, "schedule": "step", "milestones": [10, 20], "eval_every": 10}
+    values = toys.params_values(schemes=SCHEMES, training=training, dynamic={"multiplier": 3})
+    found = {name: stage_params(values)[f"toy/retrain-{name}"]["study"]["training"] for name in SCHEMES}
+    stretched = {"steps": 90, "warmup": 6, "milestones": [30, 60]}
+    for name in SCHEMES:
+        expected = stretched if name in ("rigl", "static") else {}
+        assert found[name] == {**values["studies"]["toy"]["training"], **expected}
 
 
 def test_of_faces_all_that_finds_a_face_is_exported():

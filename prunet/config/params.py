@@ -67,10 +67,11 @@ class Params(Block):
                 raise ValueError(
                     f"prune.schemes has {needing[0]}, and studies.{name} trains without momentum"
                 )
-            changes = update_steps(times.begin, times.end, times.every, training.steps)
+            steps = times.multiplier * training.steps
+            changes = update_steps(times.begin, times.end, times.every, steps)
             if updating and not any(0 < step < changes[-1] for step in changes):
                 raise ValueError(
-                    f"dynamic.every is {self.dynamic.every} steps, and in the {training.steps} steps of "
+                    f"dynamic.every is {self.dynamic.every} steps, and in the {steps} steps of "
                     f"studies.{name} no mask would change between begin and end: lower it"
                 )
             if updating and any(0 < step <= training.freeze for step in changes):
@@ -229,6 +230,7 @@ def _study_params(
     retrain = {
         f"retrain-{key}": {
             **trained,
+            "study": _longer(study, values["dynamic"]["multiplier"]) if found.dynamic else study,
             "scheme": key,
             "rounds": prune["rounds"],
             "extra": ({"reinits": block["reinits"]} if found.redraws else {})
@@ -267,6 +269,14 @@ def _study_params(
             "known": export["known"],
         },
     }
+
+
+def _longer(study: dict[str, Any], multiplier: int) -> dict[str, Any]:
+    """Return a study with a training of `multiplier` times as many steps, its learning rates stretched."""
+    training = study["training"]
+    longer = {name: multiplier * training[name] for name in ("steps", "warmup")}
+    longer["milestones"] = [multiplier * step for step in training["milestones"]]
+    return {**study, "training": training | longer}
 
 
 def _sentence(path: Path, error: Any) -> str:

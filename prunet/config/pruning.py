@@ -123,6 +123,7 @@ class Dynamic(Block):
     end: Share
     every: Count
     drop: float = Field(gt=0, le=1)
+    multiplier: Count
 
     @model_validator(mode="after")
     def _in_order(self) -> "Dynamic":
