@@ -1,13 +1,17 @@
 """Pruning in one's own training loop: exact shares, zeros that stay, and a smaller network that is equal."""
 
+import re
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 import prunet
 from prunet.base.errors import InputError
+from prunet.models import loading
 from prunet.pruning.unit_criteria import UNIT_CRITERIA
 from prunet.structure.proof import difference
+from tests.toy_networks import Model
 
 IMAGES = torch.randn(4, 3, 6, 6, generator=torch.Generator().manual_seed(0))
 TOKENS = torch.randn(2, 5, 12, generator=torch.Generator().manual_seed(0))
@@ -27,6 +31,13 @@ class Block(nn.Module):
         query, key, value = self.queries(tokens).view(shape).permute(2, 0, 3, 1, 4).unbind(0)
         heads = nn.functional.scaled_dot_product_attention(query, key, value)
         return tokens + self.output(heads.transpose(1, 2).reshape(tokens.shape))
+
+
+class Outside(nn.Module):
+    """An index that the inputs do not have."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        return values[:, 7]
 
 
 class Branches(nn.Module):
@@ -177,6 +188,21 @@ def test_attention_shrinks_to_a_program_that_takes_batches_of_other_sizes():
     assert difference(model, smaller, [torch.randn(3, 5, 12)]) > 1e-3
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has a CUDA device")
+@pytest.mark.parametrize(
+    "follow",
+    [lambda model, x: model.layer(x.cuda()), lambda model, x: model.layer(x) + torch.ones(2, device="cuda")],
+    ids=["a tensor that is moved", "a new tensor"],
+)
+def test_code_that_needs_a_gpu_is_refused_with_its_line(follow):
+    model, line = Model(follow, layer=nn.Linear(3, 2)), follow.__code__.co_firstlineno
+    told = f"Model asks for a CUDA device at line {line} of {re.escape(__file__)}, .* device=x.device"
+    with pytest.raises(InputError, match=told):
+        prunet.prune(model, torch.randn(2, 3), criterion="unit-l2")
+    with pytest.raises(InputError, match=told):
+        loading.check("Model", model, (1, 1, 3), 2)
+
+
 @pytest.mark.parametrize(
     ("model", "example", "options", "message"),
     [
@@ -189,9 +215,15 @@ def test_attention_shrinks_to_a_program_that_takes_batches_of_other_sizes():
         (nn.Linear(3, 2), torch.randn(2, 3), {"criterion": "taylor"}, "needs gradients; pass `loss`"),
         (nn.Linear(3, 2), torch.randn(2, 3), {"criterion": "unit-l2"}, "no unit .* can be removed"),
         (nn.Linear(3, 2), torch.randn(2, 5), {"criterion": "unit-l2"}, r"Linear does not run .*\(2, 5\)"),
+        (
+            Outside(),
+            torch.randn(2, 3),
+            {"criterion": "unit-l2"},
+            r"size 3 at line \d+ of .*test_library.py\); pass",
+        ),
         (Branches(), torch.randn(2, 3), {"criterion": "unit-l2"}, "Branches .*values"),
     ],
-    ids=["criterion", "loss", "nothing", "shape", "branch"],
+    ids=["criterion", "loss", "nothing", "shape", "index", "branch"],
 )
 def test_what_cannot_be_pruned_is_refused_in_one_sentence(model, example, options, message):
     with pytest.raises(InputError, match=message) as refused:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from prunet.base.errors import InputError, cause
+from prunet.base.errors import InputError, cause, place, without_gpu
 from prunet.models import built_in, functions, heads, libraries
 from prunet.models.inputs import Shape
 from prunet.models.state import state
@@ -108,9 +108,9 @@ def _run(name: str, model: nn.Module, shape: Shape) -> Any:
     try:
         output = built_in.run_once(model, given)
     except Exception as error:
-        raise InputError(
-            f"{name} fails on images of {shape} (channels, height, width; {cause(error)}): set the study's "
-            "input_size or choose another model."
+        raise without_gpu(name, error) or InputError(
+            f"{name} fails on images of {shape} (channels, height, width; {cause(error)}{place(error)}): set "
+            "the study's input_size or choose another model."
         ) from None
     if device.type != "meta" and not torch.equal(given, image):
         raise InputError(f"{name} changes its images in place: let its first operation make a new tensor.")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.export import Dim, export
 
-from prunet.base.errors import InputError, cause
+from prunet.base.errors import InputError, cause, place, without_gpu
 
 Example = Tensor | Sequence[Tensor]  # inputs of a network, the batch first
 
@@ -87,8 +87,10 @@ def takes_batch(program: nn.Module, inputs: Sequence[Tensor], count: int) -> boo
 def _refusal(model: nn.Module, inputs: Sequence[Tensor], error: Exception) -> InputError:
     """Return the error for a model that does not run, or cannot be exported."""
     name = type(model).__name__
-    if place := re.search(r'File "([^"]+)", line (\d+), in \w+(?:\n {4,}(\S.*))?', str(error)):
-        file, line, code = place.groups()
+    if missing := without_gpu(name, error):
+        return missing
+    if values := re.search(r'File "([^"]+)", line (\d+), in \w+(?:\n {4,}(\S.*))?', str(error)):
+        file, line, code = values.groups()
         return InputError(
             f"{name} cannot be exported: line {line} of {file} depends on the values of its inputs"
             f"{f' (`{code}`)' if code else ''}; write it without them, e.g. with torch.where."
@@ -96,7 +98,7 @@ def _refusal(model: nn.Module, inputs: Sequence[Tensor], error: Exception) -> In
     shapes = ", ".join(str(tuple(value.shape)) for value in inputs)
     return InputError(
         f"{name} does not run on an example of shape {shapes}, or cannot be exported by torch.export "
-        f"({cause(error)[:200]}); pass an example of the inputs that it takes."
+        f"({cause(error)[:200]}{place(error)}); pass an example of the inputs that it takes."
     )
 
 
