@@ -103,6 +103,24 @@ def test_gradual_pruning_starts_dense_and_ends_with_the_rounds_number_in_every_l
             assert seen[step][layer] == expected
 
 
+@pytest.mark.parametrize("name", UPDATES)
+def test_the_exploration_is_the_share_of_the_weights_that_were_ever_in_the_masks(tmp_path, name):
+    run = sparse(tmp_path, name)
+    ever = {layer: mask.bool().clone() for layer, mask in state_of(run).masks.items()}
+    shares = []
+    for _, state, _ in walk(run, 20):
+        for layer, mask in state.masks.items():
+            ever[layer] |= mask.bool()
+        flat = torch.cat([mask.flatten(1) for mask in ever.values()], 1).double()
+        assert [state.exploration(number) for number in (0, 1)] == pytest.approx(flat.mean(1).tolist())
+        shares.append(state.exploration(0))
+    assert shares[-1] == 1 if name == "gradual" else shares[0] < shares[9] < shares[-1] < 1
+
+
+def test_masks_that_stay_explore_nothing(tmp_path):
+    assert state_of(Toy(tmp_path, 2)).exploration(0) is None
+
+
 @pytest.mark.parametrize("steps", [4, 17])
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("name", UPDATES)

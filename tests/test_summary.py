@@ -105,6 +105,14 @@ def test_the_share_of_networks_whose_loss_still_falls_is_in_the_table_and_the_re
     assert table["still_falling"][3:].isna().all()
 
 
+def test_the_exploration_of_schemes_whose_masks_change_is_averaged_over_networks():
+    result = cell(0.5, 0.9, 0.8)
+    for network, share in zip(result["networks"], (0.6, 0.8), strict=True):
+        network["explored"] = share
+    table = summary.summarize({("rigl", "01"): result, ("original", "01"): cell(0.5, 0.9)})
+    assert table["explored"].tolist() == pytest.approx([0.7, math.nan], nan_ok=True)
+
+
 def test_curves_have_a_row_for_each_scheme_and_step():
     table = summary.curves(RESULTS, ["original", "random"], "01")
     table = table[table["step"] < 20]

@@ -29,15 +29,17 @@ def summarize(results: Results) -> pd.DataFrame:
     interval) over replicates of `accuracy` (0 to 1) and `loss` (nats) on the test split at the early stop,
     `early_stop_step`, and `final_accuracy` and `final_loss` at the last step. Draws of one replicate share a
     mask and are not independent: they are averaged first. A single replicate has no spread (NaN).
-    `still_falling` is the share of networks whose validation loss still falls at the last step, or NaN.
+    `still_falling` is the share of networks whose validation loss still falls at the last step, or NaN;
+    `explored` the mean share of the weights that were ever trained, NaN for schemes whose masks stay.
     """
     rows = []
     for (scheme, number), result in results.items():
         row: dict[str, Any] = {"scheme": scheme, "round": number, "density": result["density"]}
         row["replicates"] = len({network["replicate"] for network in result["networks"]})
         row["networks"] = len(result["networks"])
-        verdicts = [network.get("still_falling") for network in result["networks"]]
-        row["still_falling"] = pd.Series(verdicts, dtype=float).mean()
+        for name in ("still_falling", "explored"):
+            known = [network.get(name) for network in result["networks"]]
+            row[name] = pd.Series(known, dtype=float).mean()
         for name in MEASURED:
             values = by_replicate(result, name)
             row[f"{name}_mean"], row[f"{name}_std"] = values.mean(), values.std()

@@ -38,6 +38,7 @@ class NetworkResult(Part):
     replicate: Count
     early_stop_step: Count
     still_falling: bool | None = None
+    explored: Share | None = None
     early: TestScore
     final: TestScore
     curve: ValidationCurve
@@ -67,8 +68,9 @@ def read(path: Path) -> dict[str, Any]:
 
     Returns:
         `density` and `layer_density` (0 to 1), `epochs_per_step`, and `networks`, a list of one dict each:
-        `replicate`, `early_stop_step`, `still_falling` (the validation loss, at the last step), `early` and
-        `final` (test scores), `curve` (on validation images).
+        `replicate`, `early_stop_step`, `still_falling` (the validation loss, at the last step), `explored`
+        (share of the weights that were ever trained, where masks change), `early` and `final` (test scores),
+        `curve` (on validation images).
 
     Raises:
         InputError: the file is missing, is not JSON, or is not the result of a cell.

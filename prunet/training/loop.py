@@ -127,8 +127,8 @@ class Finished(NamedTuple):
         kept: weights (N, *shape) after the step that the plan keeps; else empty.
         results: for each network its run with `curve` (`step`, `val_loss`, `val_accuracy`: a list each),
             `early_stop_step` (the first step of the lowest validation loss; in gradual pruning, among those
-            after the last mask update), `still_falling` (of these losses; None: too few), and
-            `early` and `final` (`test_loss`, `test_accuracy` there and at
+            after the last mask update), `still_falling` (of these losses; None: too few), `explored`
+            (`TrainingState.exploration`), and `early` and `final` (`test_loss`, `test_accuracy` there and at
             the end).
     """
 
@@ -169,6 +169,7 @@ def _result(state: TrainingState, measured: list[Any], number: int) -> dict[str,
     return {
         "early_stop_step": best[0],
         "still_falling": falling,
+        "explored": state.exploration(number),
         "early": early,
         "final": final,
         "curve": curve,

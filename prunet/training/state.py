@@ -38,6 +38,7 @@ class TrainingState:
             moving average, zero outside the masks too, and where a penalty holds the weights at zero.
         masks: {layer: (N, *shape) float32}, the current ones, one or zero.
         update_steps: the steps after which `update_masks` is due.
+        explored: {layer: (N, *shape) bool}, True where a weight was ever in the masks; empty if they stay.
         early: the delivered weights at each network's lowest validation loss so far.
         kept: `weights` after the step that the plan keeps (before it those at the start); else empty.
         points: the evaluations on the validation split.
@@ -84,6 +85,7 @@ class TrainingState:
         self._optimize_head, of_head = optimizers.build(settings, list(head.values()), self._head, survivors)
         self._memory = [*memory, *of_head]
         self.masks = {name: survivors[name] for name in masks}
+        self.explored = {name: mask.bool() for name, mask in self.masks.items()} if self._updater else {}
         # Tensors that are not trained (the running statistics of norms) are kept as well.
         self.weights = {name: tensor.to(device, copy=True) for name, tensor in start.items()} | self._trained
         self.delivered = _copy(self.weights) if self._decay else self.weights
@@ -122,6 +124,15 @@ class TrainingState:
         self._vector.mul_(self._mask)
         for name, mask in self.masks.items():
             self.delivered[name].mul_(mask)
+            self.explored[name].logical_or_(mask)
+
+    def exploration(self, number: int) -> float | None:
+        """Return the share of a network's prunable weights that were ever trained; None if the masks stay.
+
+        It is the exploration rate of in-time over-parameterisation (Liu et al. 2021).
+        """
+        ever = [mask[number] for mask in self.explored.values()]
+        return sum(int(mask.sum()) for mask in ever) / sum(mask.numel() for mask in ever) if ever else None
 
     def keep(self) -> None:
         """Copy the current weights to `kept`."""
@@ -185,6 +196,7 @@ class TrainingState:
             | {f"early/{name}": tensor for name, tensor in self.early.items()}
             | {f"kept/{name}": tensor for name, tensor in self.kept.items()}
             | {f"masks/{name}": tensor for name, tensor in changing.items()}
+            | {f"explored/{name}": tensor for name, tensor in self.explored.items()}
             | {f"optimizer/{number}": tensor for number, tensor in enumerate(self._memory)}
         )
 
