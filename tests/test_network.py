@@ -1,9 +1,13 @@
 """Checks of params.yaml that need a study's network, by the stage `check`."""
 
 import pytest
+import torch
 
 from prunet.base.errors import InputError
 from prunet.config.params import stage_params
+from prunet.config.unit_rules import report
+from prunet.models.built_in import MODELS
+from prunet.structure.finding import find_units
 from stages import check
 from tests import toys
 from tests.toy_tools import invoke
@@ -74,7 +78,15 @@ RESNET = {"model": "resnet-20", "input_size": 8}
         ),
         (
             {"sweep": {"studies": ["toy"], "criteria": ["magnitude", "filter-l1"]}},
-            "criterion filter-l1 finds no units",
+            "sweep.criteria: criterion filter-l1 finds no units",
+        ),
+        (
+            {"sensitivity": {"studies": ["toy"], "criterion": "batchnorm-scale"}},
+            "sensitivity.criterion: criterion batchnorm-scale needs a batch norm behind every layer, and fc1",
+        ),
+        (
+            {"sensitivity": {"studies": ["toy"], "criterion": "filter-l2"}},
+            "sensitivity.criterion: criterion filter-l2 finds no units in fc1.weight, fc2.weight",
         ),
         (
             {"study": RESNET | layers(["block1_1.conv2"], conv1=0.1), "prune": {"criterion": "filter-l2"}},
@@ -86,7 +98,11 @@ RESNET = {"model": "resnet-20", "input_size": 8}
         ),
         (
             {"prune": {"criterion": "unit-l2", "target": {"macs": 0.001}}},
-            "target.macs is 0.001, and 0.001494 is left when every layer has lost all that it may",
+            "prune: target.macs is 0.001, and 0.001494 is left when every layer has lost all that it may",
+        ),
+        (
+            {"prune": {"criterion": "unit-l2", "scope": "sensitivity", "target": {"macs": 0.05}}},
+            "prune.scope sensitivity takes at most 75% of a group in a round: target.macs is 0.05, and 0.1",
         ),
     ],
 )
@@ -101,6 +117,39 @@ def test_what_does_not_fit_the_network_is_refused_before_anything_runs(changes, 
 def test_criteria_of_units_fit_a_network_that_has_them(criterion):
     study = RESNET | layers(["output"])
     assert rules(study=study, prune={"criterion": criterion})["own"] == {"output.weight": 0}
+
+
+def test_a_sweep_and_a_sensitivity_have_rules_of_their_own():
+    """Targets and layers that may lose all are those of the rounds."""
+    rounds_ = {"criterion": "magnitude", "target": {"parameters": 0.001}}
+    swept = {"studies": ["toy"], "criteria": ["unit-l2"], "sparsities": [0.999]}
+    assert rules(prune=rounds_, sweep=swept, sensitivity={"studies": ["toy"], "criterion": "unit-l2"})
+
+
+def test_a_target_that_sensitivity_reaches_in_several_rounds_is_not_refused():
+    how = {"criterion": "unit-l2", "scope": "sensitivity", "target": {"macs": 0.05}}
+    assert rules(prune=how, last_round=2)["scope"] == "sensitivity"
+
+
+def test_of_a_network_of_ones_own_it_is_printed_what_can_go_and_what_stays(capsys):
+    own = {"study": {"model": "tests.own_network:VisionTransformer", "init": "own"}, "networks": "tests"}
+    rules(**own)
+    rules(prune={"criterion": "unit-l2"})
+    assert capsys.readouterr().out == ""
+    rules(**own, prune={"criterion": "unit-l2"})
+    assert capsys.readouterr().out == (
+        "studies.toy: tests.own_network:VisionTransformer: 18 units in 2 groups of layers can be removed.\n"
+        "  Left whole in 1 place: a LayerNorm normalises over it.\n"
+    )
+
+
+def test_of_many_reasons_the_most_frequent_are_printed():
+    units = find_units(MODELS["lenet-300-100"]((1, 8, 8), 10), torch.zeros(2, 1, 8, 8))
+    units.reasons = {f"reason {number}": number for number in range(1, 8)}
+    first, *others = report("mine", units)
+    assert first == "mine: 400 units in 2 groups of layers can be removed."
+    assert others[0] == "  Left whole in 7 places: reason 7."
+    assert others[3:] == ["  Left whole in 4 places: reason 4.", "  Left whole for 3 other reasons."]
 
 
 def test_the_studies_that_do_not_fit_are_listed_together(tmp_path):

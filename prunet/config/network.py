@@ -2,19 +2,14 @@
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from prunet.base.errors import InputError
+from prunet.config import unit_rules
 from prunet.models import built_in, libraries, loading, weights
 from prunet.models.inputs import Shape
-from prunet.pruning import budgets, rates
-from prunet.pruning.rounds import ModelQueries, TrainedNetworks, prune
-from prunet.pruning.unit_criteria import UNIT_CRITERIA
-from prunet.structure.finding import find_units, nothing_to_remove
-from prunet.structure.masks import coupled
-from prunet.structure.rounding import multiples
+from prunet.pruning import rates
 from prunet.training.pixels import resized_side, visible_side
 
 # Channels, and pixels a side, of the images of a set; and its classes.
@@ -36,8 +31,7 @@ def own_rates(name: str, values: dict[str, Any]) -> dict[str, float]:
 
     Raises:
         InputError: the study's images or weights do not fit its model; its `layers` are not the model's; a
-            criterion, of `prune` or `sweep`, or a penalty asks for what the model does not have; or a layer
-            would be empty.
+            penalty or a criterion asks for what the model does not have; or a layer would be empty.
     """
     block, rules = values["studies"][name], values["prune"]
     shape = input_shape(block, values["resize"]["size"])
@@ -55,9 +49,7 @@ def own_rates(name: str, values: dict[str, Any]) -> dict[str, float]:
         raise InputError(f"layers {error.message}") from None
     if rules["output_rate_factor"] != 1 and rules["scope"] == "layer":
         own.setdefault(built_in.output_layer(model, shape), rules["rate"] * rules["output_rate_factor"])
-    swept = values["sweep"]["criteria"] if name in values["sweep"]["studies"] else []
-    for criterion in {rules["criterion"], *swept} & UNIT_CRITERIA.keys():
-        check_units(model, shape, rules | {"criterion": criterion, "own": own})
+    unit_rules.check(name, values, model, shape, own)
     return own
 
 
@@ -97,7 +89,7 @@ def filled(block: dict[str, Any]) -> dict[str, Any]:
     if block["weights"] == "pretrained":
         expected = libraries.images(block["model"], channels)
     moments = block["normalise"]
-    if moments and {len(moments["mean"]), len(moments["std"])} != {channels}:
+    if isinstance(moments, dict) and {len(moments["mean"]), len(moments["std"])} != {channels}:
         raise InputError(f"normalise needs a mean and a std for each of the images' {channels} channels")
     return block | {name: value for name, value in expected.items() if block[name] is None}
 
@@ -118,37 +110,3 @@ def input_shape(block: dict[str, Any], face: int) -> Shape:
 def _stored(data: dict[str, Any], face: int) -> tuple[int, int]:
     """Return the channels, and pixels a side, of the images in a dataset file."""
     return {**IMAGES, "faces": (1, face), "folder": (3, data["side"])}[data["set"]]
-
-
-def check_units(model: nn.Module, shape: Shape, rules: dict[str, Any]) -> None:
-    """Prune the units of a network of zeros, which fails where pruning the trained networks would.
-
-    Args:
-        model: on any device.
-        shape: (C, H, W) of an image.
-        rules: the arguments of `rounds.prune` that are in the block `prune`, and `own`.
-    """
-    shapes = {name: model.get_parameter(name).shape for name in built_in.prunable(model)}
-    # One weight a row, with the dimensions of the layer: the scores of units need no more.
-    masks = {name: np.ones((1, size[0], *[1] * (len(size) - 1)), bool) for name, size in shapes.items()}
-    device = next(model.parameters()).device
-    units = find_units(model, torch.zeros(2, *shape, device=device), rules["attention"])
-    groups, norms = coupled(units)
-    if not groups:
-        raise nothing_to_remove(units)
-    ones = {name: mask.astype(np.float32) for name, mask in masks.items()}
-    ones |= {f"{norm}.weight": ones[name].reshape(1, -1) for name, norm in norms.items()}
-    counted = {cost: share for cost, share in rules["target"].items() if cost != "milliseconds"}
-    queries = ModelQueries(_not_asked, _not_asked, groups, norms, unread=lambda found: found)
-    prune(
-        TrainedNetworks(ones, masks, lambda: ones, lambda: queries),
-        number=max(1, len(rules["rounds"]) - 1),
-        seed=0,
-        **{key: rules[key] for key in ("schedule", "rate", "own", "scope", "criterion", "empty_layers")},
-        budget=budgets.budget(counted, rules["criterion"], lambda: units, ()),
-        multiples=multiples(units, groups, rules["round_to"]),
-    )
-
-
-def _not_asked(*_: Any) -> Any:
-    raise NotImplementedError("criteria of units use neither gradients nor synaptic flow")
