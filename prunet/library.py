@@ -15,7 +15,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from prunet.base.errors import InputError
 from prunet.pruning import budgets
-from prunet.pruning.criteria import CRITERIA
+from prunet.pruning.criteria import CRITERIA, check_scope
 from prunet.pruning.modules import ModelMasks, prune_units, prune_weights
 from prunet.pruning.sensitivity import Sensitivity, allocate, sensitivity
 from prunet.pruning.unit_criteria import UNIT_CRITERIA
@@ -47,8 +47,8 @@ def prune(
     Args:
         model: of any kind.
         example: inputs of the model, each (N, ...), a tensor or several.
-        criterion: of single weights: magnitude, random, taylor (needs `loss`). Of whole units, filters and
-            parts of attention: unit-l2, unit-random, filter-l1, filter-l2, batchnorm-scale, geometric-median.
+        criterion: of single weights: magnitude, lamp (of scope global), random, taylor (needs `loss`). Of whole
+            units, filters and parts of attention: unit-l2, unit-random, filter-l1, filter-l2, batchnorm-scale, geometric-median.
         rate: share of the survivors to remove, 0 to 1.
         scope: `layer`: each layer, or group of layers whose units go together, loses the same share;
             `global`: one ranking.
@@ -79,6 +79,7 @@ def prune(
         raise InputError(f"criterion {criterion!r} is unknown; choose one of {known}.")
     target, before = dict(target or {}), dict(masks or {})
     budgets.check(target, criterion, round_to)
+    check_scope(criterion, scope)
     how = {"rate": rate, "own": own or {}, "scope": scope, "criterion": criterion, "seed": seed}
     if sensitivity:
         if criterion in CRITERIA or not target:

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from prunet.base.errors import InputError
 from prunet.pruning import criteria, queries
 from tests.toy_pruning import evidence, pruned
 
@@ -28,6 +29,32 @@ def test_magnitude():
     scores = criteria.magnitude(evidence({"a": np.array([[-3, 1], [0, 2]], np.float32)}))
     assert scores["a"].tolist() == [[3, 1], [0, 2]]
     assert scores["a"].dtype == np.float64
+
+
+def test_lamp_divides_a_square_by_the_squares_that_are_not_smaller():
+    scores = criteria.lamp(evidence({"a": np.array([[-3, 1], [0, 2]], np.float32)}))
+    np.testing.assert_allclose(scores["a"], [[1, 1 / 14], [0, 4 / 13]], rtol=1e-12)
+
+
+def test_lamp_of_equal_weights_falls_from_the_last_and_of_zeros_is_zero():
+    weights = {"equal": np.array([2, -2, 2], np.float32), "gone": np.zeros(2, np.float32)}
+    scores = criteria.lamp(evidence(weights))
+    np.testing.assert_allclose(scores["equal"], [1 / 3, 1 / 2, 1], rtol=1e-12)
+    assert scores["gone"].tolist() == [0, 0]
+
+
+def test_lamp_does_not_see_the_scale_of_a_layer():
+    """Of 1, 2 and 10, 20, 30 the scores are 1/5, 1 and 1/14, 4/13, 1: the 10 goes first, then the 1."""
+    weights = {"a": np.array([[1, 2]], np.float32), "b": np.array([[10, 20, 30]], np.float32)}
+    first = pruned(weights, criterion="lamp", scope="global", rate=0.2)
+    second = pruned(weights, criterion="lamp", scope="global", rate=0.4)
+    assert [mask.tolist() for mask in first.values()] == [[[True, True]], [[False, True, True]]]
+    assert [mask.tolist() for mask in second.values()] == [[[False, True]], [[False, True, True]]]
+
+
+def test_weights_that_are_not_numbers_are_no_scores_of_lamp():
+    with pytest.raises(InputError, match="scores of a are not numbers"):
+        pruned({"a": np.array([[1, np.nan]], np.float32)}, criterion="lamp", scope="global")
 
 
 def test_movement_is_away_from_zero():

@@ -213,6 +213,7 @@ def test_code_that_needs_a_gpu_is_refused_with_its_line(follow):
             "'size' is unknown; choose one of magnitude",
         ),
         (nn.Linear(3, 2), torch.randn(2, 3), {"criterion": "taylor"}, "needs gradients; pass `loss`"),
+        (nn.Linear(3, 2), torch.randn(2, 3), {"criterion": "lamp"}, "scope layer it would be magnitude; set"),
         (nn.Linear(3, 2), torch.randn(2, 3), {"criterion": "unit-l2"}, "no unit .* can be removed"),
         (nn.Linear(3, 2), torch.randn(2, 5), {"criterion": "unit-l2"}, r"Linear does not run .*\(2, 5\)"),
         (

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 from prunet.base.errors import InputError
 from prunet.config.block import Block, Count, Share
 from prunet.pruning import budgets
-from prunet.pruning.criteria import CRITERIA
+from prunet.pruning.criteria import CRITERIA, check_scope
 from prunet.pruning.unit_criteria import UNIT_CRITERIA
 from prunet.retraining import scheme
 
@@ -75,6 +75,7 @@ class Prune(Block):
     def _target_fits_the_rules(self) -> "Prune":
         try:
             budgets.check(self.target, self.criterion, self.round_to)
+            check_scope(self.criterion, self.scope)
         except InputError as error:
             raise ValueError(error.message.removesuffix(".")) from None
         if self.scope == "sensitivity" and not (self.target and self.criterion in UNIT_CRITERIA):

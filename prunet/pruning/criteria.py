@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from prunet.base.errors import InputError
 from prunet.cells.masks import Masks, Weights
 from prunet.pruning.removal import Scores
 
@@ -40,6 +41,17 @@ class Evidence(NamedTuple):
 def magnitude(evidence: Evidence) -> dict[str, Scores]:
     """Score a weight by its absolute value (Han et al. 2015, section 3)."""
     return {name: np.abs(evidence.weights[name]).astype(np.float64) for name in evidence.masks}
+
+
+def lamp(evidence: Evidence) -> dict[str, Scores]:
+    """Score a weight by its square, over the sum of the squares that follow in its layer (Lee et al. 2021).
+
+    That is w^2 divided by the sum of w^2 over itself and all larger weights of the layer (equation 4; of
+    equal weights the later count as larger): the share of what is left that the layer would lose. The
+    largest weight of every layer scores 1. Within a layer the order is that of the magnitudes, so that the
+    scores differ from these only in one ranking of all layers (scope global).
+    """
+    return {name: _share_of_larger(evidence.weights[name]) for name in evidence.masks}
 
 
 def random(evidence: Evidence) -> dict[str, Scores]:
@@ -89,6 +101,14 @@ def synflow(evidence: Evidence) -> dict[str, Scores]:
     return {name: flow[name] for name in evidence.masks}
 
 
+def _share_of_larger(weights: Scores) -> Scores:
+    squares = weights.astype(np.float64).ravel() ** 2
+    largest_first = np.argsort(squares, kind="stable")[::-1]
+    sums = np.empty_like(squares)
+    sums[largest_first] = np.cumsum(squares[largest_first])
+    return np.divide(squares, sums, out=np.zeros_like(squares), where=sums != 0).reshape(weights.shape)
+
+
 def _sensitivity(evidence: Evidence, weights: Weights) -> dict[str, Scores]:
     gradients = evidence.gradients(weights)
     return {name: np.abs(weights[name] * gradients[name]) for name in evidence.masks}
@@ -96,9 +116,23 @@ def _sensitivity(evidence: Evidence, weights: Weights) -> dict[str, Scores]:
 
 CRITERIA: dict[str, Callable[[Evidence], dict[str, Scores]]] = {
     "magnitude": magnitude,
+    "lamp": lamp,
     "random": random,
     "movement": movement,
     "taylor": taylor,
     "snip": snip,
     "synflow": synflow,
 }
+
+
+def check_scope(criterion: str, scope: str) -> None:
+    """Refuse a scope in which a criterion would be another one.
+
+    Raises:
+        InputError: the criterion is lamp, and the scope is not global.
+    """
+    if criterion == "lamp" and scope != "global":
+        raise InputError(
+            f"criterion lamp compares the weights of different layers, and with scope {scope} it would be "
+            "magnitude; set scope to global, or choose criterion magnitude."
+        )

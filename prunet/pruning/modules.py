@@ -123,4 +123,4 @@ def _gradients(model: nn.Module, loss: Callable[[], Tensor] | None) -> Callable[
 
 
 def _unknown(*_: Any) -> Any:
-    raise InputError("this criterion is one of the pipeline; choose magnitude, random or taylor.")
+    raise InputError("this criterion is one of the pipeline; choose magnitude, lamp, random or taylor.")
