@@ -132,6 +132,13 @@ def test_show_says_whether_a_ticket_wins(project, tmp_path, verdict, said):
     assert f"digits: {said}" in succeed(show, project / "params", metrics)
 
 
+def test_without_a_round_that_prunes_there_is_no_verdict(project, tmp_path):
+    shutil.copytree(project / "params", tmp_path / "params")
+    path = tmp_path / "params" / "digits" / "summarize.json"
+    files.write_json(path, files.read_json(path) | {"rounds": ["00"]})
+    assert "whether a ticket wins" not in succeed(show, tmp_path / "params", project / "metrics")
+
+
 def test_show_says_what_is_missing(project, tmp_path):
     for params, message in ((tmp_path, "has no study"), (project / "params", "summary.csv does not exist")):
         done = invoke(show, params, tmp_path)

@@ -101,7 +101,7 @@ def sentence(comparisons: pd.DataFrame, margin: float) -> str:
     count = int((comparisons["against"] == "dense").sum())
     rule = (
         f"less than {margin:g} points below dense on validation images, with Holm's correction for "
-        f"{count} comparisons, and stopping no later"
+        f"{count} comparisons, and on average stopping no later"
     )
     if winner is None:
         return f"No round is shown to be a winning ticket ({rule})."
