@@ -189,6 +189,39 @@ def test_images_that_are_not_square_are_refused_and_not_squeezed(height, width):
         batches.preparation(data, 8, "crop-flip")
 
 
+@pytest.mark.parametrize("make", [gray, colour])
+@pytest.mark.parametrize("input_size", [None, 3])
+def test_every_image_gets_unit_norm_and_a_black_one_stays_black(make, input_size):
+    data = make()
+    data["images"][1] = 0
+    values = json.loads(json.dumps(batches.preparation(data, input_size, "none", "unit-norm")))
+    images = batches.prepare(torch.from_numpy(data["images"]), values)
+    norms = torch.linalg.vector_norm(images, dim=(1, 2, 3))
+    torch.testing.assert_close(norms, torch.tensor([1.0, 0.0] + [1.0] * 8), atol=1e-4, rtol=0)
+    splits = batches.to_device(data, input_size, "none", CPU, "unit-norm")
+    assert torch.equal(torch.cat([splits[name][0] for name in ("train", "val", "test")]), images)
+
+
+def test_the_bits_of_unit_norm_do_not_depend_on_the_other_images():
+    images = np.random.default_rng(0).integers(0, 256, (200, 3, 33, 33), np.uint8)
+    data = {"images": images, "labels": np.zeros(200), "split": np.zeros(200, np.uint8)}
+    values = batches.preparation(data, 28, "none", "unit-norm")
+    resized = pixels.resize(torch.from_numpy(images), 28)
+    whole = pixels.normalise(resized, *pixels.NAMED["unit-norm"])
+    alone = torch.cat(
+        [pixels.normalise(resized[[number]], *pixels.NAMED["unit-norm"]) for number in range(200)]
+    )
+    assert torch.equal(whole, alone)
+    assert values["unit_norm"]
+
+
+def test_images_that_are_not_scaled_have_pixels_from_0_to_1():
+    data = colour()
+    values = batches.preparation(data, None, "none", "none")
+    expected = torch.from_numpy(data["images"]).float() / 255
+    assert torch.equal(batches.prepare(torch.from_numpy(data["images"]), values), expected)
+
+
 @pytest.mark.field
 @pytest.mark.parametrize("channels", [1, 3])
 def test_images_are_prepared_as_loaded_weights_expect(channels):

@@ -203,6 +203,16 @@ def test_initial_weights_are_gaussian_and_depend_on_their_seed_only(distribution
     assert not first["fc1.bias"].any()
 
 
+def test_a_truncated_gaussian_ends_at_two_standard_deviations():
+    model = partial(MODELS["lenet-300-100"], (1, 28, 28), 10)
+    weight = initial_weights(model, 1, "glorot-truncated")["fc1.weight"]
+    nominal = (2 / (784 + 300)) ** 0.5
+    assert weight.std().item() == pytest.approx(nominal, rel=0.01)
+    assert weight.abs().max().item() == pytest.approx(2 * 1.3**0.5 * nominal, rel=1e-3)
+    filters = initial_weights(lambda: nn.Sequential(nn.Conv2d(64, 32, 3)), 0, "glorot-truncated")["0.weight"]
+    assert filters.std().item() == pytest.approx((2 / (96 * 9)) ** 0.5, rel=0.02)
+
+
 def test_the_fan_in_of_filters_counts_their_positions():
     weight = initial_weights(lambda: nn.Sequential(nn.Conv2d(64, 64, 3)), 0, "he")["0.weight"]
     assert weight.std().item() == pytest.approx((2 / (64 * 9)) ** 0.5, rel=0.02)

@@ -89,6 +89,11 @@ SKIPPED = [VALUES["prune"]["rounds"][0], {"n": "02", "from": "dense"}]  # round 
         ("studies.digits.head", "keeep", "studies.digits.head is 'keeep'"),
         ("studies.digits.normalise", {"mean": [0.5], "std": [0]}, "studies.digits.normalise.std.0 is 0"),
         ("studies.digits.normalise", {"mean": [127], "std": [0.5]}, "studies.digits.normalise.mean.0 is 127"),
+        (
+            "studies.digits.normalise",
+            "unit",
+            "studies.digits.normalise is 'unit': input should be 'unit-norm'",
+        ),
         ("networks", "", "networks is ''"),
         ("studies.digits.replicates", 0, "studies.digits.replicates is 0: input should be greater"),
         ("studies.digits.data.set", "mnist2", "studies.digits.data.set is 'mnist2': input should be"),
@@ -157,6 +162,12 @@ def test_a_wrong_value_is_refused_by_name(tmp_path, path, value, says):
     assert says in refusal(tmp_path, (path, value))
 
 
+def test_distortions_of_pixels_need_images_whose_pixels_are_known(tmp_path):
+    block = "studies.digits"
+    changes = (f"{block}.normalise", "unit-norm"), (f"{block}.training.augment", "rand-augment")
+    assert "rand-augment distorts pixels from 0 to 255" in refusal(tmp_path, *changes)
+
+
 HALF = {"prune.target": {"parameters": 0.5}}
 RANDOM = {"prune.chain": "random"}
 DIGITS = {"stability.studies": ["digits"]}
@@ -194,6 +205,7 @@ DIGITS = {"stability.studies": ["digits"]}
             RANDOM | {"studies.faces.reinits": 3},
             "prune.chain is 'random', which needs reinits: 1, and studies.faces has more",
         ),
+        ({"prune.criterion": "lamp"}, "with scope layer it would be magnitude; set scope to global"),
         (
             HALF | {"prune.scope": "sensitivity"},
             "scope sensitivity spreads a target over layers: give target",

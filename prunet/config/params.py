@@ -280,7 +280,7 @@ def _longer(study: dict[str, Any], multiplier: int) -> dict[str, Any]:
 
 
 def _sentence(path: Path, error: Any) -> str:
-    where = ".".join(str(part) for part in error["loc"] if part != "[key]")
+    where = ".".join(str(part) for part in error["loc"] if not str(part).startswith("["))
     reason = error["msg"].removeprefix("Value error, ")
     if error["type"] == "missing":
         return f"{path}: {where} is missing"

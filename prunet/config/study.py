@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainValidator, model_validator
+from pydantic import Discriminator, Field, PlainValidator, Tag, model_validator
 
 from prunet.config.block import Block, Count, Share
 from prunet.config.data import Data
@@ -39,6 +39,13 @@ class Normalise(Block):
 
     mean: list[Share] = Field(min_length=1)
     std: list[Annotated[float, Field(gt=0, le=1)]] = Field(min_length=1)
+
+
+# Moments, or one of `pixels.NAMED`. Told apart by type, so that an error names the wrong value alone.
+Scaling = Annotated[
+    Annotated[Literal["unit-norm", "none"], Tag("[name]")] | Annotated[Normalise, Tag("[moments]")],
+    Discriminator(lambda value: "[name]" if isinstance(value, str) else "[moments]"),
+]
 
 
 class Training(Block):
@@ -100,10 +107,10 @@ class Study(Block):
     model: ModelName
     weights: str = Field(min_length=1)
     head: Literal["keep", "replace"]
-    init: Literal["own", "glorot", "he"]
+    init: Literal["own", "glorot", "glorot-truncated", "he"]
     input_size: Count | None
     interpolation: Literal["bilinear", "bicubic"] | None
-    normalise: Normalise | None
+    normalise: Scaling | None
     layers: Layers
     replicates: Count
     reinits: Count
@@ -116,5 +123,14 @@ class Study(Block):
             raise ValueError(
                 f"rewind is {self.rewind}, and the training has {self.training.steps} steps: rewind to an "
                 "earlier one"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _distorts_pixels_that_it_knows(self) -> "Study":
+        if self.normalise == "unit-norm" and self.training.augment == "rand-augment":
+            raise ValueError(
+                "augment: rand-augment distorts pixels from 0 to 255, which images of unit norm no longer "
+                "have: choose another augment, or normalise: none"
             )
         return self

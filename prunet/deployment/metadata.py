@@ -38,6 +38,7 @@ class _Preparation(_Block):
     shape: list[Pixels] = Field(min_length=3, max_length=3)
     mean: Mean | Annotated[list[Mean], Field(min_length=3, max_length=3)]  # or a list, one for each channel
     std: Std | Annotated[list[Std], Field(min_length=3, max_length=3)]
+    unit_norm: bool = False
 
 
 class _Metadata(_Block):

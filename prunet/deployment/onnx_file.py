@@ -26,7 +26,8 @@ BATCH = 256  # images at a time; bounds the memory
 NOTE = (
     "images: (N, C, H, W) float32; logits: (N, classes); their softmax is the probabilities of class_names. "
     "To prepare 8-bit images, use the values of `preparation`: resize to `side` pixels a side (by "
-    "`interpolation`, averaging when it shrinks), subtract `mean`, divide by `std`, and crop the centre to "
+    "`interpolation`, averaging when it shrinks), subtract `mean`, divide by `std` (if `unit_norm` is true, "
+    "then every image by its L2 norm over all channels, or by 1 if that is 0), and crop the centre to "
     "`shape` (C, H, W). Digits must be light strokes on dark."
 )
 

@@ -35,8 +35,8 @@ exported; the two networks took turns. The smaller network has the outputs of th
     logits = network(images)
 
 `images` is (N, {shape}) float32, prepared as `preparation` in about.json says: resize to {side} pixels a
-side, subtract the mean, divide by the standard deviation, and crop the centre. ONNX Runtime reads
-`shrunk.onnx`, which holds these values too.
+side, {scaling}, and crop the centre.
+ONNX Runtime reads `shrunk.onnx`, which holds these values too.
 {own_class}
 ## The masks
 
@@ -48,6 +48,8 @@ side, subtract the mean, divide by the standard deviation, and crop the centre. 
 
 `network` is the dense network of the original class.
 """
+STANDARDISED = "subtract the mean, divide by the standard deviation"
+UNIT_NORM = "divide every image by its L2 norm over all channels (by 1 if that is 0)"
 OWN_CLASS = """
 The smaller network has the original class, with smaller tensors, and can be trained further:
 
@@ -164,6 +166,7 @@ def write_card(
         rows="\n".join(f"| {name} | {' | '.join(values)} |" for name, values in rows.items()),
         shape=", ".join(map(str, shape)),
         side=metadata["preparation"]["side"],
+        scaling=UNIT_NORM if metadata["preparation"].get("unit_norm") else STANDARDISED,
         own_class=own_class,
     )
     (folder / "card.md").write_text(card)

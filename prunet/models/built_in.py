@@ -1,5 +1,6 @@
 """Built-in networks by name, their prunable tensors, and their initial weights."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -25,11 +26,29 @@ MODELS = {
     "resnet-50": resnets.resnet_50,
 }
 
+
+def glorot_truncated(weight: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw a weight from a Gaussian that is cut off at two standard deviations.
+
+    It is TensorFlow 1's `xavier_initializer(uniform=False)`, of the code of Frankle & Carbin 2019: the
+    variance before the cut is 1.3 times that of `glorot`, which the cut returns to within 1%
+    (tensorflow/contrib/layers/python/layers/initializers.py).
+
+    Args:
+        weight: (out, in, *positions) of a linear layer or convolution; its values are replaced.
+        generator: of the draws.
+    """
+    fans = weight[0].numel() + weight[:, 0].numel()
+    std = math.sqrt(1.3 * 2 / fans)
+    return nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std, generator=generator)
+
+
 # Gaussian with variance 2 / (fan-in + fan-out) (Glorot & Bengio 2010), or 2 / fan-in, which preserves the
 # variance of features through layers with ReLU (He et al. 2015, equation 10). The fans of a filter count its
 # positions.
 DISTRIBUTIONS: dict[str, Callable[..., Tensor]] = {
     "glorot": nn.init.xavier_normal_,
+    "glorot-truncated": glorot_truncated,
     "he": partial(nn.init.kaiming_normal_, mode="fan_in", nonlinearity="relu"),
 }
 

@@ -17,15 +17,15 @@ from prunet.data.images.dataset import SPLITS
 from prunet.data.images.image_files import Files
 from prunet.training.augmentation import augment_batch
 from prunet.training.pixels import (
-    Moments,
+    Scaling,
     centre,
-    given_moments,
+    given_scaling,
     normalise,
     resize,
     resize_and_normalise,
     resized_side,
     stored_size,
-    train_moments,
+    train_scaling,
     visible_side,
 )
 from prunet.training.streams import DECODING_BATCH, Stream
@@ -41,7 +41,7 @@ def to_device(
     input_size: int | None,
     augment: str,
     device: torch.device,
-    normalise_by: Mapping[str, list[float]] | None = None,
+    normalise_by: Mapping[str, list[float]] | str | None = None,
     interpolation: str = "bilinear",
 ) -> dict[str, Split]:
     """Return the splits of a data set on a device, resized and normalised; images on disk become streams.
@@ -56,8 +56,8 @@ def to_device(
     split = torch.from_numpy(data["split"]).to(device)
     side = resized_side(stored_size(stored)[-1], input_size, augment)
     if isinstance(stored, Files):
-        mean, std = given_moments(normalise_by) or (stored.mean, stored.std)
-        make = partial(resize_and_normalise, side=side, mean=mean, std=std, interpolation=interpolation)
+        scaling = given_scaling(normalise_by) or Scaling(stored.mean, stored.std)
+        make = partial(resize_and_normalise, side=side, scaling=scaling, interpolation=interpolation)
         chosen = [np.flatnonzero(data["split"] == number) for number in range(len(SPLITS))]
         return {
             name: (Stream(stored, chosen[number], make, side, device), labels[split == number])
@@ -65,7 +65,7 @@ def to_device(
         }
     images = torch.from_numpy(stored).to(device)
     resized = resize(images, side, interpolation)
-    resized = normalise(resized, *(given_moments(normalise_by) or train_moments(images, resized, split)))
+    resized = normalise(resized, *(given_scaling(normalise_by) or train_scaling(images, resized, split)))
     return {name: (resized[split == number], labels[split == number]) for number, name in enumerate(SPLITS)}
 
 
@@ -73,7 +73,7 @@ def preparation(
     data: dict[str, Any],
     input_size: int | None,
     augment: str,
-    normalise_by: Mapping[str, list[float]] | None = None,
+    normalise_by: Mapping[str, list[float]] | str | None = None,
     interpolation: str = "bilinear",
 ) -> dict[str, Any]:
     """Return the values that `prepare` needs, in JSON types, to make a data set's images the model's inputs.
@@ -86,35 +86,33 @@ def preparation(
     Args:
         data: from `prunet.data.images.dataset.load`.
         input_size, augment: of the study.
-        normalise_by: a `mean` and a `std` for each channel, of pixels from 0 to 1, in place of the training
-            split's: those that loaded weights were trained with.
+        normalise_by: what replaces the moments of the training split: a `mean` and a `std` for each channel,
+            of pixels from 0 to 1, that loaded weights were trained with; `unit-norm`: every resized image is
+            divided by its L2 norm; `none`: pixels from 0 to 1.
         interpolation: by which images are resized, averaging when they shrink: bilinear or bicubic.
 
     Returns:
         `stored` (pixels a side in the data set), `side` (pixels a side after resizing), `interpolation`,
         `shape` (C, H, W of the model's input), `mean` and `std` (of pixels from 0 to 255; lists of three for
-        colour images).
+        colour images, or one number), and `unit_norm`, as of `pixels.Scaling`.
     """
     channels, pixels = stored_size(data["images"])
     side = resized_side(pixels, input_size, augment)
-    given = given_moments(normalise_by)
-    mean: Moments
-    std: Moments
+    given = given_scaling(normalise_by)
     if isinstance(data["images"], Files):
-        mean, std = given or (data["images"].mean, data["images"].std)
+        scaling = given or Scaling(data["images"].mean, data["images"].std)
         shape: tuple[int, ...] = (side, side)
     else:
         images = torch.from_numpy(data["images"])
         resized = resize(images, side, interpolation)
-        mean, std = given or train_moments(images, resized, torch.from_numpy(data["split"]))
+        scaling = given or train_scaling(images, resized, torch.from_numpy(data["split"]))
         shape = resized.shape[-2:]
     return {
         "stored": pixels,
         "side": side,
         "interpolation": interpolation,
         "shape": [channels, *(visible_side(length, augment) for length in shape)],
-        "mean": mean,
-        "std": std,
+        **scaling._asdict(),
     }
 
 
@@ -125,8 +123,8 @@ def prepare(images: Tensor, values: dict[str, Any]) -> Tensor:
         images: of the size that the data set stores.
         values: from `preparation`.
     """
-    given = values["side"], values["mean"], values["std"], values.get("interpolation", "bilinear")
-    resized = resize_and_normalise(images, *given)
+    scaling = Scaling(values["mean"], values["std"], values.get("unit_norm", False))
+    resized = resize_and_normalise(images, values["side"], scaling, values.get("interpolation", "bilinear"))
     return centre(resized, values["shape"][-1])
 
 

@@ -1,7 +1,7 @@
 """Resizing and normalisation of the images of a data set."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,7 +14,18 @@ from prunet.data.images.moments import moments
 from prunet.training.augmentation import VISIBLE
 
 Moments = float | list[float]  # one number for gray images, one per channel for colour images
-MOMENTS_BATCH = 64  # images; bounds the memory
+MEASURED_BATCH = 64  # images; bounds the memory
+
+
+class Scaling(NamedTuple):
+    """Scaling of images with pixels from 0 to 255; with `unit_norm`, each is then divided by its L2 norm."""
+
+    mean: Moments
+    std: Moments
+    unit_norm: bool = False
+
+
+NAMED = {"unit-norm": Scaling(0.0, 1.0, unit_norm=True), "none": Scaling(0.0, 255.0)}
 
 
 def stored_size(images: Any) -> tuple[int, int]:
@@ -45,10 +56,10 @@ def visible_side(side: int, augment: str) -> int:
 
 
 def resize_and_normalise(
-    images: Tensor, side: int, mean: Moments, std: Moments, interpolation: str = "bilinear"
+    images: Tensor, side: int, scaling: Scaling, interpolation: str = "bilinear"
 ) -> Tensor:
     """Map images (N, C, S, S) uint8 to (N, C, side, side) float32."""
-    return normalise(resize(images, side, interpolation), mean, std)
+    return normalise(resize(images, side, interpolation), *scaling)
 
 
 def resize(images: Tensor, side: int, interpolation: str = "bilinear") -> Tensor:
@@ -60,12 +71,33 @@ def resize(images: Tensor, side: int, interpolation: str = "bilinear") -> Tensor
     return resized if interpolation == "bilinear" else resized.clamp_(0, 255)  # cubic ones overshoot
 
 
-def normalise(images: Tensor, mean: Moments, std: Moments) -> Tensor:
-    """Subtract the mean from images (N, C, H, W) and divide by the standard deviation."""
+def normalise(images: Tensor, mean: Moments, std: Moments, unit_norm: bool = False) -> Tensor:
+    """Subtract the mean from images (N, C, H, W) and divide by the standard deviation.
+
+    With `unit_norm`, then divide each image by its L2 norm, over all channels; a black one stays zero.
+    """
     if isinstance(mean, list) and isinstance(std, list):
         by_channel = images.new_tensor([mean, std])[:, :, None, None]
-        return (images - by_channel[0]) / by_channel[1]
-    return (images - mean) / std  # type: ignore[operator]
+        scaled = (images - by_channel[0]) / by_channel[1]
+    else:
+        scaled = (images - mean) / std  # type: ignore[operator]
+    if not unit_norm:
+        return scaled
+    lengths = _norms(scaled)
+    return scaled / lengths.masked_fill_(lengths == 0, 1)
+
+
+def _norms(images: Tensor) -> Tensor:
+    """Return the L2 norms (N, 1, 1, 1) of images (N, C, H, W) with pixels from 0 to 255.
+
+    Pixels are rounded to multiples of 1/256, of which sums are exact: batches of all sizes, and all devices,
+    give the same bits.
+    """
+    parts = [
+        (256 * part.double()).round_().square_().sum((1, 2, 3), keepdim=True)
+        for part in torch.split(images, MEASURED_BATCH)
+    ]
+    return torch.cat(parts).sqrt_().div_(256).float()
 
 
 def pixel_values(images: Tensor, mean: Moments, std: Moments) -> Tensor:
@@ -74,16 +106,22 @@ def pixel_values(images: Tensor, mean: Moments, std: Moments) -> Tensor:
     return (images * by_channel[1] + by_channel[0]).round_().clamp_(0, 255).to(torch.uint8)
 
 
-def given_moments(normalise_by: Mapping[str, list[float]] | None) -> tuple[Moments, Moments] | None:
-    """Return a `mean` and a `std` for each channel, of pixels from 0 to 1, on the scale of 0 to 255."""
+def given_scaling(normalise_by: Mapping[str, list[float]] | str | None) -> Scaling | None:
+    """Return the scaling that a study sets, or None if it sets none.
+
+    Args:
+        normalise_by: a key of `NAMED`, or a `mean` and a `std` for each channel, of pixels from 0 to 1.
+    """
     if normalise_by is None:
         return None
+    if isinstance(normalise_by, str):
+        return NAMED[normalise_by]
     mean, std = ([255 * value for value in normalise_by[name]] for name in ("mean", "std"))
-    return (mean, std) if len(mean) > 1 else (mean[0], std[0])
+    return Scaling(mean, std) if len(mean) > 1 else Scaling(mean[0], std[0])
 
 
-def train_moments(images: Tensor, resized: Tensor, split: Tensor) -> tuple[Moments, Moments]:
-    """Return the mean and the standard deviation of the pixels of the training split.
+def train_scaling(images: Tensor, resized: Tensor, split: Tensor) -> Scaling:
+    """Return the scaling by the mean and the standard deviation of the pixels of the training split.
 
     Args:
         images: (N, C, S, S) uint8, measured if they have colour.
@@ -93,14 +131,14 @@ def train_moments(images: Tensor, resized: Tensor, split: Tensor) -> tuple[Momen
     train = split == SPLITS.index("train")
     if images.shape[1] == 1:
         std, mean = torch.std_mean(resized[train])
-        return mean.item(), std.item()
+        return Scaling(mean.item(), std.item())
     # Sums of integers are exact, so images on disk and every device give the same moments.
     sums = squares = torch.zeros(images.shape[1], dtype=torch.float64, device=images.device)
-    for part in torch.split(images[train], MOMENTS_BATCH):
+    for part in torch.split(images[train], MEASURED_BATCH):
         values = part.flatten(2).double()
         sums = sums + values.sum(2).sum(0)
         squares = squares + values.square_().sum(2).sum(0)
-    return moments(sums.tolist(), squares.tolist(), images[train, 0].numel())
+    return Scaling(*moments(sums.tolist(), squares.tolist(), images[train, 0].numel()))
 
 
 def centre(images: Tensor, size: int) -> Tensor:
