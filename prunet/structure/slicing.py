@@ -57,7 +57,7 @@ def _count(module: nn.Module, whole: nn.Module) -> None:
         module.in_channels = columns * module.groups
     elif isinstance(module, nn.RNNBase):
         module.hidden_size, module.input_size = (
-            module.get_parameter(name).shape[1] for name in ("weight_hh_l0", "weight_ih_l0")
+            getattr(module, name).shape[1] for name in ("weight_hh_l0", "weight_ih_l0")
         )
         module.flatten_parameters()  # one block of memory, as cuDNN wants
     elif isinstance(module, nn.RNNCellBase):
