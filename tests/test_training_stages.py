@@ -186,6 +186,17 @@ def test_whole_units_stay_whole_with_their_biases(dense):
     assert (alive["rewind"] != alive["random-mask"]).any()
 
 
+def test_extended_training_takes_more_steps_than_the_dense_one(dense):
+    pipeline = dense(schemes=["original", "rigl"], dynamic={"every": 2, "multiplier": 2})
+    for number in ("00", "01"):
+        pipeline.prune(number)
+    pipeline.retrain("rigl")
+    assert pipeline.curve("cells/rigl/01")["step"] == [0, 2, 4, 6, 8, 10, 12]
+    assert pipeline.curve("cells/rigl/00") == pipeline.curve("dense")
+    result = pipeline.cell("cells/rigl/01")[2]
+    assert all(result["density"] < network["explored"] < 1 for network in result["networks"])
+
+
 def test_group_lasso_acts_on_the_dense_training_alone(done, tmp_path):
     """It is strong enough here to remove all rows of the dense network's hidden layers."""
     settings = SETTINGS["training"] | {"group_lasso": 10.0}
