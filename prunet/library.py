@@ -47,14 +47,16 @@ def prune(
     Args:
         model: of any kind.
         example: inputs of the model, each (N, ...), a tensor or several.
-        criterion: of single weights: magnitude, lamp (of scope global), random, taylor (needs `loss`). Of whole
-            units, filters and parts of attention: unit-l2, unit-random, filter-l1, filter-l2, batchnorm-scale, geometric-median.
+        criterion: of single weights: magnitude, lamp (of scope global), random, taylor and fisher (both need
+            `loss`). Of whole units, filters and parts of attention: unit-l2, unit-random, filter-l1,
+            filter-l2, batchnorm-scale, geometric-median.
         rate: share of the survivors to remove, 0 to 1.
         scope: `layer`: each layer, or group of layers whose units go together, loses the same share;
             `global`: one ranking.
         own: {weight: rate} of layers with their own rate; 0 leaves a layer out.
         masks: of the round before; what they remove stays removed.
-        loss: returns the loss of the model on some training data, for criteria with gradients.
+        loss: returns the loss of the model on some training data, for criteria with gradients; for fisher the
+            loss of each example, (N,).
         seed: of the random criteria.
         target: {cost: share of the whole model's that may be left}, e.g. {"macs": 0.5}; the costs are macs,
             parameters, bytes and milliseconds. The result is the largest network within all of them; `rate`

@@ -22,7 +22,7 @@ class OneLayer(nn.Linear):
 
 def linear_gradients(masks, repeat=1):
     batch = torch.tensor([1.0, 2.0]).view(1, 1, 1, 2).repeat(repeat, 1, 1, 1), torch.ones(repeat).long()
-    return lambda weights: queries.gradients(OneLayer(2, 2), batch, weights, masks)
+    return lambda weights, power=1: queries.gradients(OneLayer(2, 2), batch, weights, masks, power)
 
 
 def test_magnitude():
@@ -98,7 +98,7 @@ def test_gradients_are_taken_in_evaluation_mode():
     state["3.weight"] = np.zeros((2, 2), np.float32)
     batch = torch.tensor([[[[3.0, 1.0]]]]), torch.tensor([0])
     before = {name: values.copy() for name, values in state.items()}
-    gradients = queries.gradients(model, batch, state, {"3.weight": np.ones((2, 2), bool)})
+    gradients = queries.gradients(model, batch, state, {"3.weight": np.ones((2, 2), bool)}, 1)
     assert gradients["3.weight"].tolist() == [[-0.5, 0], [0.5, 0]]
     for name, values in before.items():
         np.testing.assert_array_equal(state[name], values)
@@ -108,6 +108,26 @@ def test_taylor_is_weight_times_gradient_after_training():
     masks = {"weight": np.ones((2, 2), bool)}
     scores = criteria.taylor(evidence(LINEAR, masks, gradients=linear_gradients(masks)))
     np.testing.assert_allclose(scores["weight"], [[1, 1], [0, 0]], rtol=1e-6)
+
+
+def test_fisher_is_half_the_square_of_weight_times_gradient_for_one_image():
+    masks = {"weight": np.ones((2, 2), bool)}
+    scores = criteria.fisher(evidence(LINEAR, masks, gradients=linear_gradients(masks)))
+    np.testing.assert_allclose(scores["weight"], [[0.5, 0.5], [0, 0]], rtol=1e-6)
+
+
+def test_fisher_squares_the_gradients_of_single_images():
+    """Two images with opposite labels: the gradient of their mean loss is zero, that of each is not."""
+    batch = torch.tensor([1.0, 2.0]).view(1, 1, 1, 2).repeat(2, 1, 1, 1), torch.tensor([0, 1])
+    masks = {"weight": np.ones((2, 2), bool)}
+
+    def both(weights, power):
+        return queries.gradients(OneLayer(2, 2), batch, weights, masks, power)
+
+    assert (both(LINEAR, 1)["weight"] == 0).all()
+    np.testing.assert_allclose(both(LINEAR, 2)["weight"], np.square(GRADIENT), rtol=1e-6)
+    scores = criteria.fisher(evidence(LINEAR, masks, gradients=both))
+    np.testing.assert_allclose(scores["weight"], [[0.5, 0.5], [0, 0]], rtol=1e-6)
 
 
 def test_snip_is_weight_times_gradient_before_training():
@@ -169,6 +189,6 @@ def test_a_criterion_asks_only_for_the_evidence_that_it_needs():
     assert pruned(weights, criterion="random")["a"].sum() == 4
     after = pruned(weights, initial={"a": np.array([[0, 0, 0, 0, 9]], np.float32)}, criterion="movement")
     assert after["a"].tolist() == [[True, True, True, True, False]]
-    for criterion in ("movement", "taylor", "snip", "synflow"):
+    for criterion in ("movement", "taylor", "fisher", "snip", "synflow"):
         with pytest.raises(AssertionError, match="does not need"):
             pruned(weights, criterion=criterion)

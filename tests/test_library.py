@@ -75,6 +75,18 @@ def test_each_layer_loses_exactly_the_rounded_share_of_its_weights_in_each_round
     assert all((second[name] <= first[name]).all() for name in first)
 
 
+def test_fisher_squares_the_gradients_of_single_examples():
+    """The means of the gradients (3, -3) and (1, 2) are 2 and -0.5, those of their squares 5 and 6.5."""
+    model = nn.Linear(2, 1, bias=False)
+    model.weight.data.fill_(1)
+    examples = torch.tensor([[3.0, -3.0], [1.0, 2.0]])
+    by_mean = prunet.prune(model, examples, criterion="taylor", rate=0.5, loss=lambda: model(examples).mean())
+    each = prunet.prune(model, examples, criterion="fisher", rate=0.5, loss=lambda: model(examples)[:, 0])
+    assert (by_mean["weight"].tolist(), each["weight"].tolist()) == ([[True, False]], [[False, True]])
+    with pytest.raises(InputError, match=r"`loss` returned 0 dimensions; return the loss of each example"):
+        prunet.prune(model, examples, criterion="fisher", loss=lambda: model(examples).mean())
+
+
 def test_magnitude_removes_the_smallest_weights(network):
     masks = prunet.prune(network, IMAGES, rate=0.5)
     weight = network[8].weight.abs()
@@ -224,7 +236,7 @@ def test_code_that_needs_a_gpu_is_refused_with_its_line(follow):
         ),
         (Branches(), torch.randn(2, 3), {"criterion": "unit-l2"}, "Branches .*values"),
     ],
-    ids=["criterion", "loss", "nothing", "shape", "index", "branch"],
+    ids=["criterion", "loss", "lamp", "nothing", "shape", "index", "branch"],
 )
 def test_what_cannot_be_pruned_is_refused_in_one_sentence(model, example, options, message):
     with pytest.raises(InputError, match=message) as refused:

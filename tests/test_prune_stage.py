@@ -49,15 +49,21 @@ def shares(masks):
     return {name: density({name: mask}) for name, mask in masks.items()}
 
 
-def test_every_criterion_of_weights_removes_exactly_its_share_in_its_own_way(rounds):
+@pytest.mark.parametrize(
+    ("network", "layer"), [("lenet", "fc2.weight"), ("residual", "block2_1.conv1.weight")]
+)
+def test_every_criterion_of_weights_removes_exactly_its_share_in_its_own_way(rounds, network, layer):
+    """Of linear layers, and of the convolutions of a network with norms."""
     found = {}
     for criterion in CRITERIA:
-        masks = rounds(criterion=criterion)
-        assert shares(masks) == dict.fromkeys(masks, 0.75)
-        found[criterion] = masks["fc2.weight"].tobytes()
-        assert rounds(criterion=criterion)["fc2.weight"].tobytes() == found[criterion]
-    assert found.pop("lamp") == found["magnitude"]  # it compares layers, and this scope does not
-    assert len(set(found.values())) == len(found)
+        scope = "global" if criterion in ("lamp", "synflow") else "layer"
+        masks = rounds(network, criterion=criterion, scope=scope)
+        left, own = sum(mask.sum() for mask in masks.values()), shares(masks)
+        assert left == sum(mask.size for mask in masks.values()) * 0.75
+        assert scope == "global" or own == pytest.approx(dict.fromkeys(masks, 0.75))
+        found[criterion] = masks[layer].tobytes()
+        assert rounds(network, criterion=criterion, scope=scope)[layer].tobytes() == found[criterion]
+    assert len(set(found.values())) == len(CRITERIA)
 
 
 def test_the_rules_are_those_of_the_library(rounds):

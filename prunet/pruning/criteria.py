@@ -21,8 +21,9 @@ class Evidence(NamedTuple):
         weights: {tensor: (*shape)} after training, zero where pruned; all tensors, in the network's order.
         masks: {layer: (*shape)} of the layers to score. Pruned weights may get any finite score.
         initial: returns the weights before training, at step 0 of the dense training; not masked.
-        gradients: returns {layer: (*shape)}, the gradient of the mean cross-entropy on
-            `prune.criterion_images` training images, for the given weights under the masks.
+        gradients: returns {layer: (*shape)}, the mean of g^power over `prune.criterion_images` training
+            images, where g is the gradient of one image's cross-entropy, for the given weights under the
+            masks, and the power is 1 or 2.
         synaptic_flow: returns {layer: (*shape)}, the flow through each of the given weights under the masks
             (`queries.synaptic_flow`).
         norms: returns {layer: name of the BatchNorm module behind it}, for the layers that have one.
@@ -32,7 +33,7 @@ class Evidence(NamedTuple):
     weights: Weights
     masks: Masks
     initial: Callable[[], Weights]
-    gradients: Callable[[Weights], dict[str, Scores]]
+    gradients: Callable[[Weights, int], dict[str, Scores]]
     synaptic_flow: Callable[[Weights], dict[str, Scores]]
     norms: Callable[[], Mapping[str, str]]
     rng: np.random.Generator
@@ -51,7 +52,7 @@ def lamp(evidence: Evidence) -> dict[str, Scores]:
     largest weight of every layer scores 1. Within a layer the order is that of the magnitudes, so that the
     scores differ from these only in one ranking of all layers (scope global).
     """
-    return {name: _share_of_larger(evidence.weights[name]) for name in evidence.masks}
+    return {name: _share_of_larger(evidence.weights[name].astype(np.float64)) for name in evidence.masks}
 
 
 def random(evidence: Evidence) -> dict[str, Scores]:
@@ -82,6 +83,18 @@ def taylor(evidence: Evidence) -> dict[str, Scores]:
     return _sensitivity(evidence, evidence.weights)
 
 
+def fisher(evidence: Evidence) -> dict[str, Scores]:
+    """Score a weight by w^2 * h / 2 after training: Optimal Brain Damage (LeCun et al. 1990, equation 5).
+
+    To second order, this is how much the loss rises without the weight if its gradient is zero, as at the
+    end of training. The curvature h is the diagonal of the empirical Fisher information (Theis et al. 2018,
+    section 2.2): the mean of the squared gradients of single images. Squares of the gradients of batches
+    would be smaller, and would vanish for one batch of all images, where the training has converged.
+    """
+    squares = evidence.gradients(evidence.weights, 2)
+    return {name: evidence.weights[name] ** 2 * squares[name] / 2 for name in evidence.masks}
+
+
 def snip(evidence: Evidence) -> dict[str, Scores]:
     """Score a weight by |w * dL/dw| before training, its sensitivity (Lee et al. 2019, section 4).
 
@@ -102,7 +115,7 @@ def synflow(evidence: Evidence) -> dict[str, Scores]:
 
 
 def _share_of_larger(weights: Scores) -> Scores:
-    squares = weights.astype(np.float64).ravel() ** 2
+    squares = weights.ravel() ** 2
     largest_first = np.argsort(squares, kind="stable")[::-1]
     sums = np.empty_like(squares)
     sums[largest_first] = np.cumsum(squares[largest_first])
@@ -110,7 +123,7 @@ def _share_of_larger(weights: Scores) -> Scores:
 
 
 def _sensitivity(evidence: Evidence, weights: Weights) -> dict[str, Scores]:
-    gradients = evidence.gradients(weights)
+    gradients = evidence.gradients(weights, 1)
     return {name: np.abs(weights[name] * gradients[name]) for name in evidence.masks}
 
 
@@ -120,6 +133,7 @@ CRITERIA: dict[str, Callable[[Evidence], dict[str, Scores]]] = {
     "random": random,
     "movement": movement,
     "taylor": taylor,
+    "fisher": fisher,
     "snip": snip,
     "synflow": synflow,
 }

@@ -31,7 +31,8 @@ def prune_weights(
     Args:
         model: it is not changed.
         before: masks of the round before.
-        loss: of criteria with gradients: returns the loss of the model on some data.
+        loss: of criteria with gradients: returns the loss of the model on some data, of fisher that of each
+            example, (N,).
         target: of the budget in place of `rate`, or empty.
         how: further arguments of `rounds.prune`.
     """
@@ -109,18 +110,32 @@ def _in_place(masks: Masks, rows: Mapping[str, int]) -> Masks:
     return {name: np.moveaxis(mask, 0, rows[name]) for name, mask in masks.items()}
 
 
-def _gradients(model: nn.Module, loss: Callable[[], Tensor] | None) -> Callable[[Any, Any], dict[str, Any]]:
-    def gradients(_: Any, masks: Any) -> dict[str, Any]:
+def _gradients(
+    model: nn.Module, loss: Callable[[], Tensor] | None
+) -> Callable[[Any, Any, int], dict[str, Any]]:
+    def gradients(_: Any, masks: Any, power: int) -> dict[str, Any]:
         if loss is None:
             raise InputError(
                 "this criterion needs gradients; pass `loss`, which returns the loss on some data."
             )
         layers = [model.get_parameter(name) for name in masks]
-        found = torch.autograd.grad(loss(), layers)
-        return {name: value.cpu().double().numpy() for name, value in zip(masks, found, strict=True)}
+        value = loss()
+        if power == 2 and value.ndim != 1:
+            raise InputError(
+                f"this criterion squares the gradients of single examples, and `loss` returned {value.ndim} "
+                "dimensions; return the loss of each example, (N,), as with reduction='none'."
+            )
+        losses = value if power == 2 else value[None]
+        total = [torch.zeros_like(layer, dtype=torch.float64) for layer in layers]
+        for one in losses:
+            for sum_, slope in zip(total, torch.autograd.grad(one, layers, retain_graph=True), strict=True):
+                sum_ += slope.double() ** power
+        return {name: (sum_ / len(losses)).cpu().numpy() for name, sum_ in zip(masks, total, strict=True)}
 
     return gradients
 
 
 def _unknown(*_: Any) -> Any:
-    raise InputError("this criterion is one of the pipeline; choose magnitude, lamp, random or taylor.")
+    raise InputError(
+        "this criterion is one of the pipeline; choose magnitude, lamp, random, taylor or fisher."
+    )

@@ -29,7 +29,7 @@ def model(trainer: Trainer, count: int) -> ModelQueries:
     groups, norms = unit_masks.coupled(trainer.units)
     batch = cache(lambda: sample(trainer, count))  # images on disk are decoded only if a criterion asks
     return ModelQueries(
-        gradients=lambda weights, masks: gradients(trainer.model, batch(), weights, masks),
+        gradients=lambda weights, masks, power: gradients(trainer.model, batch(), weights, masks, power),
         synaptic_flow=partial(synaptic_flow, trainer.model, trainer.shape),
         groups=groups,
         norms=norms,
@@ -45,23 +45,28 @@ def sample(trainer: Trainer, count: int) -> Batch:
     return centre(images, trainer.size), labels
 
 
-def gradients(model: nn.Module, split: Batch, weights: Weights, masks: Masks) -> dict[str, Scores]:
-    """Return the gradient of the mean cross-entropy (nats) on all images, {layer: (*shape)}.
+def gradients(
+    model: nn.Module, split: Batch, weights: Weights, masks: Masks, power: int
+) -> dict[str, Scores]:
+    """Return the mean over all images of the gradient of the cross-entropy (nats), to a power.
+
+    The result is {layer: (*shape)}.
 
     Args:
         model: its own weights are not used.
         split: images (N, C, H, W) and labels (N,).
         weights: {tensor: (*shape)} of one network.
         masks: {layer: (*shape)}; the weights are zero where these are False. (The gradient there is not.)
+        power: 1, the gradient of the mean loss, of many images at a time; or 2, which takes one at a time.
     """
     model.eval()
     state = _masked(weights, masks, split[1].device)
     layers = [state[name].requires_grad_() for name in masks]
     total = [torch.zeros_like(layer, dtype=torch.float64) for layer in layers]
-    for images, labels in chunks(split, BATCH):
+    for images, labels in chunks(split, BATCH if power == 1 else 1):
         loss = functional.cross_entropy(functional_call(model, state, (images,)), labels, reduction="sum")
         for sum_, gradient in zip(total, torch.autograd.grad(loss, layers), strict=True):
-            sum_ += gradient
+            sum_ += gradient.double() ** power
     return {name: (sum_ / len(split[1])).cpu().numpy() for name, sum_ in zip(masks, total, strict=True)}
 
 

@@ -19,14 +19,14 @@ class ModelQueries(NamedTuple):
     """Queries of the networks' model; weights and masks are those of one network, (*shape).
 
     Attributes:
-        gradients: from weights and masks (`Evidence`).
+        gradients: from weights, masks and a power (`Evidence`).
         synaptic_flow: from weights and masks (`Evidence`).
         groups: rows of layers that go together (`unit_masks`).
         norms: {layer: name of the BatchNorm module behind it}.
         unread: returns masks (R, *shape) without the weights that read removed units.
     """
 
-    gradients: Callable[[Weights, Masks], dict[str, Scores]]
+    gradients: Callable[[Weights, Masks, int], dict[str, Scores]]
     synaptic_flow: Callable[[Weights, Masks], dict[str, Scores]]
     groups: Groups
     norms: Mapping[str, str]
@@ -120,7 +120,7 @@ def _evidence(networks: TrainedNetworks, replicate: int, seed: int) -> Evidence:
         weights=_one(networks.weights, replicate),
         masks=masks,
         initial=lambda: _one(networks.initial(), replicate),
-        gradients=lambda weights: networks.model().gradients(weights, masks),
+        gradients=lambda weights, power: networks.model().gradients(weights, masks, power),
         synaptic_flow=lambda weights: networks.model().synaptic_flow(weights, masks),
         norms=lambda: networks.model().norms,
         rng=np.random.default_rng([seed, replicate]),
