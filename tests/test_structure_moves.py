@@ -20,6 +20,11 @@ def rolled(model, tokens):
     return model.output(model.first(tokens).roll((1, 2), (1, 2)).relu())
 
 
+def sliced(model, tokens):
+    hidden = model.first(tokens)
+    return model.output(torch.cat([hidden[..., 3:], hidden[..., 1:3], hidden[..., :1]], -1))
+
+
 def shuffled(model, maps):
     return model.output(functional.channel_shuffle(model.first(maps), 2))
 
@@ -71,6 +76,7 @@ def images(forward, **layers) -> tuple[nn.Module, Tensor]:
 # A network, and the numbers of units of its groups.
 NETWORKS = {
     "roll": (lambda: words(rolled), [4]),
+    "slices": (lambda: words(sliced), [4]),
     "channel shuffle": (lambda: images(shuffled), [2]),
     "hsplit": (lambda: images(halved), [4]),
     "positions of two layers": (lambda: images(positions, second=nn.Conv2d(3, 4, 1)), [4]),
