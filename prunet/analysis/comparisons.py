@@ -5,10 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from prunet.analysis.statistics import holm, p_above, p_differs, paired
+from prunet.analysis.statistics import LEAST, holm, p_above, p_differs, paired
 from prunet.analysis.summary import Results, by_replicate, validation_accuracy
 
-LEAST = 3  # replicates that a verdict needs
 LEVEL = 0.025  # of one-sided tests: the lower end of a 95% interval
 TOO_FEW, NOT_WORSE, NOT_SHOWN = "too few replicates", "not worse", "not shown"
 

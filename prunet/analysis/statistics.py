@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtr, stdtrit
 
+LEAST = 3  # replicates that a test needs
+
 
 def interval(values: "pd.Series[float]") -> float:
     """Return half the width of the mean's 95% confidence interval (Student 1908); NaN for a single value."""
@@ -16,19 +18,19 @@ def interval(values: "pd.Series[float]") -> float:
 
 
 def p_above(values: "pd.Series[float]", bound: float) -> float:
-    """Return the one-sided p value of a t-test that the mean is above `bound`; NaN for a single value.
+    """Return the one-sided p value of a t-test that the mean is above `bound`; NaN for fewer than `LEAST`.
 
     It is below 0.025 if and only if the lower end of the 95% interval lies above `bound`.
     """
     count = len(values)
-    if count < 2:
+    if count < LEAST:
         return math.nan
     distance, error = values.mean() - bound, values.std() / math.sqrt(count)
     return float(stdtr(count - 1, -distance / error) if error else distance <= 0)
 
 
 def p_differs(values: "pd.Series[float]") -> float:
-    """Return the two-sided p value of a t-test that the mean is not zero; NaN for a single value."""
+    """Return the two-sided p value of a t-test that the mean is not zero; NaN for fewer than `LEAST`."""
     return float(np.minimum(1, 2 * np.minimum(p_above(values, 0), p_above(-values, 0))))
 
 
