@@ -98,6 +98,28 @@ def dictionary(num_classes):
     return Dictionary(nn.Linear(12, num_classes))
 
 
+class Pair(Net):
+    def forward(self, images):
+        features = self.body(images)
+        return self.head(features), features
+
+
+def pair(num_classes):
+    return Pair(nn.Linear(12, num_classes))
+
+
+class Branch(Net):
+    def forward(self, images):
+        features = self.body(images)
+        if features.mean() > 0:
+            features = 2 * features
+        return self.head(features)
+
+
+def branch(num_classes):
+    return Branch(nn.Linear(12, num_classes))
+
+
 class Map(nn.Module):
     def __init__(self):
         super().__init__()

@@ -19,6 +19,7 @@ from tests.toy_tools import invoke
 pytestmark = pytest.mark.field
 FILE = "networks/mine.py"
 RATES = "networks/rates.py"
+LINE = own_network.Branch.forward.__code__.co_firstlineno + 2
 
 
 @pytest.fixture
@@ -38,8 +39,8 @@ def project(tmp_path, monkeypatch):
         sys.modules.pop(name, None)
 
 
-def study(function="net", **changes):
-    return {"study": {"model": f"{FILE}:{function}", "init": "own", **changes}}
+def study(function="net", prune=None, **changes):
+    return {"study": {"model": f"{FILE}:{function}", "init": "own", **changes}, "prune": prune or {}}
 
 
 def data(name, **changes):
@@ -120,11 +121,21 @@ def test_images_are_those_of_pretrained_weights_unless_the_study_says_otherwise(
         (study(model="networks/gone.py:net"), "networks/gone.py, the file of the model, does not exist"),
         (study(model="gone.net:net"), "the model's module gone.net is not found"),
         (study("nett"), "networks/mine.py has no function nett"),
-        (study("number"), "networks/mine.py:number returns a int, not a torch.nn.Module"),
+        (study("number"), "networks/mine.py:number returns an object of type int: return a torch.nn.Module"),
         (study("fails"), "networks/mine.py:fails cannot be built (RuntimeError: no luck)"),
         (study("five"), "networks/mine.py:five has 5 outputs for 10 classes: set head: replace"),
         (study("subclass", head="replace"), "linear or a 1x1 convolution, and head is a Scaled"),
         (study("dictionary"), "returns a dict in evaluation mode: return one tensor, the logits"),
+        (study("pair"), "networks/mine.py:pair returns a tuple in evaluation mode: return one tensor, the"),
+        (study("in_place"), "networks/mine.py:in_place changes its images in place: let its first"),
+        (
+            study("branch"),
+            f"line {LINE} of networks/mine.py depends on the values of its inputs (`if features",
+        ),
+        (
+            study(prune={"criterion": "unit-l2", "target": {"macs": 0.01}}),
+            "prune: target.macs is 0.01, and 0.08333 is left when every layer has lost all that it may",
+        ),
         (study("image_to_image"), "maps an image to (1, 10, 6, 6), not to (1, classes)"),
         (
             study(input_size=9),
@@ -146,11 +157,13 @@ def test_images_are_those_of_pretrained_weights_unless_the_study_says_otherwise(
     ],
 )
 def test_what_cannot_be_trained_is_refused_in_one_sentence(project, changes, says):
-    with pytest.raises(InputError) as refused:
-        found(**changes)
-    assert refused.value.message.startswith("params.yaml: studies.toy: ")
-    assert says in refused.value.message
-    assert "\n" not in refused.value.message
+    (project / "params.yaml").write_text(json.dumps(toys.params_values(**changes)))
+    done = invoke(check, "params.yaml", "models", "params")
+    assert done.exit_code == 2
+    assert done.output.startswith("Error: params.yaml: studies.toy: ")
+    assert says in done.output
+    assert done.output.count("\n") == 1
+    assert not (project / "params").exists()
 
 
 @pytest.mark.parametrize(
@@ -174,13 +187,3 @@ def test_of_images_whose_classes_are_not_known_yet_the_head_is_not_compared(proj
     for function, file in (("five", "five"), ("net", "five"), ("net", "ten")):
         changes = study(function, weights=f"networks/{file}.pt", input_size=8, **gray)
         assert found(**changes)["weights"] == f"networks/{file}.pt"
-
-
-def test_the_stage_exits_with_code_2_and_writes_nothing(project):
-    values = toys.params_values(**study("nett"))
-    (project / "params.yaml").write_text(json.dumps(values))
-    done = invoke(check, project / "params.yaml", project / "models", project / "params")
-    assert done.exit_code == 2
-    assert "params.yaml: studies.toy: networks/mine.py has no function nett" in done.output
-    assert "Traceback" not in done.output
-    assert not (project / "params").exists()

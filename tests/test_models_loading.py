@@ -73,7 +73,7 @@ def test_a_file_finds_its_imports_in_the_working_folder_and_they_are_listed(tmp_
         ("gone.net:net", "the model's module gone.net is not found: there is no gone."),
         (own("nett"), "tests.own_network has no function nett."),
         (own("PIXELS"), "tests.own_network has no function PIXELS."),
-        (own("number"), "returns a int, not a torch.nn.Module."),
+        (own("number"), "returns an object of type int: return a torch.nn.Module."),
         (own("fails"), f"{own('fails')} cannot be built (RuntimeError: no luck)."),
         (own("Cosine"), "has no linear layer or convolution that prunet can prune."),
         (

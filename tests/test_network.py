@@ -101,6 +101,17 @@ RESNET = {"model": "resnet-20", "input_size": 8}
             "prune: target.macs is 0.001, and 0.001494 is left when every layer has lost all that it may",
         ),
         (
+            {"prune": {"criterion": "magnitude", "target": {"parameters": 0.00001}}},
+            "prune.target.parameters is 1e-05, and 5.976e-05 is left when every layer has lost all",
+        ),
+        (
+            {
+                "study": layers(["fc2"], fc1=0.5),
+                "prune": {"criterion": "magnitude", "target": {"parameters": 0.7}},
+            },
+            "prune.target.parameters is 0.7, and 0.7889 is left when every layer has lost all",
+        ),
+        (
             {"prune": {"criterion": "unit-l2", "scope": "sensitivity", "target": {"macs": 0.05}}},
             "prune.scope sensitivity takes at most 75% of a group in a round: target.macs is 0.05, and 0.1",
         ),

@@ -10,6 +10,7 @@ from prunet.config import unit_rules
 from prunet.models import built_in, libraries, loading, weights
 from prunet.models.inputs import Shape
 from prunet.pruning import rates
+from prunet.pruning.criteria import CRITERIA
 from prunet.training.pixels import resized_side, visible_side
 
 # Channels, and pixels a side, of the images of a set; and its classes.
@@ -50,7 +51,22 @@ def own_rates(name: str, values: dict[str, Any]) -> dict[str, float]:
     if rules["output_rate_factor"] != 1 and rules["scope"] == "layer":
         own.setdefault(built_in.output_layer(model, shape), rules["rate"] * rules["output_rate_factor"])
     unit_rules.check(name, values, model, shape, own)
+    if rules["target"] and rules["criterion"] in CRITERIA:
+        _check_density(model, rules, own)
     return own
+
+
+def _check_density(model: nn.Module, rules: dict[str, Any], own: dict[str, float]) -> None:
+    """Refuse a target of single weights below what is left when every layer has lost all that it may."""
+    sizes = {name: model.get_parameter(name).numel() for name in built_in.prunable(model)}
+    rounds = max(1, len(rules["rounds"]) - 1)
+    kept = {name: 1 - rates.compounded(share, rounds) for name, share in own.items()}
+    left = sum(max(1, kept.get(name, 0) * size) for name, size in sizes.items()) / sum(sizes.values())
+    if left > rules["target"]["parameters"]:
+        raise InputError(
+            f"prune.target.parameters is {rules['target']['parameters']:.4g}, and {left:.4g} is left when "
+            "every layer has lost all that it may: give a larger share, or let more layers be pruned"
+        )
 
 
 def build(block: dict[str, Any], shape: Shape) -> nn.Module:

@@ -30,6 +30,8 @@ SIMPLE: dict[str, Any] = {
 def check(name: str, values: dict[str, Any], model: nn.Module, shape: Shape, own: dict[str, float]) -> None:
     """Check every rule that removes units of a study; of a network of one's own, print what can be removed.
 
+    Networks of one's own are exported even if no rule removes units: the stages footprint and export do so.
+
     Args:
         name: of the study.
         values: of params.yaml.
@@ -38,10 +40,11 @@ def check(name: str, values: dict[str, Any], model: nn.Module, shape: Shape, own
         own: {layer: rate} of layers with their own rate.
 
     Raises:
-        InputError: units cannot be removed by a criterion, at a rate or within a target, of the study.
+        InputError: units cannot be removed by a criterion, at a rate or within a target, of the study; or a
+            network of one's own cannot be exported.
     """
-    rules = list(_rules(name, values, own))
-    if not rules:
+    rules, named = list(_rules(name, values, own)), values["studies"][name]["model"]
+    if not rules and named in MODELS:
         return
     image = torch.zeros(2, *shape, device=next(model.parameters()).device)
     units = find_units(model, image, values["prune"]["attention"])
@@ -50,8 +53,7 @@ def check(name: str, values: dict[str, Any], model: nn.Module, shape: Shape, own
             _prune_ones(model, units, **SIMPLE | rule)
         except InputError as error:
             raise InputError(f"{place}: {error.message}") from None
-    named = values["studies"][name]["model"]
-    if named not in MODELS:
+    if rules and named not in MODELS:
         click.echo("\n".join(report(f"studies.{name}: {named}", units)))
 
 

@@ -45,7 +45,9 @@ def build(name: str, shape: Shape, classes: int) -> nn.Module:
     except Exception as error:  # of code that is not ours
         raise InputError(f"{name} cannot be built ({cause(error)}).") from None
     if not isinstance(model, nn.Module):
-        raise InputError(f"{name} returns a {type(model).__name__}, not a torch.nn.Module.")
+        raise InputError(
+            f"{name} returns an object of type {type(model).__name__}: return a torch.nn.Module."
+        )
     if any(map(is_lazy, model.parameters())):
         _run(name, model, shape)  # gives lazy layers their sizes
     wrong = [f"{key} ({tensor.dtype})" for key, tensor in state(model).items() if tensor.dtype not in DTYPES]
