@@ -24,11 +24,7 @@ def main(params: dict[str, Any], models: Path, metrics: Path, plot_data: Path) -
     densities by round).
     """
     schemes, headline = params["schemes"], params["report"]
-    measured = {("dense", "00"): results.read(models / "dense" / "result.json")} | {
-        (scheme, number): results.read(models / "cells" / scheme / number / "result.json")
-        for scheme in schemes
-        for number in params["rounds"]
-    }
+    measured = results.read_study(models, schemes, params["rounds"])
     table, compared = summary.summarize(measured), comparisons.compare(measured, headline["margin"])
     winner = comparisons.winning_ticket(compared)
     files.write_json(metrics / "report.json", summary.report(table, headline, winner))

@@ -141,6 +141,7 @@ SKIPPED = [VALUES["prune"]["rounds"][0], {"n": "02", "from": "dense"}]  # round 
         ("sensitivity.studies", ["cats"], "sensitivity.studies has 'cats', which is not among studies"),
         ("sensitivity.criterion", "magnitude", "'magnitude' is not a criterion of whole units: choose from"),
         ("sensitivity.shares", [0.5, 1.0], "sensitivity.shares.1 is 1: input should be less than 1"),
+        ("claims.studies", ["cats"], "claims.studies has 'cats', which is not among studies"),
         ("stability.studies", ["cats"], "stability.studies has 'cats', which is not among studies"),
         ("embedding.studies", ["cats"], "embedding.studies has 'cats', which is not among studies"),
         (
@@ -160,6 +161,25 @@ SKIPPED = [VALUES["prune"]["rounds"][0], {"n": "02", "from": "dense"}]  # round 
 )
 def test_a_wrong_value_is_refused_by_name(tmp_path, path, value, says):
     assert says in refusal(tmp_path, (path, value))
+
+
+def claim(**values):
+    return {"claim": "so it is", "measure": "accuracy", "scheme": "original", "round": "01"} | values
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (claim(), "claims.published.0: a claim of measure accuracy needs either equals or above"),
+        (claim(equals=1.0, above=2.0), "needs either equals or above"),
+        (claim(measure="best", equals=1.0), "is the density of its round: leave out equals and above"),
+        (claim(measure="best", round="17"), "claims.published.0 is about round 17, and prune.rounds has no"),
+        (claim(above=0.0, scheme="rigl"), "published.0 is about rigl, which is not among prune.schemes"),
+        (claim(above=0.0, against="trained"), "claims.published.0.against is 'trained'"),
+    ],
+)
+def test_claims_are_about_cells_that_exist(tmp_path, wrong, says):
+    assert says in refusal(tmp_path, ("claims", {"studies": ["digits"], "published": [wrong]}))
 
 
 def test_distortions_of_pixels_need_images_whose_pixels_are_known(tmp_path):

@@ -1,5 +1,6 @@
 """The measurements of a cell, stored in result.json by the stage that trained it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -86,3 +87,25 @@ def read(path: Path) -> dict[str, Any]:
             f"{path} is not the result of a training ({where}: {reason}); run the stage that writes it again."
         ) from None
     return value
+
+
+def read_study(
+    models: Path, schemes: Sequence[str], rounds: Sequence[str]
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """Read the results of all cells of a study, by scheme and round.
+
+    The dense networks come first, as scheme `dense`, round `00`.
+
+    Args:
+        models: the study's folder.
+        schemes, rounds: names; each scheme has each round.
+
+    Raises:
+        InputError: as `read`.
+    """
+    cells = models / "cells"
+    return {("dense", "00"): read(models / "dense" / "result.json")} | {
+        (scheme, number): read(cells / scheme / number / "result.json")
+        for scheme in schemes
+        for number in rounds
+    }

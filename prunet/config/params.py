@@ -12,7 +12,16 @@ from prunet.config import network
 from prunet.config.block import Block, Name
 from prunet.config.data import Crop, Ingest, Resize, Sample
 from prunet.config.pruning import Dynamic, Prune
-from prunet.config.results import Embedding, Export, Footprint, Report, Sensitivity, Stability, Sweep
+from prunet.config.results import (
+    Claims,
+    Embedding,
+    Export,
+    Footprint,
+    Report,
+    Sensitivity,
+    Stability,
+    Sweep,
+)
 from prunet.config.study import Study
 from prunet.models import sources
 from prunet.pruning import rates
@@ -30,6 +39,7 @@ class Params(Block):
     prune: Prune
     dynamic: Dynamic
     report: Report
+    claims: Claims
     sweep: Sweep
     sensitivity: Sensitivity
     stability: Stability
@@ -103,6 +113,7 @@ class Params(Block):
     @model_validator(mode="after")
     def _studies_of_optional_stages_exist(self) -> "Params":
         optional = {
+            "claims": self.claims.studies,
             "sweep": self.sweep.studies,
             "sensitivity": self.sensitivity.studies,
             "stability": self.stability.studies,
@@ -117,6 +128,16 @@ class Params(Block):
         for number in self.stability.rounds:
             if self.stability.studies and number not in self.prune.round_names():
                 raise ValueError(f"stability.rounds has {number!r}, and prune.rounds has no such n")
+        return self
+
+    @model_validator(mode="after")
+    def _claims_are_about_cells(self) -> "Params":
+        for number, claim in enumerate(self.claims.published if self.claims.studies else []):
+            where = f"claims.published.{number}"
+            for name in {claim.scheme, claim.against} - {"dense", *self.prune.schemes}:
+                raise ValueError(f"{where} is about {name}, which is not among prune.schemes")
+            if claim.round not in self.prune.round_names():
+                raise ValueError(f"{where} is about round {claim.round}, and prune.rounds has no such n")
         return self
 
     @model_validator(mode="after")
@@ -251,6 +272,15 @@ def _study_params(
         },
         "export": {**exported, "export": {k: v for k, v in export.items() if k != "strangers"}},
         "summarize": {"study": name, "schemes": prune["schemes"], "rounds": names, "report": report},
+        "claims": {
+            "study": name,
+            "schemes": prune["schemes"],
+            "rounds": names,
+            "published": [
+                claim | {"round": last.get(claim["round"], claim["round"])}
+                for claim in values["claims"]["published"]
+            ],
+        },
         "plot": {"study": name, "round": report["round"], "schemes": looks},
         "sweep": {**exported, "sweep": sweep},
         "plot_sweep": {"study": name, "published": values["sweep"]["published"]},

@@ -1,8 +1,8 @@
 """Blocks of params.yaml about results: measurements, figures, exports."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from prunet.config.block import Bits, Block, Count, Name, RoundName, Share
 from prunet.config.pruning import Criterion, Scheme, UnitCriterion
@@ -12,6 +12,33 @@ class Report(Block):
     scheme: Scheme
     round: RoundName
     margin: float = Field(ge=0, le=100)
+
+
+class Claim(Block):
+    claim: str = Field(min_length=1)
+    measure: Literal["accuracy", "earlier", "falls-below", "best"]
+    scheme: Scheme
+    against: Literal["dense", "random"] = "dense"
+    round: RoundName
+    equals: float | None = None
+    above: float | None = None
+
+    @model_validator(mode="after")
+    def _has_one_published_value(self) -> "Claim":
+        values = [value for value in (self.equals, self.above) if value is not None]
+        if self.measure in ("accuracy", "earlier"):
+            if len(values) != 1:
+                raise ValueError(f"a claim of measure {self.measure} needs either equals or above")
+        elif values:
+            raise ValueError(
+                f"a claim of measure {self.measure} is the density of its round: leave out equals and above"
+            )
+        return self
+
+
+class Claims(Block):
+    studies: list[Name]
+    published: list[Claim]
 
 
 class Published(Block):
