@@ -7,7 +7,7 @@ from torch import nn
 
 from prunet.base.errors import InputError
 from prunet.pruning import criteria, queries
-from tests.toy_pruning import evidence, pruned
+from tests.toy_pruning import coupled, evidence, pruned
 
 # Two classes, and one image (1, 2) of the second. Both logits are equal, so that the gradient of the loss is
 # (softmax - label) x image = (0.5, -0.5) x (1, 2).
@@ -153,10 +153,24 @@ def test_synflow_of_two_linear_layers():
     """A weight's score is the sum, over the paths through it, of the products of absolute weights."""
     model, weights = two_layers()
     masks = {name: np.ones(weights[name].shape, bool) for name in ("1.weight", "4.weight")}
-    answers = {"initial": lambda: weights, "synaptic_flow": lambda initial: flow(model, initial, masks)}
+    answers = {"initial": lambda: weights, "synaptic_flow": lambda *given: flow(model, *given)}
     scores = criteria.synflow(evidence(weights, masks, **answers))
     assert scores["1.weight"].tolist() == [[1 * 5, 2 * 5], [3 * 6, 4 * 6]]
     assert scores["4.weight"].tolist() == [[(1 + 2) * 5, (3 + 4) * 6]]
+
+
+def test_synflow_in_small_steps_leaves_a_path():
+    """By the first scores, 5, 20, 15, 15 and 25, 30, the two weights left would not be on one path."""
+    model, weights = two_layers()
+    layers = {"1.weight": [[1, 4], [3, 3]], "4.weight": [[5, 5]]}
+    weights |= {name: np.array(values, np.float32) for name, values in layers.items()}
+    masks = {name: np.ones((1, *weights[name].shape), bool) for name in layers}
+    stacked = {name: values[None] for name, values in weights.items()}
+    known = coupled({})._replace(synaptic_flow=lambda *given: flow(model, *given))
+    rules = {"criterion": "synflow", "scope": "global", "rate": 4 / 6}
+    after = pruned(stacked, masks, initial=stacked, model=known, **rules)
+    assert after["1.weight"].tolist() == [[[False, True], [False, False]]]
+    assert after["4.weight"].tolist() == [[[True, False]]]
 
 
 def test_synflow_is_conserved_and_zero_where_pruned():

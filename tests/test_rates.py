@@ -1,7 +1,7 @@
 import pytest
 
 from prunet.base.errors import InputError
-from prunet.pruning.rates import compounded, find_layer, group_rates, own_rates, pace
+from prunet.pruning.rates import compounded, find_layer, group_rates, own_rates, pace, partway
 
 LAYERS = ["conv1.weight", "conv2.weight", "output.weight"]
 
@@ -74,6 +74,12 @@ def test_rates_compound_over_rounds():
 
 
 @pytest.mark.field
+def test_equal_steps_remove_a_rate_together():
+    assert partway(0.2, 1) == 0.2
+    assert 1 - (1 - partway(0.75, 0.5)) ** 2 == 0.75
+    assert partway(1, 0.01) == 1
+
+
 def test_the_pace_of_a_layer_follows_the_rounds_that_the_others_need():
     """After eight rounds at 20% the others have kept 0.8^8, and a layer at 10% has kept 0.9^8."""
     assert (0.8**8) ** pace(0.1, 0.2) == pytest.approx(0.9**8)

@@ -24,8 +24,8 @@ class Evidence(NamedTuple):
         gradients: returns {layer: (*shape)}, the mean of g^power over `prune.criterion_images` training
             images, where g is the gradient of one image's cross-entropy, for the given weights under the
             masks, and the power is 1 or 2.
-        synaptic_flow: returns {layer: (*shape)}, the flow through each of the given weights under the masks
-            (`queries.synaptic_flow`).
+        synaptic_flow: returns {layer: (*shape)}, the flow through each of the given weights under the given
+            masks (`queries.synaptic_flow`).
         norms: returns {layer: name of the BatchNorm module behind it}, for the layers that have one.
         rng: the network's own random generator.
     """
@@ -34,7 +34,7 @@ class Evidence(NamedTuple):
     masks: Masks
     initial: Callable[[], Weights]
     gradients: Callable[[Weights, int], dict[str, Scores]]
-    synaptic_flow: Callable[[Weights], dict[str, Scores]]
+    synaptic_flow: Callable[[Weights, Masks], dict[str, Scores]]
     norms: Callable[[], Mapping[str, str]]
     rng: np.random.Generator
 
@@ -107,10 +107,11 @@ def snip(evidence: Evidence) -> dict[str, Scores]:
 def synflow(evidence: Evidence) -> dict[str, Scores]:
     """Score a weight by the flow through it before training (Tanaka et al. 2020, algorithm 1).
 
-    At the initial values under the masks of the round before. The paper scores and prunes in a hundred small
-    steps; here, use as many rounds with schedule iterative. It ranks all layers together (scope global).
+    At the initial values under the masks. As in the paper, a round scores and prunes in a hundred small
+    steps (`STEPS`), since one step can remove a whole layer. The paper ranks all layers together (scope
+    global).
     """
-    flow = evidence.synaptic_flow(evidence.initial())
+    flow = evidence.synaptic_flow(evidence.initial(), evidence.masks)
     return {name: flow[name] for name in evidence.masks}
 
 
@@ -137,6 +138,7 @@ CRITERIA: dict[str, Callable[[Evidence], dict[str, Scores]]] = {
     "snip": snip,
     "synflow": synflow,
 }
+STEPS = {"synflow": 100}  # of scoring and pruning in a round, where it is more than one
 
 
 def check_scope(criterion: str, scope: str) -> None:

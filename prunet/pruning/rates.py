@@ -79,6 +79,11 @@ def compounded(rate: float, rounds: int) -> float:
     return gone
 
 
+def partway(rate: float, part: float) -> float:
+    """Return the share that is gone after a part (0 to 1) of many equal steps that together remove `rate`."""
+    return rate if part == 1 else 1 - (1 - rate) ** part  # the formula is not exact for all of them
+
+
 def pace(own: float, common: float) -> float:
     """Return how many rounds at the common rate remove the share that one round at a layer's own rate does.
 

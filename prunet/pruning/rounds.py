@@ -10,7 +10,7 @@ from prunet.base.errors import InputError
 from prunet.cells.masks import Masks, Weights
 from prunet.pruning import budgets, rates
 from prunet.pruning.budgets import Budget
-from prunet.pruning.criteria import CRITERIA, Evidence
+from prunet.pruning.criteria import CRITERIA, STEPS, Evidence
 from prunet.pruning.removal import LEAST, Scores, remove
 from prunet.pruning.unit_masks import Groups, Multiples, rank_units
 
@@ -121,7 +121,7 @@ def _evidence(networks: TrainedNetworks, replicate: int, seed: int) -> Evidence:
         masks=masks,
         initial=lambda: _one(networks.initial(), replicate),
         gradients=lambda weights, power: networks.model().gradients(weights, masks, power),
-        synaptic_flow=lambda weights: networks.model().synaptic_flow(weights, masks),
+        synaptic_flow=lambda weights, left: networks.model().synaptic_flow(weights, left),
         norms=lambda: networks.model().norms,
         rng=np.random.default_rng([seed, replicate]),
     )
@@ -131,17 +131,33 @@ def _one(stack: dict[str, NDArray[Any]], replicate: int) -> dict[str, NDArray[An
     return {name: values[replicate] for name, values in stack.items()}
 
 
-def rank_weights(evidence: Evidence, *, criterion: str, least: int, **how: Any) -> Callable[[float], Masks]:
+def rank_weights(
+    evidence: Evidence, *, criterion: str, own: Mapping[str, float], least: int, **how: Any
+) -> Callable[[float], Masks]:
     """Score the weights of one network; return its masks (*shape) without the lowest, at any rate.
 
     Each layer keeps `least`. The other arguments are those of `removal.remove`.
     """
-    scores = {name: values.ravel() for name, values in CRITERIA[criterion](evidence).items()}
     before = {name: mask.ravel() for name, mask in evidence.masks.items()}
-    kept = dict.fromkeys(before, least)
+    kept, steps = dict.fromkeys(before, least), STEPS.get(criterion, 1)
+    first = _scores(evidence, criterion)
 
     def at(rate: float) -> Masks:
-        flat = remove(scores, before, rate=rate, least=kept, **how)
-        return {name: flat[name].reshape(mask.shape) for name, mask in evidence.masks.items()}
+        after, scores = evidence.masks, first
+        for step in range(1, steps + 1):
+            if step > 1:
+                scores = _scores(evidence._replace(masks=after), criterion)
+                for name, mask in before.items():
+                    scores[name][mask & ~after[name].ravel()] = -np.inf  # what has gone is the first to go
+            part = step / steps
+            shares = {name: rates.partway(share, part) for name, share in own.items()}
+            common = rates.partway(rate, part)
+            flat = remove(scores, before, rate=common, own=shares, least=kept, **how)
+            after = {name: flat[name].reshape(mask.shape) for name, mask in evidence.masks.items()}
+        return after
 
     return at
+
+
+def _scores(evidence: Evidence, criterion: str) -> dict[str, Scores]:
+    return {name: values.ravel() for name, values in CRITERIA[criterion](evidence).items()}
