@@ -14,7 +14,7 @@ from prunet.pruning.unit_criteria import UNIT_CRITERIA
 from prunet.structure.costs import count
 from prunet.structure.cutting import cut
 from prunet.structure.finding import find_units
-from prunet.structure.masks import unit_masks
+from prunet.structure.masks import coupled, unit_masks
 from prunet.structure.proof import difference, random_inputs
 from prunet.structure.shrinking import apply_masks, shrink
 from tests import toys  # noqa: F401 (one thread)
@@ -133,6 +133,19 @@ def built_in(need_weights):
     return Model(forward, attend=attend, output=nn.Linear(6, 3)).eval()
 
 
+def by_maps(model, tokens):
+    split = (layer(tokens.mT).mT.unflatten(-1, (HEADS, WIDTH)) for layer in model.layers)
+    return attend(model, *(part.transpose(1, 2) for part in split))
+
+
+def convolutions():
+    layers = [nn.Sequential(nn.Conv1d(6, INSIDE, 1), nn.BatchNorm1d(INSIDE)) for _ in range(3)]
+    for _, norm in layers:
+        for values in (norm.weight, norm.bias, norm.running_mean):
+            nn.init.uniform_(values, 0.5, 1.5)
+    return Model(by_maps, layers=nn.ModuleList(layers), output=nn.Linear(INSIDE, 3)).eval()
+
+
 def encoder():
     return nn.Sequential(nn.TransformerEncoderLayer(6, 3, 8, batch_first=True), nn.Linear(6, 3)).eval()
 
@@ -150,6 +163,7 @@ NETWORKS = {
     "one key": (lambda: network(one_key, key=4, value=4), [4, 4], [4, 4]),
     "einsum": (lambda: network(einsum), [3], [4, 4]),
     "table of positions": (biased, [3], [4, 4]),
+    "convolutions with norms": (convolutions, [3], [4, 4]),
     "nn.MultiheadAttention": (lambda: built_in(False), [3], [2]),
     "nn.MultiheadAttention with weights": (lambda: built_in(True), [3], [2]),
     "nn.TransformerEncoderLayer": (encoder, [3], [2]),
@@ -180,11 +194,17 @@ def test_heads_go_or_get_narrower_and_the_outputs_stay(name, attention):
 
 
 def test_a_unit_is_the_same_element_of_each_head():
-    inside = [0, 1, 2, 3] * HEADS
-    assert structure(find_units(network(separate), TOKENS, "widths")) == [
+    inside, units = [0, 1, 2, 3] * HEADS, find_units(network(separate), TOKENS, "widths")
+    assert structure(units) == [
         dict.fromkeys(("query.weight:0", "query.bias:0", "key.weight:0", "key.bias:0"), inside),
         dict.fromkeys(("value.weight:0", "value.bias:0", "output.weight:1"), inside),
     ]
+    groups, _ = coupled(units)  # of criteria and of group lasso
+    assert {name: sorted(own) for name, own in groups.items()} == {
+        "query.weight": ["key.weight", "query.weight"],
+        "value.weight": ["value.weight"],
+    }
+    assert all(ids.tolist() == inside for own in groups.values() for ids in own.values())
 
 
 def changed(*names, change):
@@ -243,15 +263,14 @@ def test_shrink_reads_from_the_masks_whether_heads_go_or_get_narrower(attention,
     assert difference(model, smaller, [TOKENS]) < 1e-12
 
 
-@pytest.mark.parametrize(
-    "criterion", [name for name in UNIT_CRITERIA if name[:6] in ("unit-l", "unit-r", "geomet")]
-)
+@pytest.mark.parametrize("criterion", UNIT_CRITERIA)
 def test_criteria_of_units_score_widths(criterion):
-    masks = prunet.prune(network(separate), TOKENS, criterion=criterion, rate=0.5, attention="widths")
-    for name in ("query", "key", "value"):
-        rows = masks[f"{name}.weight"].any(1).view(HEADS, WIDTH)
+    masks = prunet.prune(convolutions(), TOKENS, criterion=criterion, rate=0.5, attention="widths")
+    for number in range(3):
+        rows = masks[f"layers.{number}.0.weight"].flatten(1).any(1).view(HEADS, WIDTH)
         assert rows.sum(1).tolist() == [2, 2, 2]
         assert (rows == rows[0]).all()
+        assert (masks[f"layers.{number}.1.bias"] == rows.flatten()).all()
 
 
 def test_the_norm_of_a_unit_decides_which_goes():

@@ -58,8 +58,11 @@ def index(labels: Labels, node: fx.Node, self: Any, **given: Any) -> Activation:
         for own in self.dims[:-1]:
             labels.keep(own)
         self = Activation(along(self.dims[-1], -1, self.value.ndim).expand(self.value.shape))
-    indices = [None] * given["dim"] + [given["index"]] if "dim" in given else list(given["indices"])
     found = self.labels
+    if "dim" in given:  # of `index_select`
+        indices = [None] * (given["dim"] % found.ndim) + [given["index"]]
+    else:
+        indices = list(given["indices"])
     for dim, picked in enumerate(indices):
         if isinstance(picked, Activation):
             labels.keep(picked.labels)
