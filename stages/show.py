@@ -23,8 +23,9 @@ def main(params_folder: Path, metrics: Path) -> None:
     The table has the dense networks and every scheme at the headline round. accuracy: on the test split at
     the early stop, mean over replicates and its 95% confidence interval; last step: the same after the last
     training step; early stop: the training step with the lowest validation loss; falling: the share
-    of networks whose validation loss still falls at the last step: train longer. Below it, the sparsest
-    winning tickets, and the densities at which pruned networks are faster than dense ones.
+    of networks whose validation loss still falls at the last step: train longer. Below it, the studies
+    whose dense networks guess, the sparsest winning tickets, and the densities at which pruned networks are
+    faster than dense ones.
     """
     studies = {
         path.parent.name: files.read_json(path) for path in sorted(params_folder.glob("*/summarize.json"))
@@ -32,11 +33,19 @@ def main(params_folder: Path, metrics: Path) -> None:
     if not studies:
         raise InputError(f"{params_folder} has no study; run `dvc repro` first.")
     click.echo(HEADER)
+    guessing = []
     for study, params in studies.items():
         table = tables.read(metrics / study / "summary.csv")
         shown = table[(table["scheme"] == "dense") | (table["round"] == params["report"]["round"])]
         for _, row in shown.iterrows():
             click.echo(f"{study:<10}{_line(row)}")
+            if row["scheme"] == "dense" and row.get("guesses", 0) >= 0.5:
+                guessing.append(study)
+    for study in guessing:
+        click.echo(
+            f"{study}: the dense networks guess: on test images they are not clearly better than always "
+            "answering with the largest class, and pruning them shows nothing."
+        )
     for study, params in studies.items():
         if "original" in params["schemes"] and len(params["rounds"]) > 1:
             compared = tables.read(metrics / study / "comparisons.csv", ["verdict"])

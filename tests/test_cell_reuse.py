@@ -186,7 +186,20 @@ def test_networks_that_were_trained_too_briefly_are_named_also_when_they_are_reu
 
 def test_networks_that_have_converged_are_not_named(make, capfd):
     train(make(lr=0.0))
-    assert "warning" not in capfd.readouterr().err
+    assert "still falls" not in capfd.readouterr().err
+
+
+@pytest.mark.field
+def test_dense_networks_that_guess_are_named_and_pruned_ones_are_not(make, capfd):
+    trainer = make(lr=0.0)
+    masks = trainer.dense_masks()
+    masks["fc1.weight"][:, 0] = False
+    train(trainer, "original/01", masks=masks)
+    assert "guess" not in capfd.readouterr().err
+    train(trainer, "dense")
+    assert "warning: study toy: 2 of 2 dense networks guess" in capfd.readouterr().err
+    train(make(steps=200, weight_decay=0.0), "original/00")
+    assert "guess" not in capfd.readouterr().err
 
 
 @alone

@@ -132,6 +132,16 @@ def test_show_says_whether_a_ticket_wins(project, tmp_path, verdict, said):
     assert f"digits: {said}" in succeed(show, project / "params", metrics)
 
 
+@pytest.mark.parametrize("share", [1.0, 0.4])
+def test_show_says_whether_the_dense_networks_guess(project, tmp_path, share):
+    metrics = shutil.copytree(project / "metrics", tmp_path / "metrics")
+    path = metrics / "faces" / "summary.csv"
+    tables.write(path, tables.read(path).assign(guesses=share))
+    output = succeed(show, project / "params", metrics)
+    assert ("faces: the dense networks guess: on test images they" in output) == (share >= 0.5)
+    assert "digits: the dense networks guess" not in output
+
+
 def test_without_a_round_that_prunes_there_is_no_verdict(project, tmp_path):
     shutil.copytree(project / "params", tmp_path / "params")
     path = tmp_path / "params" / "digits" / "summarize.json"

@@ -159,7 +159,8 @@ def test_the_dense_plan_penalises_the_units_that_can_go_and_no_classes(make, mon
     monkeypatch.setitem(MODELS, "odd", lambda shape, classes: Odd())
     plan = make(1, "odd", side=4, group_lasso=0.5, scale_l1=0.25).dense_plan(keep=3)
     assert (plan.keep, plan.group_lasso, plan.scale_l1) == (3, 0.5, 0.25)
-    assert [list(group) for group in plan.units] == [["conv.weight"]]  # norms and means tie the other units
+    # A norm ties what attention returns to the embeddings; its heads are free.
+    assert [list(group) for group in plan.units] == [["attention.in_proj_weight"], ["conv.weight"]]
     chain = make(1, group_lasso=0.5).dense_plan().units
     assert [{name: rows.tolist() for name, rows in group.items()} for group in chain] == [
         {"fc1.weight": list(range(300))},

@@ -30,14 +30,15 @@ def summarize(results: Results) -> pd.DataFrame:
     `early_stop_step`, and `final_accuracy` and `final_loss` at the last step. Draws of one replicate share a
     mask and are not independent: they are averaged first. A single replicate has no spread (NaN).
     `still_falling` is the share of networks whose validation loss still falls at the last step, or NaN;
-    `explored` the mean share of the weights that were ever trained, NaN for schemes whose masks stay.
+    `guesses` that of networks not clearly better on the test split than always its largest class; `explored`
+    the mean share of the weights that were ever trained, NaN for schemes whose masks stay.
     """
     rows = []
     for (scheme, number), result in results.items():
         row: dict[str, Any] = {"scheme": scheme, "round": number, "density": result["density"]}
         row["replicates"] = len({network["replicate"] for network in result["networks"]})
         row["networks"] = len(result["networks"])
-        for name in ("still_falling", "explored"):
+        for name in ("still_falling", "guesses", "explored"):
             known = [network.get(name) for network in result["networks"]]
             row[name] = pd.Series(known, dtype=float).mean()
         for name in MEASURED:

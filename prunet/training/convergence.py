@@ -1,7 +1,9 @@
-"""Whether a training was too short: its validation loss still falls at the last step."""
+"""Whether a training was too short, or has taught nothing: its loss still falls, or the network guesses."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from scipy.special import bdtrc
 
 LEAST = 3  # evaluations that a verdict needs
 LATE = 0.1  # last share of the steps
@@ -23,6 +25,37 @@ def still_falling(steps: Sequence[int], losses: Sequence[float]) -> bool | None:
     late = steps[-1] - LATE * (steps[-1] - steps[0])
     before = min(loss for step, loss in zip(steps, losses, strict=True) if step <= late)
     return losses[-1] == min(losses) and losses[-1] <= (1 - FALL) * before
+
+
+def guesses(accuracy: float, images: int, largest_class: float) -> bool:
+    """Return whether an accuracy may be that of always answering with the largest class.
+
+    That is so unless an exact one-sided binomial test at a level of 2.5% rejects it.
+
+    Args:
+        accuracy: on the test split, 0 to 1.
+        images: in the test split.
+        largest_class: share of the images that are in it, 0 to 1.
+    """
+    right = round(accuracy * images)
+    return right == 0 or bool(bdtrc(right - 1, images, largest_class) > 0.025)
+
+
+def guessing_warning(study: str, networks: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return a sentence if at least half of the dense networks guess.
+
+    Args:
+        study: its name.
+        networks: results of dense networks, each with `guesses`.
+    """
+    count = sum(network["guesses"] for network in networks)
+    if not networks or 2 * count < len(networks):
+        return None
+    return (
+        f"warning: study {study}: {count} of {len(networks)} dense networks guess: on test images they are "
+        "not clearly better than always answering with the largest class, and pruning them shows nothing; "
+        f"train longer, change studies.{study}.training.lr, or give more images."
+    )
 
 
 def warning(study: str, steps: int, networks: Sequence[Mapping[str, Any]]) -> str | None:

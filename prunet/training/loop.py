@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 from torch.utils import deterministic
 
 from prunet.base.errors import InputError
@@ -14,7 +15,7 @@ from prunet.cells.masks import Masks, Weights
 from prunet.training import evaluation, mixing, rand_augment
 from prunet.training.batches import Split, training_batches
 from prunet.training.checkpoints import Checkpoint
-from prunet.training.convergence import still_falling
+from prunet.training.convergence import guesses, still_falling
 from prunet.training.gradients import Network
 from prunet.training.optimizers import learning_rate
 from prunet.training.plan import TrainingPlan
@@ -114,7 +115,8 @@ def train(
     # The test split is read here alone, and chooses nothing.
     stacks = (state.early, state.delivered)
     measured = [evaluation.evaluate(network, stack, splits["test"], size) for stack in stacks]
-    results = [dict(run) | _result(state, measured, number) for number, run in enumerate(runs)]
+    labels = splits["test"][1]
+    results = [dict(run) | _result(state, measured, labels, number) for number, run in enumerate(runs)]
     checkpoint.save(state.outcome(), {"results": results})
 
 
@@ -127,9 +129,9 @@ class Finished(NamedTuple):
         kept: weights (N, *shape) after the step that the plan keeps; else empty.
         results: for each network its run with `curve` (`step`, `val_loss`, `val_accuracy`: a list each),
             `early_stop_step` (the first step of the lowest validation loss; in gradual pruning, among those
-            after the last mask update), `still_falling` (of these losses; None: too few), `explored`
-            (`TrainingState.exploration`), and `early` and `final` (`test_loss`, `test_accuracy` there and at
-            the end).
+            after the last mask update), `still_falling` (of these losses; None: too few), `guesses` (on
+            the test split), `explored` (`TrainingState.exploration`), and `early` and `final` (`test_loss`,
+            `test_accuracy` there and at the end).
     """
 
     weights: Weights
@@ -154,7 +156,7 @@ def load_finished(checkpoint: Checkpoint) -> Finished:
     return Finished(parts["weights"], parts["masks"], parts["kept"], saved[1]["results"])
 
 
-def _result(state: TrainingState, measured: list[Any], number: int) -> dict[str, Any]:
+def _result(state: TrainingState, measured: list[Any], labels: Tensor, number: int) -> dict[str, Any]:
     curve: dict[str, list[Any]] = {
         "step": [step for step, _, _ in state.points],
         "val_loss": [losses[number] for _, losses, _ in state.points],
@@ -166,9 +168,11 @@ def _result(state: TrainingState, measured: list[Any], number: int) -> dict[str,
     points = state.comparable_points()
     best = min(points, key=lambda point: point[1][number])
     falling = still_falling([step for step, _, _ in points], [losses[number] for _, losses, _ in points])
+    largest_class = int(labels.bincount().max()) / len(labels)
     return {
         "early_stop_step": best[0],
         "still_falling": falling,
+        "guesses": guesses(early["test_accuracy"], len(labels), largest_class),
         "explored": state.exploration(number),
         "early": early,
         "final": final,

@@ -174,7 +174,7 @@ class Trainer:
         Data order, augmentation and dropout of a replicate are the same in every round and scheme, so that
         cells differ in masks and start values alone. A run that was killed resumes from its last checkpoint,
         to the same bits, and a finished cell whose key has not changed is reused. A warning says if most of
-        the networks were trained too briefly.
+        the networks were trained too briefly, or most of the dense ones guess.
 
         On a CPU a network's bits do not depend on those beside it: networks are trained in processes of
         `training.threads` threads. On a GPU fully connected networks are trained as one stack, others one
@@ -203,9 +203,15 @@ class Trainer:
         self._save(missing, groups, points)
         self._delete_checkpoints(cells)
         folders = [before or trained for before, trained in zip(found, own, strict=True)]
-        networks = [run for path in folders for run in read_json(path / "result.json")["networks"]]
-        if warning := convergence.warning(self.name, self.settings["steps"], networks):
-            click.echo(warning, err=True)
+        results = [read_json(path / "result.json") for path in folders]
+        networks = [run for result in results for run in result["networks"]]
+        dense = [run for result in results if result["density"] == 1 for run in result["networks"]]
+        for warning in (
+            convergence.warning(self.name, self.settings["steps"], networks),
+            convergence.guessing_warning(self.name, dense),
+        ):
+            if warning:
+                click.echo(warning, err=True)
         return folders
 
     def _groups(self, cells: Sequence[Cell]) -> list[list[Member]]:
