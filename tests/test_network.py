@@ -101,6 +101,10 @@ RESNET = {"model": "resnet-20", "input_size": 8}
             "prune: target.macs is 0.001, and 0.001494 is left when every layer has lost all that it may",
         ),
         (
+            {"prune": {"criterion": "unit-l2", "target": {"macs": 0.3}, "round_to": 100}},
+            "prune: target.macs is 0.3, and 0.3466 is left when every layer has lost all that it may",
+        ),
+        (
             {"prune": {"criterion": "magnitude", "target": {"parameters": 0.00001}}},
             "prune.target.parameters is 1e-05, and 5.976e-05 is left when every layer has lost all",
         ),

@@ -67,7 +67,7 @@ def report(network: str, units: Units) -> list[str]:
     groups, _ = coupled(units)
     count = sum(1 + max(int(ids.max()) for ids in layers.values()) for layers in groups.values())
     reasons = Counter(units.reasons).most_common()
-    lines = [f"{network}: {count} units in {len(groups)} groups of layers can be removed."]
+    lines = [f"{network}: {count:,} units in {len(groups)} groups of layers can be removed."]
     lines += [f"  Left whole in {_counted(times, 'place')}: {why}." for why, times in reasons[:REASONS]]
     if others := reasons[REASONS:]:
         lines.append(f"  Left whole for {_counted(len(others), 'other reason')}.")
