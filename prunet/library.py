@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from prunet.base.errors import InputError
-from prunet.pruning import budgets
+from prunet.pruning import budgets, patterns
 from prunet.pruning.criteria import CRITERIA, check_scope
 from prunet.pruning.modules import ModelMasks, prune_units, prune_weights
 from prunet.pruning.sensitivity import Sensitivity, allocate, sensitivity
@@ -31,6 +31,7 @@ def prune(
     example: Example,
     *,
     criterion: str = "magnitude",
+    pattern: str | None = None,
     rate: float = 0.2,
     scope: str = "layer",
     own: Mapping[str, float] | None = None,
@@ -50,6 +51,9 @@ def prune(
         criterion: of single weights: magnitude, lamp (of scope global), random, taylor and fisher (both need
             `loss`). Of whole units, filters and parts of attention: unit-l2, unit-random, filter-l1,
             filter-l2, batchnorm-scale, geometric-median.
+        pattern: e.g. "2:4": of every 4 consecutive weights along a layer's inputs, the 2 with the highest
+            scores stay, by a criterion of single weights; `rate` is not used. Layers whose number of inputs
+            is not a multiple of 4 stay whole.
         rate: share of the survivors to remove, 0 to 1.
         scope: `layer`: each layer, or group of layers whose units go together, loses the same share;
             `global`: one ranking.
@@ -82,7 +86,18 @@ def prune(
     target, before = dict(target or {}), dict(masks or {})
     budgets.check(target, criterion, round_to)
     check_scope(criterion, scope)
-    how = {"rate": rate, "own": own or {}, "scope": scope, "criterion": criterion, "seed": seed}
+    rates = dict(own or {})
+    if pattern:
+        patterns.check(pattern, criterion, scope, target)
+        rates |= dict.fromkeys(patterns.whole_layers(model, pattern, rates), 0.0)
+    how = {
+        "rate": rate,
+        "own": rates,
+        "scope": scope,
+        "criterion": criterion,
+        "seed": seed,
+        "pattern": pattern,
+    }
     if sensitivity:
         if criterion in CRITERIA or not target:
             raise InputError(

@@ -69,7 +69,7 @@ SKIPPED = [VALUES["prune"]["rounds"][0], {"n": "02", "from": "dense"}]  # round 
         ("prune.target", {"flops": 0.5}, "'flops', which is no cost; choose from macs, parameters, bytes"),
         ("prune.round_to", 8, "round_to is 8, and criterion magnitude removes single weights"),
         ("prune.scope", ..., "prune.scope is missing"),
-        ("prune.criterion", "luck", "'luck' is not a criterion: choose from magnitude, random,"),
+        ("prune.criterion", "luck", "'luck' is not a criterion: choose from magnitude, lamp,"),
         ("prune.schemes", ["luck"], "prune.schemes.0: 'luck' is not a scheme: choose from fine-tune,"),
         ("prune.chain", "rigl", "prune.chain: 'rigl' is not a scheme that can be the chain: choose from"),
         ("prune.schemes", ["original"] * 2, "prune: schemes lists a scheme twice: original, original"),

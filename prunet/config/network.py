@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import click
 import torch
 from torch import nn
 
@@ -9,7 +10,7 @@ from prunet.base.errors import InputError
 from prunet.config import unit_rules
 from prunet.models import built_in, libraries, loading, weights
 from prunet.models.inputs import Shape
-from prunet.pruning import rates
+from prunet.pruning import patterns, rates
 from prunet.pruning.criteria import CRITERIA
 from prunet.training.pixels import resized_side, visible_side
 
@@ -48,6 +49,14 @@ def own_rates(name: str, values: dict[str, Any]) -> dict[str, float]:
         own = rates.own_rates(**block["layers"], layers=built_in.prunable(model))
     except InputError as error:
         raise InputError(f"layers {error.message}") from None
+    if rules["pattern"]:
+        whole = patterns.whole_layers(model, rules["pattern"], own)
+        own |= dict.fromkeys(whole, 0.0)
+        if whole:
+            pattern, left = rules["pattern"], ", ".join(whole)
+            click.echo(
+                f"studies.{name}: stay whole, since pattern {pattern} does not fit their inputs: {left}."
+            )
     if rules["output_rate_factor"] != 1 and rules["scope"] == "layer":
         own.setdefault(built_in.output_layer(model, shape), rules["rate"] * rules["output_rate_factor"])
     unit_rules.check(name, values, model, shape, own)

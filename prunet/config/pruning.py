@@ -1,5 +1,6 @@
 """Blocks `prune` and `dynamic` of params.yaml."""
 
+import math
 from collections.abc import Collection
 from typing import Annotated, Literal
 
@@ -7,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from prunet.base.errors import InputError
 from prunet.config.block import Block, Count, Share
-from prunet.pruning import budgets
+from prunet.pruning import budgets, patterns
 from prunet.pruning.criteria import CRITERIA, check_scope
 from prunet.pruning.unit_criteria import UNIT_CRITERIA
 from prunet.retraining import scheme
@@ -45,6 +46,7 @@ class Prune(Block):
     output_rate_factor: Share
     scope: Literal["layer", "global", "sensitivity"]
     criterion: Criterion
+    pattern: str | None
     criterion_images: Count
     empty_layers: Literal["keep-one", "refuse"]
     chain: Chain
@@ -76,6 +78,8 @@ class Prune(Block):
         try:
             budgets.check(self.target, self.criterion, self.round_to)
             check_scope(self.criterion, self.scope)
+            if self.pattern:
+                patterns.check(self.pattern, self.criterion, self.scope, self.target)
         except InputError as error:
             raise ValueError(error.message.removesuffix(".")) from None
         if self.scope == "sensitivity" and not (self.target and self.criterion in UNIT_CRITERIA):
@@ -91,6 +95,28 @@ class Prune(Block):
             )
         if self.target and self.empty_layers == "refuse":
             raise ValueError("target leaves something of every layer: set empty_layers to keep-one")
+        return self
+
+    @model_validator(mode="after")
+    def _pattern_decides_alone(self) -> "Prune":
+        if not self.pattern:
+            return self
+        share = patterns.removed(self.pattern)
+        if not math.isclose(self.rate, share, abs_tol=0.005):
+            raise ValueError(
+                f"pattern {self.pattern} removes {share:.3g} of the weights, and rate is {self.rate:g}: set "
+                f"rate to {share:.3g}"
+            )
+        if len(self.rounds) != 2:
+            raise ValueError(
+                f"pattern {self.pattern} is reached in one round, and rounds has {len(self.rounds) - 1} "
+                "after 00: list 00 and 01"
+            )
+        if self.output_rate_factor != 1:
+            raise ValueError(
+                f"pattern {self.pattern} is the same in every layer: set output_rate_factor to 1, or name "
+                "the output layer in the study's layers.leave_out"
+            )
         return self
 
     @model_validator(mode="after")

@@ -41,18 +41,27 @@ def remove(
     Raises:
         InputError: a score is NaN.
     """
-    for name in masks:
-        if np.isnan(scores[name]).any():
-            raise InputError(
-                f"scores of {name} are not numbers because its weights are too large: lower the study's "
-                "learning rate, or choose another prune.criterion."
-            )
+    check_numbers(scores, masks)
     alone = [name for name in masks if scope == "layer" or name in own]
     after = {
         name: remove_lowest(scores[name], masks[name], own.get(name, rate), least[name]) for name in alone
     }
     after |= remove_together(scores, {name: masks[name] for name in masks if name not in alone}, rate, least)
     return {name: after[name] for name in masks}
+
+
+def check_numbers(scores: Mapping[str, Scores], names: Iterable[str]) -> None:
+    """Refuse scores that are NaN.
+
+    Raises:
+        InputError: a score of one of the names is NaN.
+    """
+    for name in names:
+        if np.isnan(scores[name]).any():
+            raise InputError(
+                f"scores of {name} are not numbers because its weights are too large: lower the study's "
+                "learning rate, or choose another prune.criterion."
+            )
 
 
 def remove_lowest(scores: Scores, mask: NDArray[np.bool_], rate: float, least: int = 1) -> NDArray[np.bool_]:

@@ -11,6 +11,7 @@ from prunet.cells.masks import Masks, Weights
 from prunet.pruning import budgets, rates
 from prunet.pruning.budgets import Budget
 from prunet.pruning.criteria import CRITERIA, STEPS, Evidence
+from prunet.pruning.patterns import thin
 from prunet.pruning.removal import LEAST, Scores, remove
 from prunet.pruning.unit_masks import Groups, Multiples, rank_units
 
@@ -60,6 +61,7 @@ def prune(
     criterion: str,
     empty_layers: str,
     seed: int,
+    pattern: str | None = None,
     budget: Budget | None = None,
     multiples: Multiples | None = None,
     allocate: Callable[[int], Callable[[float], Mapping[str, float]]] | None = None,
@@ -78,6 +80,8 @@ def prune(
         criterion: a key of `CRITERIA` or `UNIT_CRITERIA`.
         empty_layers: `keep-one`: every layer keeps its weight or unit with the highest score; `refuse`.
         seed: of the random criteria.
+        pattern: N:M, of criteria of weights (`patterns`), in place of `rate`. Layers with their own rate, 0,
+            and no others stay whole.
         budget: of each network after the round. Each loses the least that it allows, in place of `rate`.
         multiples: of criteria of units (`rank_units`).
         allocate: of criteria of units: from the number of a replicate to its `allocate` (`rank_units`).
@@ -97,12 +101,12 @@ def prune(
     after = {name: np.zeros_like(mask) for name, mask in networks.masks.items()}
     for replicate in range(len(next(iter(after.values())))):
         evidence = _evidence(networks, replicate, seed)
+        share = rates.compounded(rate, rounds)
         if criterion in CRITERIA:
-            at = rank_weights(evidence, **how)
+            at = rank_weights(evidence, pattern=pattern, **how)
         else:
             how |= {"multiples": multiples or {}, "allocate": allocate and allocate(replicate)}
             at = rank_units(evidence, networks.model().groups, **how)
-        share = rates.compounded(rate, rounds)
         for name, mask in (budgets.largest(at, budget) if budget else at(share)).items():
             if not mask.any():
                 raise InputError(
@@ -132,12 +136,22 @@ def _one(stack: dict[str, NDArray[Any]], replicate: int) -> dict[str, NDArray[An
 
 
 def rank_weights(
-    evidence: Evidence, *, criterion: str, own: Mapping[str, float], least: int, **how: Any
+    evidence: Evidence,
+    *,
+    criterion: str,
+    pattern: str | None,
+    own: Mapping[str, float],
+    least: int,
+    **how: Any,
 ) -> Callable[[float], Masks]:
     """Score the weights of one network; return its masks (*shape) without the lowest, at any rate.
 
-    Each layer keeps `least`. The other arguments are those of `removal.remove`.
+    Each layer keeps `least`; under a pattern, which the rate does not change, it keeps N of M. The other
+    arguments are those of `removal.remove`.
     """
+    if pattern:
+        thinned = thin(evidence, criterion, pattern, own)
+        return lambda rate: thinned
     before = {name: mask.ravel() for name, mask in evidence.masks.items()}
     kept, steps = dict.fromkeys(before, least), STEPS.get(criterion, 1)
     first = _scores(evidence, criterion)
