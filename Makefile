@@ -5,7 +5,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python;
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
-STAGES ?= plot
+STAGES ?= plot claims
 
 # Compiled bytecode is kept: otherwise each of the forty processes compiles PyTorch's modules again, for two seconds.
 unexport PYTHONDONTWRITEBYTECODE
@@ -25,7 +25,7 @@ test: $(VENV)/.installed-dev
 study: $(VENV)/.installed
 	$(BIN)/python -m studies.compose "$(STUDY)"
 	cd "studies/$(STUDY)" && PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro $(STAGES)
-	@cd "studies/$(STUDY)" && { test "$(STAGES)" != plot || "$(CURDIR)/$(BIN)/python" -m stages.show; }
+	@cd "studies/$(STUDY)" && { test -z "$(filter plot,$(STAGES))" || "$(CURDIR)/$(BIN)/python" -m stages.show; }
 
 # Whether the committed results of the named studies come from the present code.
 studies: $(VENV)/.installed
