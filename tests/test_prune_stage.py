@@ -67,6 +67,13 @@ def test_every_criterion_of_weights_removes_exactly_its_share_in_its_way(rounds,
     assert len(set(found.values())) == len(CRITERIA)
 
 
+def test_a_pattern_holds_in_every_group_of_four_input_channels(rounds):
+    masks = rounds("residual", pattern="2:4", rate=0.5, own={"conv1.weight": 0.0})
+    assert masks.pop("conv1.weight").all()
+    for mask in masks.values():
+        assert (np.moveaxis(mask, 2, -1).reshape(-1, 4).sum(1) == 2).all()
+
+
 def test_the_rules_are_those_of_the_library(rounds):
     weights, masks = storage.load_network(rounds.folder / "lenet")
     own = {"fc1.weight": 0, "fc2.weight": 0.5, "output.weight": 0.125}
