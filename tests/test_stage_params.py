@@ -46,8 +46,8 @@ STUDY = {*TRAINING, "footprint", "export", "sweep", "sensitivity"}
         ({"prune": {"chain": "fine-tune"}}, {"prune"}),
         ({"prune": {"criterion_images": 9}}, {"prune", "sweep"}),
         # Not the rounds before it. The toy's report and export are of the last round.
-        ({"last_round": 2}, {*RETRAIN, "footprint", "summarize", "export", "plot"}),
-        ({"schemes": [*SCHEMES, "set"]}, {"retrain-set", "summarize", "plot"}),
+        ({"last_round": 2}, {*RETRAIN, "footprint", "summarize", "claims", "export", "plot"}),
+        ({"schemes": [*SCHEMES, "set"]}, {"retrain-set", "summarize", "claims", "plot"}),
         ({"dynamic": {"drop": 0.2}}, {"retrain-rigl", "retrain-static"}),
         ({"dynamic": {"multiplier": 2}}, {"retrain-rigl", "retrain-static"}),
         ({"report": {"scheme": "random"}}, {"footprint", "summarize"}),

@@ -54,7 +54,8 @@ def crop_flip(images: Tensor, chosen: Tensor, size: int, generator: Generator) -
 def pad_crop_flip(images: Tensor, chosen: Tensor, size: int, generator: Generator) -> Tensor:
     """Pad each chosen image with zeros, an eighth of its side wide, and apply `crop_flip` (He et al. 2016).
 
-    The arguments are those of `crop_flip`; images are (N, C, size, size) and scaled: zero is the mean, or black.
+    The arguments are those of `crop_flip`; images are (N, C, size, size), scaled so that zero is the
+    mean, or black.
     """
     padded = functional.pad(images[chosen], [round(size * PADDING)] * 4)
     return crop_flip(padded, torch.arange(len(chosen), device=chosen.device), size, generator)
