@@ -87,7 +87,7 @@ def prune(
     budgets.check(target, criterion, round_to)
     check_scope(criterion, scope)
     rates = dict(own or {})
-    if pattern:
+    if pattern is not None:
         patterns.check(pattern, criterion, scope, target)
         rates |= dict.fromkeys(patterns.whole_layers(model, pattern, rates), 0.0)
     how = {

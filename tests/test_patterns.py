@@ -75,6 +75,7 @@ def test_pytorch_compresses_the_weights_without_loss(network, name):
     ("options", "says"),
     [
         ({"pattern": "4:2"}, "pattern is '4:2'; give N:M with N from 1 to below M"),
+        ({"pattern": ""}, "pattern is ''; give N:M"),
         ({"pattern": "half"}, "pattern is 'half'; give N:M"),
         ({"criterion": "unit-l2"}, "criterion unit-l2 removes whole units; choose a criterion of single"),
         ({"scope": "global"}, "scope global would decide on it; set scope to layer"),

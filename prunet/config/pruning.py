@@ -78,7 +78,7 @@ class Prune(Block):
         try:
             budgets.check(self.target, self.criterion, self.round_to)
             check_scope(self.criterion, self.scope)
-            if self.pattern:
+            if self.pattern is not None:
                 patterns.check(self.pattern, self.criterion, self.scope, self.target)
         except InputError as error:
             raise ValueError(error.message.removesuffix(".")) from None

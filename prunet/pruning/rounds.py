@@ -101,12 +101,12 @@ def prune(
     after = {name: np.zeros_like(mask) for name, mask in networks.masks.items()}
     for replicate in range(len(next(iter(after.values())))):
         evidence = _evidence(networks, replicate, seed)
-        share = rates.compounded(rate, rounds)
         if criterion in CRITERIA:
             at = rank_weights(evidence, pattern=pattern, **how)
         else:
             how |= {"multiples": multiples or {}, "allocate": allocate and allocate(replicate)}
             at = rank_units(evidence, networks.model().groups, **how)
+        share = rates.compounded(rate, rounds)
         for name, mask in (budgets.largest(at, budget) if budget else at(share)).items():
             if not mask.any():
                 raise InputError(
