@@ -59,8 +59,8 @@ def prune(
             `global`: one ranking.
         own: {weight: rate} of layers with their own rate; 0 leaves a layer out.
         masks: of the round before; what they remove stays removed.
-        loss: returns the loss of the model on some training data, for criteria with gradients; for fisher the
-            loss of each example, (N,).
+        loss: returns the loss of the model on some training data, for criteria with gradients: a number, or
+            the loss of each example, (N,), which fisher needs.
         seed: of the random criteria.
         target: {cost: share of the whole model's that may be left}, e.g. {"macs": 0.5}; the costs are macs,
             parameters, bytes and milliseconds. The result is the largest network within all of them; `rate`

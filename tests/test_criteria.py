@@ -36,6 +36,12 @@ def test_lamp_divides_a_square_by_the_squares_that_are_not_smaller():
     np.testing.assert_allclose(scores["a"], [[1, 1 / 14], [0, 4 / 13]], rtol=1e-12)
 
 
+def test_lamp_does_not_count_what_the_mask_has_removed():
+    weights = {"a": np.array([1, 5, 2], np.float32)}
+    scores = criteria.lamp(evidence(weights, {"a": np.array([True, False, True])}))
+    np.testing.assert_allclose(scores["a"][[0, 2]], [1 / 5, 1], rtol=1e-12)
+
+
 def test_lamp_of_equal_weights_falls_from_the_last_and_of_zeros_is_zero():
     weights = {"equal": np.array([2, -2, 2], np.float32), "gone": np.zeros(2, np.float32)}
     scores = criteria.lamp(evidence(weights))

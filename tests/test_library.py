@@ -81,6 +81,8 @@ def test_fisher_squares_the_gradients_of_single_examples():
     model.weight.data.fill_(1)
     examples = torch.tensor([[3.0, -3.0], [1.0, 2.0]])
     by_mean = prunet.prune(model, examples, criterion="taylor", rate=0.5, loss=lambda: model(examples).mean())
+    same = prunet.prune(model, examples, criterion="taylor", rate=0.5, loss=lambda: model(examples)[:, 0])
+    assert torch.equal(by_mean["weight"], same["weight"])
     each = prunet.prune(model, examples, criterion="fisher", rate=0.5, loss=lambda: model(examples)[:, 0])
     assert (by_mean["weight"].tolist(), each["weight"].tolist()) == ([[True, False]], [[False, True]])
     with pytest.raises(InputError, match=r"`loss` returned 0 dimensions; return the loss of each example"):

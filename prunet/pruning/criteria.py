@@ -47,12 +47,15 @@ def magnitude(evidence: Evidence) -> dict[str, Scores]:
 def lamp(evidence: Evidence) -> dict[str, Scores]:
     """Score a weight by its square, over the sum of the squares that follow in its layer (Lee et al. 2021).
 
-    That is w^2 divided by the sum of w^2 over itself and all larger weights of the layer (equation 4; of
+    That is w^2 divided by the sum of w^2 over itself and all larger weights left in the layer (equation 4; of
     equal weights the later count as larger): the share of what is left that the layer would lose. The
     largest weight of every layer scores 1. Within a layer the order is that of the magnitudes, so that the
     scores differ from these only in one ranking of all layers (scope global).
     """
-    return {name: _share_of_larger(evidence.weights[name].astype(np.float64)) for name in evidence.masks}
+    return {
+        name: _share_of_larger(evidence.weights[name].astype(np.float64) * mask)
+        for name, mask in evidence.masks.items()
+    }
 
 
 def random(evidence: Evidence) -> dict[str, Scores]:
@@ -92,7 +95,9 @@ def fisher(evidence: Evidence) -> dict[str, Scores]:
     would be smaller, and would vanish for one batch of all images, where the training has converged.
     """
     squares = evidence.gradients(evidence.weights, 2)
-    return {name: evidence.weights[name] ** 2 * squares[name] / 2 for name in evidence.masks}
+    return {
+        name: evidence.weights[name].astype(np.float64) ** 2 * squares[name] / 2 for name in evidence.masks
+    }
 
 
 def snip(evidence: Evidence) -> dict[str, Scores]:

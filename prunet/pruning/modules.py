@@ -125,7 +125,7 @@ def _gradients(
                 f"this criterion squares the gradients of single examples, and `loss` returned {value.ndim} "
                 "dimensions; return the loss of each example, (N,), as with reduction='none'."
             )
-        losses = value if power == 2 else value[None]
+        losses = value if power == 2 else value.mean()[None]
         total = [torch.zeros_like(layer, dtype=torch.float64) for layer in layers]
         for one in losses:
             for sum_, slope in zip(total, torch.autograd.grad(one, layers, retain_graph=True), strict=True):
