@@ -202,17 +202,14 @@ def test_every_image_gets_unit_norm_and_a_black_one_stays_black(make, input_size
     assert torch.equal(torch.cat([splits[name][0] for name in ("train", "val", "test")]), images)
 
 
-def test_the_bits_of_unit_norm_do_not_depend_on_the_other_images():
-    images = np.random.default_rng(0).integers(0, 256, (200, 3, 33, 33), np.uint8)
-    data = {"images": images, "labels": np.zeros(200), "split": np.zeros(200, np.uint8)}
-    values = batches.preparation(data, 28, "none", "unit-norm")
-    resized = pixels.resize(torch.from_numpy(images), 28)
+def test_the_bits_of_unit_norm_depend_neither_on_the_batch_nor_on_the_order_of_sums():
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (200, 3, 33, 33), np.uint8))
+    resized = pixels.resize(images, 28)
     whole = pixels.normalise(resized, *pixels.NAMED["unit-norm"])
-    alone = torch.cat(
-        [pixels.normalise(resized[[number]], *pixels.NAMED["unit-norm"]) for number in range(200)]
-    )
-    assert torch.equal(whole, alone)
-    assert values["unit_norm"]
+    alone = [pixels.normalise(image, *pixels.NAMED["unit-norm"]) for image in resized.split(1)]
+    assert torch.equal(whole, torch.cat(alone))
+    turned = pixels.normalise(resized.rot90(1, (2, 3)), *pixels.NAMED["unit-norm"])
+    assert torch.equal(whole.rot90(1, (2, 3)), turned)
 
 
 def test_images_that_are_not_scaled_have_pixels_from_0_to_1():
