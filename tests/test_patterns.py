@@ -25,6 +25,7 @@ def test_the_best_two_of_every_four_inputs_stay():
         [1, 0, 1, 0, 0, 0, 1, 1],
         [0, 0, 0, 1, 0, 1, 0, 1],
     ]
+    assert patterns.keep_best(scores, mask, "1:4").astype(int)[0].tolist() == [1, 0, 0, 0, 0, 0, 0, 1]
     assert patterns.keep_best(scores, mask, "4:8").astype(int)[0].tolist() == [1, 0, 1, 1, 0, 0, 0, 1]
 
 

@@ -146,8 +146,8 @@ def rank_weights(
 ) -> Callable[[float], Masks]:
     """Score the weights of one network; return its masks (*shape) without the lowest, at any rate.
 
-    A criterion in `STEPS` scores what is left again after each of its steps. Under a pattern the masks are the
-    same at any rate. Each layer keeps `least`. The other arguments are those of `removal.remove`.
+    A criterion in `STEPS` scores what is left again after each of its steps. Under a pattern the masks are
+    the same at any rate. Each layer keeps `least`. The other arguments are those of `removal.remove`.
     """
     if pattern:
         thinned = thin(evidence, criterion, pattern, own)
