@@ -79,8 +79,8 @@ def earlier(claim: dict[str, Any], results: Results) -> Measured:
 def falls_below(claim: dict[str, Any], results: Results) -> Measured:
     """Return the density, in percent, from which on down the scheme's mean accuracy is below the other's.
 
-    The interval begins below the last density shown to be above, and ends at the first density from there on
-    that is shown to be below; NaN if none is.
+    The interval begins at the density after the last one shown to be above, and ends at the first density,
+    from the returned one on, that is shown to be below; NaN if none is.
     """
     densities, accuracies = [], []
     for number in _rounds(claim, results):
@@ -88,7 +88,7 @@ def falls_below(claim: dict[str, Any], results: Results) -> Measured:
         accuracies.append(accuracy(claim | {"round": number}, results))
     start = 1 + max((at for at, found in enumerate(accuracies) if found.value >= 0), default=-1)
     above = 1 + max((at for at, found in enumerate(accuracies) if found.low > 0), default=-1)
-    below = [at for at, found in enumerate(accuracies) if found.high < 0 and at >= above]
+    below = [at for at, found in enumerate(accuracies) if found.high < 0 and at >= start]
     densities.append(math.nan)  # beyond the sparsest round
     return Measured(densities[start], densities[below[0] if below else -1], densities[above])
 
