@@ -54,7 +54,8 @@ def test_after_a_step_losses_are_finite_and_pruned_weights_are_zero(name, side):
     before = {key: tensor.clone() for key, tensor in begun.weights.items()}
     for _ in range(2):
         begun.take_step(images, labels, 0.01)
-    begun.evaluate((images[0], labels[0]), side)
+    split = images[0], labels[0]
+    begun.evaluate({"train": split, "val": split}, side)
     assert np.isfinite(begun.points[0][1]).all()
     assert list(begun.weights) == list(state(model))
     for key, mask in masks.items():
