@@ -154,8 +154,8 @@ def test_noise_makes_no_winner(accuracies, verdict):
         assert table["accuracy"][0] == pytest.approx(-0.345)
         assert table["accuracy"][0] + table["accuracy_ci95"][0] > 0
     assert comparisons.winning_ticket(table) is None
-    said = "Too few replicates to say" if verdict == "too few replicates" else "No round is shown"
-    assert said in comparisons.sentence(table, 0.2)
+    expected = "Too few replicates to say" if verdict == "too few replicates" else "No round is shown"
+    assert expected in comparisons.sentence(table, 0.2)
 
 
 def test_two_replicates_that_are_better_do_not_win_either():

@@ -109,8 +109,8 @@ def test_a_study_names_the_layers_that_a_pattern_leaves_whole(capsys):
     study = {"model": "resnet-20", "input_size": 8}
     found = stage_params(toys.params_values(prune=RULES, study=study))["toy/prune"]["prune"]
     assert (found["pattern"], found["own"]) == ("2:4", {"conv1.weight": 0.0})
-    said = "studies.toy: stay whole, since pattern 2:4 does not fit their inputs: conv1.weight."
-    assert said in capsys.readouterr().out
+    expected = "studies.toy: stay whole, since pattern 2:4 does not fit their inputs: conv1.weight."
+    assert expected in capsys.readouterr().out
 
 
 def test_own_rates_contradict_a_pattern_in_a_study():

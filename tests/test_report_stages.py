@@ -123,13 +123,13 @@ def test_show_prints_the_dense_networks_and_every_scheme_at_the_headline_round(p
 
 
 @pytest.mark.parametrize(
-    ("verdict", "said"), [("not worse", "The sparsest winning"), ("not shown", "No round")]
+    ("verdict", "expected"), [("not worse", "The sparsest winning"), ("not shown", "No round")]
 )
-def test_show_says_whether_a_ticket_wins(project, tmp_path, verdict, said):
+def test_show_says_whether_a_ticket_wins(project, tmp_path, verdict, expected):
     metrics = shutil.copytree(project / "metrics", tmp_path / "metrics")
     path = metrics / "digits" / "comparisons.csv"
     tables.write(path, tables.read(path).assign(verdict=verdict))
-    assert f"digits: {said}" in succeed(show, project / "params", metrics)
+    assert f"digits: {expected}" in succeed(show, project / "params", metrics)
 
 
 @pytest.mark.parametrize("share", [1.0, 0.4])

@@ -77,10 +77,11 @@ def earlier(claim: dict[str, Any], results: Results) -> Measured:
 
 
 def falls_below(claim: dict[str, Any], results: Results) -> Measured:
-    """Return the density, in percent, from which on down the scheme's mean accuracy is below the other's.
+    """Return the density, in percent, at and below which the scheme's accuracy is lower than the other's.
 
-    The interval begins at the density after the last one shown to be above, and ends at the first density,
-    from the returned one on, that is shown to be below; NaN if none is.
+    Accuracies are means over replicates. The interval begins at the density after the last one shown to be
+    above. It ends at the first density that is shown to be below, at or after the returned one; NaN if none
+    is.
     """
     densities, accuracies = [], []
     for number in _rounds(claim, results):

@@ -22,8 +22,14 @@ from prunet.structure.rounding import multiples
 
 REASONS = 4  # the most frequent ones, which are printed
 SIMPLE: dict[str, Any] = {  # a single round without a target
-    **{"schedule": "iterative", "number": 1, "scope": "layer", "empty_layers": "keep-one", "own": {}},
-    **{"target": {}, "round_to": 1, "any_dimension": False},
+    "schedule": "iterative",
+    "number": 1,
+    "scope": "layer",
+    "empty_layers": "keep-one",
+    "own": {},
+    "target": {},
+    "round_to": 1,
+    "any_dimension": False,
 }
 
 
