@@ -57,7 +57,7 @@ def run(work: Job, count: int, side_by_side: int, threads: int) -> tuple[float, 
         return seconds, [files.read_json(path.with_suffix(".json"))["began"] for path in paths]
 
 
-def train(work: Job, path: Path) -> None:
+def train(work: Job, path: Path, _: workers.Tell | None = None) -> None:
     """Train; write the outcome to the checkpoint `path` and the start times to a JSON file next to it."""
     loop.device()  # configures PyTorch as in a stage
     network = gradients.network(work.model, work.settings)

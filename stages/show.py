@@ -1,13 +1,17 @@
-"""Command `show`: print the results of a run."""
+"""Command `show`: print the results of a run, or watch one."""
 
+import shutil
+import sys
+import time
 from pathlib import Path
 
 import click
 import pandas as pd
 
-from prunet.analysis import comparisons
+from prunet.analysis import comparisons, terminal
 from prunet.base import files, tables
 from prunet.base.errors import InputError
+from prunet.base.options import CHECKPOINTS
 from prunet.deployment.crossover import crossover, sentence
 
 COLUMNS = f"{'study':<10}{'scheme':<16}{'density':>8}{'accuracy':>17}{'last step':>11}"
@@ -17,7 +21,11 @@ HEADER = f"{COLUMNS}{'early stop':>12}{'falling':>9}"
 @click.command()
 @click.argument("params_folder", metavar="[PARAMS]", type=click.Path(path_type=Path), default="data/params")
 @click.argument("metrics", type=click.Path(path_type=Path), default="metrics")
-def main(params_folder: Path, metrics: Path) -> None:
+@click.option(
+    "--watch", is_flag=True, help="Draw the learning curves of the training that runs, until Ctrl-C."
+)
+@CHECKPOINTS
+def main(params_folder: Path, metrics: Path, watch: bool, checkpoints: Path) -> None:
     """Print the results of every study of PARAMS, from the tables below METRICS.
 
     The table has the dense networks and every scheme at the headline round. accuracy: on the test split at
@@ -27,6 +35,9 @@ def main(params_folder: Path, metrics: Path) -> None:
     whose dense networks guess, the sparsest winning tickets, and the densities at which pruned networks are
     faster than dense ones.
     """
+    if watch:
+        draw_curves(checkpoints)
+        return
     studies = {
         path.parent.name: files.read_json(path) for path in sorted(params_folder.glob("*/summarize.json"))
     }
@@ -55,6 +66,23 @@ def main(params_folder: Path, metrics: Path) -> None:
         found = {int(batch): crossover(part.to_dict("records")) for batch, part in rows.groupby("batch")}
         click.echo(f"{study}: {sentence(found)}")
     click.echo("Figures: plots/*/figures/*.png, plots/gallery/*.png. All rounds: metrics/*/summary.csv.")
+
+
+def draw_curves(checkpoints: Path) -> None:
+    """Draw the curves that were written last: on a terminal whenever they change, otherwise once."""
+    drawn: tuple[Path, int] | None = None
+    while path := terminal.newest(checkpoints):
+        written = path, path.stat().st_size
+        if written != drawn:
+            drawn, (width, height) = written, shutil.get_terminal_size()
+            title = f"{path.parent.name}: validation accuracy (%)"
+            figure = terminal.draw(terminal.read(path), title, width, height - terminal.MOST - 2)
+            click.clear()
+            click.echo(figure)
+        if not sys.stdout.isatty():
+            return
+        time.sleep(1)
+    raise InputError(f"nothing has trained yet in {checkpoints}; run `dvc repro` in another terminal.")
 
 
 def _line(row: "pd.Series[float]") -> str:

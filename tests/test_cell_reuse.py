@@ -247,7 +247,7 @@ def test_networks_of_all_cells_share_one_pool_of_workers(make, monkeypatch):
     monkeypatch.setattr(workers, "run", lambda *arguments: calls.append(arguments) or run(*arguments))
     monkeypatch.setattr("prunet.training.trainer.cores", lambda: 3)
     trainer.train([cell(trainer, name) for name in ("a/01", "a/02")])
-    ((tasks, processes, threads),) = calls
+    ((tasks, processes, threads, *_),) = calls
     members = [(member.cell.name, member.number) for task in tasks for member in task.args[0]]
     assert members == [(name, number) for name in ("a/01", "a/02") for number in (0, 1)]
     assert (processes, threads) == (3, 1)

@@ -60,7 +60,7 @@ def test_the_result_is_complete(make, tmp_path):
     seeds = [seed for run in result["networks"] for seed in run["seeds"].values()]
     assert len(set(seeds)) == len(seeds)
     written = sorted(path.name for path in (tmp_path / "checkpoints" / "toy").rglob("*.*"))
-    assert written == ["masks.safetensors", "result.json", "weights.safetensors"]
+    assert written == ["live.csv", "masks.safetensors", "result.json", "weights.safetensors"]
 
 
 def test_the_recorded_seed_draws_the_start_values_again(make):

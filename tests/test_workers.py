@@ -13,7 +13,7 @@ from prunet.base.errors import InputError
 from prunet.training import workers
 
 
-def leave(path, threads):
+def leave(path, threads, tell=None):
     """Leave the process and its thread count in a file."""
     path.write_text(f"{os.getpid()} {torch.get_num_threads()}")
     assert torch.get_num_threads() == threads
@@ -27,7 +27,7 @@ def test_every_task_runs_once_in_processes_of_so_many_threads(tmp_path):
     assert str(os.getpid()) not in {process for process, _ in ran.values()}
 
 
-def wait_for(path, others):
+def wait_for(path, others, tell):
     """Run until the other tasks have run: another worker must do them."""
     while len(list(path.parent.iterdir())) < others:
         time.sleep(0.005)
@@ -50,31 +50,36 @@ def test_one_worker_is_this_process(tmp_path):
     assert (tmp_path / "only").read_text().split()[0] == str(os.getpid())
 
 
-def finish_later(path):
-    time.sleep(0.3)
-    path.touch()
+def tell_twice(word, tell):
+    tell(word)
+    tell(2 * word)
 
 
 @pytest.mark.field
-def test_the_progress_counts_finished_tasks(tmp_path, monkeypatch):
-    counts = []
+@pytest.mark.parametrize("count", [1, 2])
+def test_this_process_hears_what_tasks_tell_and_that_they_have_finished(count):
+    events = {number: [] for number in range(3)}
+    tasks = [partial(tell_twice, word) for word in "abc"]
+    workers.run(
+        tasks,
+        count,
+        1,
+        hear=lambda task, word: events[task].append(word),
+        finish=lambda task: events[task].append("finished"),
+    )
+    assert events == {number: [word, 2 * word, "finished"] for number, word in enumerate("abc")}
 
-    class Bar:
-        n = 0
 
-        def update(self, more):
-            self.n += more
-            counts.append((self.n, len(list(tmp_path.iterdir()))))
+def tell_and_wait(path, tell):
+    tell("begun")
+    while not path.exists():
+        time.sleep(0.005)
 
-        def close(self):
-            pass
 
-    monkeypatch.setattr(workers, "progress", lambda **_: Bar())
-    tasks = [partial(finish_later, tmp_path / str(number)) for number in range(3)]
-    workers.run(tasks, workers=2, threads=1)
-    assert counts[0] == (0, 0)
-    assert counts[-1] == (3, 3)
-    assert all(shown <= finished for shown, finished in counts)
+def test_it_hears_them_while_they_run(tmp_path):
+    """The tasks end only after this process has heard of them."""
+    tasks = [partial(tell_and_wait, tmp_path / str(number)) for number in range(2)]
+    workers.run(tasks, 2, 1, hear=lambda task, _: (tmp_path / str(task)).touch())
 
 
 @pytest.mark.field
@@ -88,7 +93,7 @@ AFTER_A_PARALLEL_LOOP = """
 import torch
 from prunet.training import workers
 
-def add_up():
+def add_up(tell=None):
     return torch.ones(10**6).cumsum(0).sum()
 
 torch.set_num_threads(2)
@@ -103,23 +108,31 @@ def test_several_processes_of_several_threads_work_after_a_parallel_loop_of_this
     subprocess.run([sys.executable, "-c", AFTER_A_PARALLEL_LOOP], check=True, timeout=120)
 
 
-def fail(sentence):
+def sleep(tell):
+    time.sleep(8)
+
+
+def kill(tell):
+    signal.raise_signal(signal.SIGKILL)
+
+
+def fail(sentence, tell):
     raise InputError(sentence)
 
 
 def test_an_error_of_a_task_comes_back_unchanged_and_stops_the_others():
     start = time.monotonic()
     with pytest.raises(InputError, match=r"^the loss is nan$"):
-        workers.run([partial(fail, "the loss is nan"), partial(time.sleep, 8)], workers=2, threads=1)
+        workers.run([partial(fail, "the loss is nan"), sleep], workers=2, threads=1)
     assert time.monotonic() - start < 6
 
 
 def test_a_killed_process_is_an_error_that_says_how_to_resume():
     with pytest.raises(InputError, match=r"a training process ended with signal 9 .*run `dvc repro` again"):
-        workers.run([partial(signal.raise_signal, signal.SIGKILL), partial(time.sleep, 60)], 2, 1)
+        workers.run([kill, sleep], 2, 1)
 
 
-def beat(path):
+def beat(path, tell):
     while True:
         path.write_text(str(time.monotonic()))
         time.sleep(0.01)

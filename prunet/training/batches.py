@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from prunet.base.progress import progress
 from prunet.data.images.dataset import SPLITS
 from prunet.data.images.image_files import Files
 from prunet.training.augmentation import augment_batch
@@ -192,7 +191,7 @@ def training_batches(
     generators: list[Generator],
     done: int,
 ) -> Iterator[tuple[int, Batch]]:
-    """Yield every step after `done` with its augmented batch (N, B, ...); show a progress bar on a terminal.
+    """Yield every step after `done` with its augmented batch (N, B, ...).
 
     The networks' `generators` of augmentation advance only when a batch is yielded.
     """
@@ -202,8 +201,7 @@ def training_batches(
         for run in runs
     ]
     drawn = (torch.stack(rows) for rows in zip(*(islice(own, done, None) for own in orders), strict=True))
-    bar = progress(range(done + 1, steps + 1), desc="train", unit="step")
-    for step, (images, chosen, labels) in zip(bar, _read(split, drawn), strict=True):
+    for step, (images, chosen, labels) in enumerate(_read(split, drawn), done + 1):
         yield step, (augment_batch(images, chosen, size, settings["augment"], generators), labels)
 
 

@@ -2,7 +2,7 @@
 
 import ctypes
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from prunet.training.convergence import guesses, still_falling
 from prunet.training.gradients import Network
 from prunet.training.optimizers import learning_rate
 from prunet.training.plan import TrainingPlan
-from prunet.training.state import TrainingState
+from prunet.training.state import Point, TrainingState
 from prunet.training.vectors import Stack
 
 
@@ -60,6 +60,7 @@ def train(
     runs: Sequence[Mapping[str, Any]],
     checkpoint: Checkpoint,
     plan: TrainingPlan = TrainingPlan(),  # noqa: B008 (a named tuple cannot change)
+    tell: Callable[[Sequence[Point]], None] = lambda _: None,
 ) -> None:
     """Train N networks from `start` under `masks` as one stack and measure them.
 
@@ -78,6 +79,7 @@ def train(
             `augment` and of `dropout`, separate streams; with a mask schedule, of `masks` too.
         checkpoint: file of the state, and of the outcome.
         plan: the steps to train, their learning rates, mask updates and penalties.
+        tell: gets the evaluations on the validation split as they come; after a kill the earlier ones first.
 
     Raises:
         InputError: a validation loss is no longer finite.
@@ -92,6 +94,7 @@ def train(
     else:
         state.evaluate(splits, size)
         skipped = plan.first
+    tell(state.points)
     batches = training_batches(splits["train"], size, settings, runs, state.augment, state.step - skipped)
     if settings["augment"] == "rand-augment":
         assert plan.moments
@@ -109,6 +112,7 @@ def train(
             state.keep()
         if step % settings["eval_every"] == 0 or step == settings["steps"]:
             state.evaluate(splits, size)
+            tell(state.points[-1:])
         if checkpoint.due():
             checkpoint.save(*state.checkpoint())
 

@@ -22,7 +22,7 @@ from prunet.models import weights as loaded_weights
 from prunet.models.state import state
 from prunet.structure import masks as unit_masks
 from prunet.structure.finding import Units, find_units
-from prunet.training import batches, convergence, evaluation, gradients, loop, runs, workers
+from prunet.training import batches, convergence, evaluation, gradients, live, loop, runs, workers
 from prunet.training.cells import Cell, Job, find
 from prunet.training.checkpoints import Checkpoint
 from prunet.training.gradients import Network
@@ -30,6 +30,7 @@ from prunet.training.loop import Finished
 from prunet.training.pixels import Moments
 from prunet.training.plan import TrainingPlan
 from prunet.training.vectors import Stack
+from prunet.training.workers import Tell
 
 
 class Member(NamedTuple):
@@ -199,7 +200,10 @@ class Trainer:
             partial(self._train_group, group, checkpoint)
             for group, checkpoint in zip(groups, points, strict=True)
         ]
-        workers.run(tasks, max(1, min(self._at_once(), len(tasks))), self._threads())
+        names = [[(member.cell.name, member.number) for member in group] for group in groups]
+        with live.watching(self.folder / "live.csv", self.name, names, self.settings["steps"]) as curves:
+            at_once = max(1, min(self._at_once(), len(tasks)))
+            workers.run(tasks, at_once, self._threads(), curves.hear, curves.finish)
         self._save(missing, groups, points)
         self._delete_checkpoints(cells)
         folders = [before or trained for before, trained in zip(found, own, strict=True)]
@@ -222,7 +226,7 @@ class Trainer:
             return [list(group) for _, group in groupby(members, lambda member: _job(member.cell).plan)]
         return [[member] for member in members]
 
-    def _train_group(self, group: list[Member], checkpoint: Checkpoint) -> None:
+    def _train_group(self, group: list[Member], checkpoint: Checkpoint, tell: Tell) -> None:
         try:
             jobs = [_job(member.cell) for member in group]
             for job in jobs:
@@ -241,6 +245,7 @@ class Trainer:
                 ],
                 checkpoint,
                 jobs[0].plan._replace(head=self._head(), moments=self._moments),
+                tell,
             )
         except InputError as error:
             raise InputError(f"study {self.name}, {group[0].cell.name}: {error.message}") from None

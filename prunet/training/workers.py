@@ -4,53 +4,71 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from multiprocessing.connection import wait
+from functools import partial
+from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from multiprocessing.queues import SimpleQueue
 from typing import Any
 
 import torch
 
 from prunet.base.errors import InputError
 from prunet.base.processes import end_openmp_threads, end_with_parent
-from prunet.base.progress import progress
 
-Task = Callable[[], None]
+Tell = Callable[[Any], None]
+Task = Callable[[Tell], None]
+
+TOLD, FINISHED, FAILED = range(3)  # events of a worker
 
 
-def run(tasks: Sequence[Task], workers: int, threads: int) -> None:
+def _ignore(*_: Any) -> None:
+    pass
+
+
+def run(
+    tasks: Sequence[Task],
+    workers: int,
+    threads: int,
+    hear: Callable[[int, Any], None] = _ignore,
+    finish: Callable[[int], None] = _ignore,
+) -> None:
     """Run every task once, in `workers` processes of `threads` threads each.
 
     The processes are forked, so that tasks see this process's data without a copy; their results go to files.
     No process outlives this one, however it ends.
+
+    Args:
+        tasks: each is called with a function by which it tells this process something.
+        workers: number of processes; with 1 the tasks run in this one.
+        threads: of each.
+        hear: called in this process with the number of a task and what it tells.
+        finish: called in this process with the number of a task that has finished.
 
     Raises:
         InputError: a task raised it, or a process was killed; the other processes are stopped.
     """
     if workers == 1:
         with _threads(threads):
-            for task in tasks:
-                task()
+            for number, task in enumerate(tasks):
+                task(partial(hear, number))
+                finish(number)
         return
     context = multiprocessing.get_context("fork")
-    messages: SimpleQueue[str] = context.SimpleQueue()
-    following, finished = context.Value("i", 0), context.Value("i", 0)
-    arguments = (tasks, following, finished, threads, messages)
-    processes = [context.Process(target=_work, args=arguments) for _ in range(workers)]
-    bar = progress(desc="train", total=len(tasks), unit="network")
+    following = context.Value("i", 0)
+    pipes = [context.Pipe(duplex=False) for _ in range(workers)]  # one each: a kill leaves no lock behind
+    arguments = [(tasks, following, threads, sender) for _, sender in pipes]
+    processes = [context.Process(target=_work, args=given) for given in arguments]
+    receivers = [receiver for receiver, _ in pipes]
     end_openmp_threads()
     try:
         for process in processes:
             process.start()
-        while True:
-            running = [process.sentinel for process in processes if process.exitcode is None]
-            _check(processes, messages)
-            bar.update(finished.value - bar.n)
-            if not running:
-                break
-            wait(running, timeout=1)
+        while running := [process.sentinel for process in processes if process.exitcode is None]:
+            wait([*running, *receivers], timeout=1)
+            _listen(receivers, hear, finish)
+            _check(processes)
+        _listen(receivers, hear, finish)
+        _check(processes)
     finally:
-        bar.close()
         for process in processes:
             process.kill()
             process.join()
@@ -67,9 +85,21 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _check(processes: Sequence[BaseProcess], messages: SimpleQueue[str]) -> None:
-    if not messages.empty():
-        raise InputError(messages.get())
+def _listen(
+    receivers: Sequence["Connection[Any, Any]"],
+    hear: Callable[[int, Any], None],
+    finish: Callable[[int], None],
+) -> None:
+    """Hand on what the workers have sent; raise the error of a task."""
+    for receiver in receivers:
+        while receiver.poll():
+            event, *details = receiver.recv()
+            if event == FAILED:
+                raise InputError(*details)
+            (hear if event == TOLD else finish)(*details)
+
+
+def _check(processes: Sequence[BaseProcess]) -> None:
     for process in processes:
         if process.exitcode:
             reason = f"signal {-process.exitcode}" if process.exitcode < 0 else f"code {process.exitcode}"
@@ -79,9 +109,7 @@ def _check(processes: Sequence[BaseProcess], messages: SimpleQueue[str]) -> None
             )
 
 
-def _work(
-    tasks: Sequence[Task], following: Any, finished: Any, threads: int, messages: SimpleQueue[str]
-) -> None:
+def _work(tasks: Sequence[Task], following: Any, threads: int, sender: "Connection[Any, Any]") -> None:
     end_with_parent()
     torch.set_num_threads(threads)
     try:
@@ -90,10 +118,9 @@ def _work(
                 number, following.value = following.value, following.value + 1
             if number >= len(tasks):
                 return
-            tasks[number]()
-            with finished:
-                finished.value += 1
+            tasks[number](lambda message, task=number: sender.send((TOLD, task, message)))
+            sender.send((FINISHED, number))
     except InputError as error:
-        messages.put(error.message)
+        sender.send((FAILED, error.message))
     except KeyboardInterrupt:
         os._exit(1)
