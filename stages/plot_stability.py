@@ -9,7 +9,7 @@ from prunet.analysis import canvas, figures
 from prunet.base import tables
 from prunet.base.options import PARAMS, paths
 
-COLUMNS = ("round", "density", "loss_mean", "loss_ci95", "error_mean", "error_ci95")
+COLUMNS = ("start", "round", "density", "loss_mean", "loss_ci95", "error_mean", "error_ci95")
 
 
 @click.command()

@@ -143,6 +143,7 @@ SKIPPED = [VALUES["prune"]["rounds"][0], {"n": "02", "from": "dense"}]  # round 
         ("sensitivity.shares", [0.5, 1.0], "sensitivity.shares.1 is 1: input should be less than 1"),
         ("claims.studies", ["cats"], "claims.studies has 'cats', which is not among studies"),
         ("stability.studies", ["cats"], "stability.studies has 'cats', which is not among studies"),
+        ("stability.from", ["late"], "stability.from.0: is 'late': must be a step, such as 500, or a time"),
         ("embedding.studies", ["cats"], "embedding.studies has 'cats', which is not among studies"),
         (
             "embedding.studies",
@@ -244,6 +245,10 @@ DIGITS = {"stability.studies": ["digits"]}
         (
             DIGITS | {"stability.rounds": ["00", "17"]},
             "stability.rounds has '17', and prune.rounds has no such n",
+        ),
+        (
+            DIGITS | {"stability.from": ["1 epoch", 200]},
+            "stability.from has 200, and the training of studies.digits 200 steps: give earlier ones",
         ),
     ],
 )

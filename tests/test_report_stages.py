@@ -102,8 +102,10 @@ def test_the_figures_of_a_sweep_and_of_stability_are_drawn(tmp_path):
     tables.write(tmp_path / "sweep.csv", SWEEP)
     succeed(plot_sweep, tmp_path / "params.json", tmp_path / "sweep.csv", tmp_path / "sweep")
     assert sorted(path.name for path in (tmp_path / "sweep").iterdir()) == ["accuracy.png", "bytes.png"]
-    barriers = pd.DataFrame({"round": ["00", "01"], "density": [1.0, 0.5], "loss_mean": [0.0, 0.2]})
-    barriers = barriers.assign(loss_ci95=0.1, error_mean=0.05, error_ci95=0.01)
+    barriers = pd.DataFrame(
+        {"round": ["00", "01"] * 2, "density": [1.0, 0.5] * 2, "loss_mean": [0.0, 0.2] * 2}
+    )
+    barriers = barriers.assign(start=[0, 0, 100, 100], loss_ci95=0.1, error_mean=0.05, error_ci95=0.01)
     tables.write(tmp_path / "stability.csv", barriers)
     succeed(plot_stability, tmp_path / "params.json", tmp_path / "stability.csv", tmp_path / "stability")
     assert [path.name for path in (tmp_path / "stability").iterdir()] == ["barriers.png"]

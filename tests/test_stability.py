@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from prunet.analysis import stability
+from prunet.cells import storage
 from tests.toy_cells import cell, maker, outcome
 
 
@@ -50,9 +51,31 @@ def test_between_a_network_and_its_copy_with_permuted_units_there_is_a_barrier(t
     assert stability.barrier(pd.Series(loss)) > 0.05
 
 
+def test_runs_from_a_later_step_are_closer_and_from_the_last_they_are_one(tmp_path):
+    """From the weights that each step leaves behind; those of the last are not trained any further."""
+    trainer = maker(tmp_path)(steps=60, optimizer="sgd", lr=0.05, momentum=0.9)
+    init, dense = tmp_path / "init.safetensors", tmp_path / "00"
+    storage.save_weights(init, trainer.initial_weights("init"))
+    storage.save_cell(dense, trainer.initial_weights("init"), trainer.dense_masks(), {})
+    apart = []
+    for step in (2, 50, 60):
+        start = stability.snapshot(trainer, init, "data", step)
+        ((first, second),) = stability.two_runs(trainer, [dense], start, "data", step)
+        ends = [storage.load_network(folder)[0] for folder in (first, second)]
+        distance = sum(np.square(ends[0][name] - ends[1][name]).sum() for name in ends[0])
+        path = stability.path(trainer, *ends)
+        apart.append((distance, path.groupby("network")["loss"].apply(stability.barrier).max()))
+    (early, rises), (late, flat), (last, nothing) = apart
+    assert early > 10 * late > 0
+    assert rises > 3 * flat > 0
+    assert last == 0
+    assert nothing == pytest.approx(0, abs=1e-6)
+
+
 def test_barriers_are_means_over_networks_with_intervals():
     paths = pd.DataFrame(
         {
+            "start": [0] * 12,
             "round": ["00"] * 6 + ["01"] * 6,
             "density": [1.0] * 6 + [0.5] * 6,
             "network": [0, 0, 0, 1, 1, 1] * 2,
@@ -63,6 +86,7 @@ def test_barriers_are_means_over_networks_with_intervals():
     )
     table = stability.barriers(paths)
     assert table["round"].tolist() == ["00", "01"]
+    assert table["start"].tolist() == [0, 0]
     assert table["density"].tolist() == [1.0, 0.5]
     assert table["loss_mean"].tolist() == [2, 0]
     # standard error 1, one degree of freedom

@@ -25,7 +25,7 @@ SETTINGS = {
     "training": {"weight_decay": 0.0, "steps": 6, "eval_every": 2},
     "prune": {"output_rate_factor": 0.5, "criterion_images": 8},
     "dynamic": {"every": 2},
-    "stability": {"rounds": ["00", "01"]},
+    "stability": {"from": [0, 2, 4, 0], "rounds": ["00", "01"]},
 }
 
 
@@ -215,20 +215,30 @@ def test_group_lasso_acts_on_the_dense_training_alone(done, tmp_path):
     assert all(np.array_equal(plain[layer], again[layer]) for layer in plain)
 
 
-def test_stability_interpolates_between_two_data_orders_of_every_round(done):
-    arguments = [done.folder / "data", done.models / "init.safetensors", done.models / "cells" / "original"]
+def test_stability_interpolates_between_two_data_orders_of_every_step_and_round(done):
+    """The study rewinds to step 4: from there, and from step 0, the first end is that scheme as trained."""
+    inputs = [done.models / name for name in ("init.safetensors", "rewind.safetensors", "cells/original")]
     outputs = [done.folder / name for name in ("barriers.csv", "paths.csv")]
-    done.run(stability, "stability", *arguments, *outputs)
+    done.run(stability, "stability", done.folder / "data", *inputs, *outputs)
     table = pd.read_csv(outputs[0], dtype={"round": str})
-    assert table["round"].tolist() == ["00", "01"]
-    assert table["density"].tolist() == pytest.approx([1, 32_910 / 41_100])
+    assert table["start"].tolist() == [0, 0, 2, 2, 4, 4]
+    assert table["round"].tolist() == ["00", "01"] * 3
+    assert table["density"].tolist() == pytest.approx([1, 32_910 / 41_100] * 3)
     assert (table["loss_mean"] >= 0).all()
-    paths = pd.read_csv(outputs[1])
-    assert len(paths) == 2 * 2 * 11
-    end = paths[(paths["network"] == 0) & (paths["round"] == 0)].iloc[0]
-    last = done.curve("cells/original/00")["val_loss"][-1]
-    assert end["loss"] == pytest.approx(last, rel=1e-4)  # the first end is the ticket as trained
-    assert (done.folder / "checkpoints" / "toy" / "stability" / "01" / "result.json").exists()
+    paths = pd.read_csv(outputs[1], dtype={"round": str})
+    assert len(paths) == 3 * 2 * 2 * 11
+    ends = paths[(paths["network"] == 0) & (paths["position"] == 0)].set_index(["start", "round"])["loss"]
+    for step, name in ((0, "original"), (4, "rewind")):
+        for number in ("00", "01"):
+            last = done.curve(f"cells/{name}/{number}")["val_loss"][-1]
+            assert ends[step, number] == pytest.approx(last, rel=1e-4)
+    trained = done.folder / "checkpoints" / "toy" / "stability"
+    assert {path.name for path in trained.iterdir()} == {"0", "2", "4", "dense-to-2"}
+    again = storage.load_network(trained / "4" / "same-order" / "01")[0]
+    weights = done.cell("cells/rewind/01")[0]
+    assert all(np.array_equal(again[name], weights[name]) for name in weights)
+    result = files.read_json(trained / "2" / "another-order" / "01" / "result.json")
+    assert result["networks"][0]["curve"]["step"] == [2, 4, 6]
 
 
 def test_the_help_of_retrain_has_a_line_for_every_scheme():

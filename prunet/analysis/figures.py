@@ -54,13 +54,19 @@ def early_stop_by_density(summary: pd.DataFrame, schemes: Styles, title: str) ->
 
 
 def barriers(table: pd.DataFrame, title: str) -> Figure:
-    """Draw loss and error barriers by density, each on its own axis, with 95% confidence intervals."""
+    """Draw loss and error barriers by density, each on its own axis, with 95% confidence intervals.
+
+    Runs from different steps have their own lines.
+    """
     figure, axes = density_figure(table, title)
     with rc_context(STYLE):
         error_axes = axes.twinx()
+    starts = list(table.groupby("start", sort=False))
     for number, (name, where) in enumerate({"loss": axes, "error": error_axes}.items()):
-        style = line_style(number) | {"label": name, "markersize": 3}
-        line_with_band(where, table["density"], table[f"{name}_mean"], table[f"{name}_ci95"], **style)
+        for shift, (start, rows) in enumerate(starts):
+            label = f"{name}, from step {start}" if len(starts) > 1 else name
+            style = line_style(number * len(starts) + shift) | {"label": label, "markersize": 3}
+            line_with_band(where, rows["density"], rows[f"{name}_mean"], rows[f"{name}_ci95"], **style)
         where.set_ylim(0, None)
     axes.set_ylabel("loss barrier (nats, validation)")
     error_axes.set_ylabel("error barrier (validation)", fontsize=STYLE["font.size"])

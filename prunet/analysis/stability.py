@@ -2,9 +2,13 @@
 
 If the loss rises along the path, the data order decided which minimum was found, and rewinding to these start
 values cannot be expected to find it again (Frankle et al. 2020, "Linear mode connectivity and the lottery
-ticket hypothesis", section 2).
+ticket hypothesis", section 2). The start values are those of any step of the dense training: from some step
+on, which is late in large networks, there is no barrier (section 3).
 """
 
+import copy
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +17,80 @@ import torch
 from numpy.typing import NDArray
 
 from prunet.analysis.statistics import interval
+from prunet.base.seeds import derive
+from prunet.cells import storage
 from prunet.cells.masks import Weights
+from prunet.training.cells import Cell, Job, contents, key
+from prunet.training.plan import TrainingPlan
 from prunet.training.trainer import Trainer
 
 POINTS = 11  # of a path, including its two ends
+
+
+def snapshot(trainer: Trainer, init: Path, data: str, step: int) -> Path:
+    """Run the dense training once more; return the file of its weights (R, *shape) after a step.
+
+    Args:
+        trainer: of the study.
+        init: file of the weights at step 0.
+        data: the `contents` of the dataset file.
+        step: from 1 to the last.
+    """
+
+    def job() -> Job:
+        masks = trainer.dense_masks()
+        return Job(storage.load_weights(init), masks, ("init",), trainer.dense_plan(keep=step))
+
+    name = key(trainer.study | {"rewind": step}, [data, contents(init)], ["prunet/analysis/stability.py"])
+    (folder,) = trainer.train([Cell(f"stability/dense-to-{step}", name, trainer.replicates, job)])
+    return folder / "kept.safetensors"
+
+
+def two_runs(
+    trainer: Trainer, rounds: Sequence[Path], start: Path, data: str, step: int
+) -> list[tuple[Path, Path]]:
+    """Train the masks of some rounds from the same values, with the study's data order and with another one.
+
+    As in scheme `rewind`, training resumes after the step of these values, with the learning rates of the
+    steps that follow.
+
+    Args:
+        trainer: of the study.
+        rounds: folders of its scheme `original`. From step 0 their networks are the first of the two runs.
+        start: file of the dense weights (R, *shape) after the step.
+        data: the `contents` of the dataset file.
+        step: from 0 to the last.
+
+    Returns:
+        The folders of both runs, for each round.
+    """
+    values = storage.load_weights(start)
+
+    def cell(own: Trainer, order: str, folder: Path) -> Cell:
+        def job() -> Job:
+            masks = storage.load_masks(folder / "masks.safetensors")
+            whole = storage.whole_units(folder / "masks.safetensors")
+            plan = TrainingPlan() if int(folder.name) else own.dense_plan()
+            return Job(values, masks, ("init",), plan._replace(first=step), whole)
+
+        made_from = [data, contents(start), contents(folder)]
+        name = key(own.study | {"first": step}, made_from, ["prunet/analysis/stability.py"])
+        return Cell(f"stability/{step}/{order}/{folder.name}", name, own.replicates, job)
+
+    other = _another_order(trainer)
+    first = list(rounds)
+    if step:
+        first = trainer.train([cell(trainer, "same-order", folder) for folder in rounds])
+    second = other.train([cell(other, "another-order", folder) for folder in rounds])
+    return list(zip(first, second, strict=True))
+
+
+def _another_order(trainer: Trainer) -> Trainer:
+    """Return a trainer on the same data whose seeds of a run are others; its start values are given."""
+    other = copy.copy(trainer)
+    other.seed = derive(trainer.seed, "another order")
+    other.study = trainer.study | {"seed": other.seed}
+    return other
 
 
 def path(trainer: Trainer, first: Weights, second: Weights) -> pd.DataFrame:
@@ -52,13 +126,14 @@ def barrier(values: "pd.Series[float]") -> float:
 
 
 def barriers(paths: pd.DataFrame) -> pd.DataFrame:
-    """Return the barriers of `path` tables with columns `round` and `density`, a row for each round.
+    """Return the barriers of `path` tables with columns `start`, `round` and `density`, a row for each pair.
 
-    Columns: `round`, `density`, and over networks `loss_mean`, `loss_ci95`, `error_mean`, `error_ci95`.
+    Columns: `start` (the step that both runs start from), `round`, `density`, and over networks `loss_mean`,
+    `loss_ci95`, `error_mean`, `error_ci95`.
     """
     rows = []
-    for (number, density), points in paths.groupby(["round", "density"], sort=False):
-        row = {"round": number, "density": density}
+    for (start, number, density), points in paths.groupby(["start", "round", "density"], sort=False):
+        row = {"start": start, "round": number, "density": density}
         for name in ("loss", "error"):
             heights = points.groupby("network")[name].apply(barrier)
             row |= {f"{name}_mean": heights.mean(), f"{name}_ci95": interval(heights)}

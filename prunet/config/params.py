@@ -125,6 +125,14 @@ class Params(Block):
                     raise ValueError(f"{stage}.studies has {name!r}, which is not among studies")
         if self.stability.studies and "original" not in self.prune.schemes:
             raise ValueError("stability needs the scheme original among prune.schemes")
+        for name in self.stability.studies:
+            steps = self.studies[name].training.steps
+            for time in self.stability.from_:
+                if isinstance(time, int) and time >= steps:
+                    raise ValueError(
+                        f"stability.from has {time}, and the training of studies.{name} {steps} steps: give "
+                        "earlier ones"
+                    )
         for number in self.stability.rounds:
             if self.stability.studies and number not in self.prune.round_names():
                 raise ValueError(f"stability.rounds has {number!r}, and prune.rounds has no such n")
@@ -289,7 +297,11 @@ def _study_params(
             "sensitivity": {key: values["sensitivity"][key] for key in ("criterion", "shares")},
         },
         "plot_sensitivity": {"study": name},
-        "stability": {**trained, "rounds": list(dict.fromkeys(stability))},
+        "stability": {
+            **trained,
+            "from": values["stability"]["from"],
+            "rounds": list(dict.fromkeys(stability)),
+        },
         "plot_stability": {"study": name},
         "embed": {
             "study": name,

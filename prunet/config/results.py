@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from prunet.config.block import Bits, Block, Count, Name, RoundName, Share
 from prunet.config.pruning import Criterion, Scheme, UnitCriterion
+from prunet.config.study import StepOrEpochs
 
 
 class Report(Block):
@@ -62,6 +63,7 @@ class Sensitivity(Block):
 
 class Stability(Block):
     studies: list[Name]
+    from_: list[StepOrEpochs] = Field(alias="from", min_length=1)
     rounds: list[RoundName] = Field(min_length=1)
 
 

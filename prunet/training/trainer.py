@@ -85,7 +85,7 @@ class Trainer:
         model = self.build()
         loading.check(study["model"], model, self.shape, classes)
         self.model = model.to(self.device)
-        self.rewind = self._rewind_step()
+        self.rewind = self.step_of(study["rewind"], f"studies.{self.name}.rewind")
 
     def initial_weights(self, *purpose: str, reinits: int = 1) -> Weights:
         """Draw weights as the study's `init` says, (R x reinits, *shape), from seeds for this purpose.
@@ -137,6 +137,27 @@ class Trainer:
     def dependents(self, masks: Masks) -> Masks:
         """Return the masks (N, out) of biases and norms that go with removed units (`masks.dependents`)."""
         return unit_masks.dependents(self.units, masks)
+
+    def step_of(self, time: int | str, setting: str) -> int:
+        """Return the step nearest to a time, which may count epochs: passes over the training split.
+
+        Args:
+            time: a step, or e.g. "2 epochs".
+            setting: its name in params.yaml, for messages.
+
+        Raises:
+            InputError: epochs that are not over before the end of the training.
+        """
+        if isinstance(time, int):
+            return time
+        per_epoch: float = len(self.splits["train"][1]) / self.settings["batch_size"]
+        step = round(float(time.split()[0]) * per_epoch)
+        if step >= self.settings["steps"]:
+            raise InputError(
+                f"{setting} is {time}, step {step} with {per_epoch:.1f} steps an epoch, and the training has "
+                f"{self.settings['steps']} steps: give an earlier time."
+            )
+        return step
 
     def evaluate(self, weights: Mapping[str, Tensor], split: str) -> tuple[float, float]:
         """Return the mean cross-entropy (nats) and accuracy (0 to 1) of one network on a split.
@@ -308,20 +329,6 @@ class Trainer:
             first = path.stem.partition("-to-")[0]
             if first.rpartition("-")[0] in names:
                 path.unlink()
-
-    def _rewind_step(self) -> int:
-        """Return the step nearest to `rewind`, which may count epochs: passes over the training split."""
-        rewind: int | str = self.study["rewind"]
-        if isinstance(rewind, int):
-            return rewind
-        per_epoch: float = len(self.splits["train"][1]) / self.settings["batch_size"]
-        step = round(float(rewind.split()[0]) * per_epoch)
-        if step >= self.settings["steps"]:
-            raise InputError(
-                f"studies.{self.name}.rewind is {rewind}, step {step} with {per_epoch:.1f} steps an epoch, "
-                f"and the training has {self.settings['steps']} steps: rewind to an earlier time."
-            )
-        return step
 
     def _check(self, job: Job) -> None:
         count = len(next(iter(job.weights.values())))
