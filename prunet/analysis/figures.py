@@ -64,7 +64,7 @@ def barriers(table: pd.DataFrame, title: str) -> Figure:
     starts = list(table.groupby("start", sort=False))
     for number, (name, where) in enumerate({"loss": axes, "error": error_axes}.items()):
         for shift, (start, rows) in enumerate(starts):
-            label = f"{name}, from step {start}" if len(starts) > 1 else name
+            label = f"{name}, step {start}" if len(starts) > 1 else name
             style = line_style(number * len(starts) + shift) | {"label": label, "markersize": 3}
             line_with_band(where, rows["density"], rows[f"{name}_mean"], rows[f"{name}_ci95"], **style)
         where.set_ylim(0, None)
