@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser import chromium, page  # noqa: F401 - fixtures
+
 CHECKOUT = Path(__file__).parent.parent
 
 

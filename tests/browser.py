@@ -1,0 +1,35 @@
+"""Pages in a headless Chromium, for tests of what a user sees."""
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+SCREEN = {"width": 1280, "height": 800}
+
+
+@pytest.fixture(scope="module")  # Playwright's event loop must end before tests that start their own
+def chromium() -> Iterator[Browser]:
+    """Start Chromium for the tests of one file."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("no Chromium: install it (on Debian: apt install chromium) to test pages in a browser")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Browser) -> Iterator[Page]:
+    """Open an empty page; the test fails if a script of it raises an error or writes one to the console."""
+    context = chromium.new_context(viewport=SCREEN)  # type: ignore[arg-type]
+    page = context.new_page()
+    page.set_default_timeout(5000)
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    yield page
+    context.close()
+    assert problems == []
