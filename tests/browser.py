@@ -2,16 +2,21 @@
 
 import shutil
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 SCREEN = {"width": 1280, "height": 800}
 
 
 @pytest.fixture(scope="module")  # Playwright's event loop must end before tests that start their own
-def chromium() -> Iterator[Browser]:
+def chromium() -> "Iterator[Browser]":
     """Start Chromium for the tests of one file."""
+    from playwright.sync_api import sync_playwright  # takes a second, which other tests need not wait
+
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("no Chromium: install it (on Debian: apt install chromium) to test pages in a browser")
@@ -22,7 +27,7 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:
+def page(chromium: "Browser") -> "Iterator[Page]":
     """Open an empty page; the test fails if a script of it raises an error or writes one to the console."""
     context = chromium.new_context(viewport=SCREEN)  # type: ignore[arg-type]
     page = context.new_page()
