@@ -11,13 +11,11 @@ from prunet.base.errors import InputError
 from prunet.base.options import paths
 from prunet.base.processes import run_and_exit
 from prunet.base.text import readable, shown
-from prunet.data.faces import detection, embedding
+from prunet.data.faces import detection
 from prunet.data.listing.scraping import label_problem
 from prunet.data.listing.spellings import normalised
-from prunet.recognition import enrolment, naming, people_file, pictures
-from prunet.recognition.output import format_table, printable
-
-FINDING = {"min_confidence": 0.9, "min_size": 24, "max_side": 800}  # as in params.yaml
+from prunet.recognition import embeddings, enrolment, naming, people_file, pictures
+from prunet.recognition.output import NETWORK, format_table, printable
 
 
 @click.command()
@@ -29,13 +27,18 @@ FINDING = {"min_confidence": 0.9, "min_size": 24, "max_side": 800}  # as in para
     show_default=True,
     help="Largest share of strangers that may get a name; it sets the threshold.",
 )
+@embeddings.TICKET
+@NETWORK
 @paths("folder", "people")
-def main(add: bool, false_accepts: float, folder: Path, people: Path) -> None:
+def main(
+    add: bool, false_accepts: float, ticket: Path | None, network: str | None, folder: Path, people: Path
+) -> None:
     """Enrol the people of FOLDER, which has photos as NAME/photo.jpg, in the new file PEOPLE.
 
-    Faces are found with MTCNN and embedded with SFace (requirements-embedding.txt). Photos without exactly
-    one usable face are named and left out; one of a person is enough, several are better. `python -m
-    stages.recognise PEOPLE PHOTOS` names faces by the nearest person.
+    Faces are found with MTCNN and embedded with SFace, or with the network of a ticket, which may be of other
+    people. Photos without exactly one usable face are named and left out; one of a person is enough, several
+    are better. `python -m stages.recognise PEOPLE PHOTOS` names faces by the nearest person. PEOPLE records
+    the SHA-256 of the ticket, and holds nothing of it: pass the same --embedding there, and with --add.
 
     The threshold below which a face is unknown lets at most a share of strangers get a name: for this each
     person in turn counts as a stranger. Printed are the shares at several thresholds, with 95% intervals.
@@ -47,19 +50,21 @@ def main(add: bool, false_accepts: float, folder: Path, people: Path) -> None:
         raise InputError(f"{people} exists already; give --add to add to it, or name another file.")
     if add and not people.exists():
         raise InputError(f"{people} does not exist; leave out --add to make it.")
-    earlier = people_file.load(people) if add else None
-    finding = earlier.finding if earlier else FINDING
-    labels, vectors = read(folder, finding)
+    chosen = embeddings.load(ticket, network)
+    earlier = people_file.load(people, chosen) if add else None
+    if earlier:
+        chosen = chosen._replace(finding=earlier.finding)
+    labels, vectors = read(folder, chosen)
     known, repeated = enrolment.enrol(labels, vectors, earlier.people if earlier else None)
     threshold, rates = enrolment.calibrate(known, false_accepts)
-    people_file.save(people, people_file.Enrolled(known, finding, threshold, rates))
+    people_file.save(people, people_file.Enrolled(known, chosen.finding, threshold, rates), chosen)
     report(known, threshold, rates["table"])
     if repeated:
         click.echo(f"{repeated} photos were there already.", err=True)
     click.echo(enrolment.sentence(rates, threshold), err=True)
 
 
-def read(folder: Path, finding: dict[str, float]) -> tuple[list[str], np.ndarray]:
+def read(folder: Path, chosen: embeddings.Embedding) -> tuple[list[str], np.ndarray]:
     """Return the name and embedding of the face on each photo that has exactly one; name the other photos.
 
     Raises:
@@ -76,8 +81,8 @@ def read(folder: Path, finding: dict[str, float]) -> tuple[list[str], np.ndarray
             )
     if not sources:
         raise InputError(f"{folder} has no folder with photos; put the photos of a person into FOLDER/NAME.")
-    embed = embedding.embedder()
-    extracted, _ = naming.extract_all(sources, detection.detector(), finding, "only", embed)
+    embed = chosen.start()
+    extracted, _ = naming.extract_all(sources, detection.detector(), chosen.finding, "only", embed)
     labels, vectors = [], []
     for source, (status, detail, _, inputs) in extracted:
         if inputs:

@@ -4,14 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
-from prunet.base import files, tensors
+from prunet.base import files
 from prunet.base.options import PARAMS, paths
 from prunet.base.processes import run_and_exit
 from prunet.data.images import dataset
-from prunet.deployment import acceptance, exporting, selection
+from prunet.deployment import acceptance, exporting, inference, selection
+from prunet.recognition import features, verification
 from prunet.recognition.output import format_table
+from prunet.recognition.strangers import UNKNOWN, Strangers, load
+from prunet.training import streams
 
 
 @click.command()
@@ -36,8 +38,10 @@ def main(params: dict[str, Any], data: Path, dense: Path, cells: Path, strangers
     card.md                accuracy, bytes, multiply-adds, milliseconds; how to load it all without prunet
     about.json             the ticket's metadata; size and test accuracy of each file
 
-    Every ONNX file is run on the test images and compared with PyTorch before OUTPUT is written. The printed
-    table has the shares of test images and of strangers that get a name, at several thresholds.
+    A ticket of faces has the threshold from which on two photos count as of one person (`stages.verify`),
+    measured on strangers by name, or else on the test images. Every ONNX file is run on the test images and
+    compared with PyTorch before OUTPUT is written. The printed table has the shares of test images and of
+    strangers that get a name, at several thresholds.
     """
     chosen = params["export"]
     contents = dataset.load(data)
@@ -45,14 +49,30 @@ def main(params: dict[str, Any], data: Path, dense: Path, cells: Path, strangers
     own = metadata | {"scheme": chosen["scheme"], "round": chosen["round"]}
     ticket = selection.select(cells / chosen["round"], chosen["replicate"], own)
     unpruned, _, _ = selection.select(dense, chosen["replicate"], metadata)
-    faces = tensors.read(strangers)[0]["images"] if params["finding"] else np.empty(0, np.uint8)
+    faces = None
+    if params["finding"]:
+        found = load(strangers)
+        faces = found.images if len(found.images) else None
+        weights, masks, about = ticket
+        ticket = weights, masks, about | {"pairs": pairs(ticket, contents, found)}
     settings = {name: chosen[name] for name in ("bits", "known", "false_accepts")}
     with files.replacing(output) as partial:
         partial.mkdir()
-        metadata = exporting.export(
-            partial, ticket, unpruned, contents, faces if len(faces) else None, **settings
-        )
+        metadata = exporting.export(partial, ticket, unpruned, contents, faces, **settings)
     report(metadata)
+
+
+def pairs(ticket: selection.Ticket, contents: dict[str, Any], found: Strangers) -> dict[str, Any]:
+    """Return the threshold on the cosine of two photos, and what it was measured on."""
+    weights, _, metadata = ticket
+    known = found.people != UNKNOWN
+    images, people, of = found.images[known], found.people[known], "whom the network never saw"
+    if len(set(people.tolist())) < 2:
+        test = contents["split"] == dataset.SPLITS.index("test")
+        images, people = streams.pixels(contents["images"], test), contents["labels"][test]
+        of = "whom the network was trained on, so that more pairs of others reach it"
+    vectors = features.embed(inference.build(weights, metadata), images, metadata)
+    return verification.calibrate(vectors, people, of)
 
 
 def report(metadata: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from prunet.base.options import paths
 from prunet.base.processes import run_and_exit
 from prunet.data.faces import detection
 from prunet.deployment import acceptance
-from prunet.recognition import naming, pictures, recogniser
+from prunet.recognition import embeddings, naming, pictures, recogniser
 from prunet.recognition.output import CSV, JSON, NETWORK, format_table
 
 PLACE = ("x", "y", "width", "height")
@@ -38,6 +38,7 @@ PLACE = ("x", "y", "width", "height")
     type=click.Path(path_type=Path),
     help="New folder for the photos with boxes and names drawn on them.",
 )
+@embeddings.TICKET
 @NETWORK
 @CSV
 @JSON
@@ -47,6 +48,7 @@ def main(
     keep: str,
     threshold: float | None,
     output: Path | None,
+    ticket: Path | None,
     network: str | None,
     csv_file: Path | None,
     json_file: Path | None,
@@ -59,13 +61,14 @@ def main(
     the data set that the ticket was trained on, or for enrolment. The printed table has a line for each face:
     its box in pixels from the photo's top left corner, the name, and its probability (of enrolled people the
     likeness: the cosine of the embeddings, 0 to 1); or a line that says why there is no face. An unknown face
-    has no name, so that a person may be called "unknown". The exit code is 0 if at least one photo could be
-    read, else 2.
+    has no name, so that a person may be called "unknown". People who were enrolled with the --embedding of a
+    ticket need the same ticket here: their file has no network. The exit code is 0 if at least one photo
+    could be read, else 2.
 
     Strangers can get a name: a ticket knows nobody but the people that it was trained on. The share of
     strangers that do is printed, if it was measured or estimated when the file was written.
     """
-    own = recogniser.load(known, network)
+    own = recogniser.load(known, ticket, network)
     threshold = own.threshold if threshold is None else threshold
     sources = pictures.gather(photos)
     if output is not None and output.exists():

@@ -11,7 +11,7 @@ from prunet.base.errors import InputError
 from prunet.data.faces import detection, embedding
 from prunet.data.sample.people import invent_people
 from prunet.data.sample.photos import photo_of_nobody, photo_of_one
-from prunet.recognition import annotation, enrolment, people_file
+from prunet.recognition import annotation, embeddings, enrolment, people_file
 from stages import enrol, recognise
 from tests.toy_faces import fake_faces, texture
 from tests.toy_tools import invoke, refusal, results
@@ -241,13 +241,14 @@ def test_the_table_the_json_and_the_pictures_show_the_likeness(folder, tmp_path)
 
 def test_the_file_is_read_as_written(folder, tmp_path):
     done(folder, tmp_path / "people")
-    found = people_file.load(tmp_path / "people")
+    chosen = embeddings.load(None, None)
+    found = people_file.load(tmp_path / "people", chosen)
     assert found.people.names == ["ada", "boris", "carl"]
     assert found.people.labels == ["ada"] * 2 + ["boris"] * 3 + ["carl"]
-    assert found.finding == enrol.FINDING
+    assert found.finding == embeddings.FINDING
     assert people_file.is_one(tmp_path / "people")
-    people_file.save(tmp_path / "again", found)
-    assert people_file.load(tmp_path / "again").threshold == found.threshold
+    people_file.save(tmp_path / "again", found, chosen)
+    assert people_file.load(tmp_path / "again", chosen).threshold == found.threshold
     assert not people_file.is_one(tmp_path / "missing")
 
 
@@ -259,7 +260,10 @@ SPOILT = {
         lambda t, m: m["finding"].update(min_size="24"),
         "finding.min_size: Input should be a valid int",
     ),
-    "weights": (lambda t, m: m.update(weights="0"), "was made with other weights; enrol its people again"),
+    "weights": (
+        lambda t, m: m.update(weights="0"),
+        "was made with another embedding, of sface: name its ticket",
+    ),
     "owner": (lambda t, m: t["owners"].__setitem__(-1, 7), "its faces belong to other people"),
     "missing": (lambda t, m: t["owners"].fill(0), "its faces belong to other people"),
     "length": (lambda t, m: t["embeddings"].fill(1), "its embeddings are not of unit length"),

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from prunet.base import tensors
-from prunet.data.faces import detection
+from prunet.base.errors import InputError
+from prunet.data.faces import detection, embedding
+from prunet.recognition.strangers import Strangers, load, new_people, save
 from stages import strangers
 from tests.test_recognise import write_photo
 from tests.toy_faces import CROP, fake_faces
@@ -20,8 +22,8 @@ def fake_detector(monkeypatch):
     monkeypatch.setattr(detection, "detector", lambda: fake_faces)
 
 
-def run(folder, false_accepts=None):
-    params = {"finding": {"crop": CROP, "resize": {"size": 36}}, "false_accepts": false_accepts}
+def run(folder, false_accepts=None, **crop):
+    params = {"finding": {"crop": CROP | crop, "resize": {"size": 36}}, "false_accepts": false_accepts}
     (folder / "params").write_text(json.dumps(params))
     return invoke(strangers, folder / "params", folder / "photos", folder / "faces")
 
@@ -58,3 +60,62 @@ def test_photos_without_a_face_are_refused(tmp_path):
     refused = run(tmp_path)
     assert refused.exit_code == 2
     assert "none of the 1 photos" in refused.stderr
+
+
+def test_a_photo_with_one_face_is_of_the_person_whose_folder_holds_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(embedding, "embedder", lambda: lambda photo, face: photo[0, :2, 1].astype(np.float32))
+    for number, (name, faces) in enumerate(
+        {"ada/1": 1, "ada/old/2": 1, "boris/1": 1, "boris/2": 2, "zoe/1": 0, "loose": 1}.items()
+    ):
+        write_photo(tmp_path / "photos" / f"{name}.png", number, faces=faces)
+    done = run(tmp_path, embedding="sface")
+    assert "6 faces of strangers on 6 photos" in done.stderr
+    assert "2 people by name" in done.stderr
+    found = load(tmp_path / "faces")
+    assert found.names == ["ada", "boris"]
+    assert found.people.tolist() == [0, 0, 1, -1, -1, -1]
+    assert found.embeddings.shape == (6, 2)
+    kept = new_people(found, "photos")
+    assert kept.people.tolist() == [0, 0, 1]
+    np.testing.assert_array_equal(kept.images, found.images[:3])
+    np.testing.assert_array_equal(kept.embeddings, found.embeddings[:3])
+
+
+def strangers_of(*people):
+    names = ["ada", "boris"]
+    return Strangers(np.zeros((len(people), 1, 4, 4), np.uint8), np.array(people, np.int64), names, None)
+
+
+@pytest.mark.parametrize(
+    ("people", "says"),
+    [
+        (
+            (),
+            "data/strangers has no photos of people by name: put photos with one face into data/strangers/N",
+        ),
+        ((-1, -1), "data/strangers has no photos of people by name"),
+        ((0, 0), "data/strangers has photos of ada alone, and verification compares people"),
+        ((0, 1), "nobody in data/strangers has two photos"),
+    ],
+)
+def test_too_few_new_people_are_refused(people, says):
+    with pytest.raises(InputError, match=says):
+        new_people(strangers_of(*people), "data/strangers")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda found, names: found.pop("people"), "a part is missing"),
+        (lambda found, names: names.pop(), "its faces are of people without a name"),
+        (lambda found, names: found.update(people=found["people"][1:]), "its parts differ in length"),
+        (lambda found, names: found.update(images=found["images"][0]), "its images are uint8 of shape"),
+    ],
+)
+def test_a_damaged_file_of_strangers_is_refused(tmp_path, spoil, says):
+    save(tmp_path / "faces", strangers_of(0, 1, -1))
+    found, metadata = tensors.read(tmp_path / "faces")
+    spoil(found, metadata["names"])
+    tensors.write(tmp_path / "faces", found, metadata)
+    with pytest.raises(InputError, match=says):
+        load(tmp_path / "faces")

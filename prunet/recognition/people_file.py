@@ -9,8 +9,9 @@ from safetensors import SafetensorError, safe_open
 
 from prunet.base import tensors
 from prunet.base.errors import InputError
-from prunet.data.faces import embedding
+from prunet.base.text import readable
 from prunet.deployment.metadata import Name
+from prunet.recognition.embeddings import Embedding
 from prunet.recognition.enrolment import People
 from prunet.recognition.settings import Rates, Share
 
@@ -51,11 +52,11 @@ class Enrolled(NamedTuple):
     rates: dict[str, Any]  # from `enrolment.calibrate`
 
 
-def save(path: Path, enrolled: Enrolled) -> None:
-    """Write enrolled people; equal input gives equal bytes."""
+def save(path: Path, enrolled: Enrolled, chosen: Embedding) -> None:
+    """Write people who were enrolled by an embedding; equal input gives equal bytes."""
     names, vectors, owners = enrolled.people
     metadata = {
-        **{"version": 1, "model": embedding.MODEL, "weights": embedding.DIGEST, "names": names},
+        **{"version": 1, "model": chosen.model, "weights": chosen.weights, "names": names},
         **{"finding": enrolled.finding, "threshold": enrolled.threshold, "rates": enrolled.rates},
     }
     tensors.write(path, {"embeddings": vectors, "owners": owners}, metadata)
@@ -70,18 +71,21 @@ def is_one(path: Path) -> bool:
         return False
 
 
-def load(path: Path) -> Enrolled:
-    """Read enrolled people.
+def load(path: Path, chosen: Embedding) -> Enrolled:
+    """Read people who were enrolled by an embedding.
 
     Raises:
-        InputError: the file is missing or damaged, or its embeddings are those of other weights.
+        InputError: the file is missing or damaged, or was made with another embedding.
     """
     found, text = tensors.read(path)
     try:
         metadata = _Metadata.model_validate(text)
-        if metadata.weights != embedding.DIGEST:
-            raise InputError(f"{path} was made with other weights; enrol its people again.")
-        people = _people(metadata.names, found)
+        if metadata.weights != chosen.weights:
+            raise InputError(
+                f"{path} was made with another embedding, of {readable(metadata.model)}: name its ticket with"
+                " --embedding (none for sface), or enrol its people again."
+            )
+        people = _people(metadata.names, found, chosen.size)
     except ValidationError as error:
         first = error.errors()[0]
         problem = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
@@ -91,8 +95,8 @@ def load(path: Path) -> Enrolled:
     return Enrolled(people, metadata.finding.model_dump(), metadata.threshold, metadata.rates.model_dump())
 
 
-def _people(names: list[str], found: tensors.Tensors) -> People:
-    """Check the tensors of a file.
+def _people(names: list[str], found: tensors.Tensors, size: int) -> People:
+    """Check the tensors of a file, with embeddings of so many numbers.
 
     Raises:
         ValueError: they are not those of these names.
@@ -100,7 +104,7 @@ def _people(names: list[str], found: tensors.Tensors) -> People:
     if set(found) != TENSORS:
         raise ValueError("it holds other tensors")
     vectors, owners = found["embeddings"], found["owners"]
-    if vectors.dtype != np.float32 or owners.dtype != np.int64 or vectors.shape[1:] != (embedding.SIZE,):
+    if vectors.dtype != np.float32 or owners.dtype != np.int64 or vectors.shape[1:] != (size,):
         raise ValueError("its tensors have other shapes or types")
     if names != sorted(set(names)) or owners.shape != vectors.shape[:1]:
         raise ValueError("its names or faces are not in order")

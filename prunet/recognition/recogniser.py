@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from prunet.data.faces import embedding
+from prunet.base.errors import InputError
 from prunet.deployment import acceptance, compact, inference
-from prunet.recognition import enrolment, people_file
+from prunet.recognition import embeddings, enrolment, people_file
 from prunet.recognition.naming import Prepare, gray_face
 from prunet.recognition.settings import face_settings
 
@@ -39,24 +39,29 @@ class Recogniser(NamedTuple):
     score: Callable[[NDArray[Any]], NDArray[np.float32]]
 
 
-def load(path: Path, network: str | None = None) -> Recogniser:
+def load(path: Path, ticket: Path | None = None, network: str | None = None) -> Recogniser:
     """Return the recogniser of a file: of a ticket, or of enrolled people.
 
     Args:
         path: the file.
+        ticket: whose network embeds the faces of enrolled people; None: the pretrained one does.
         network: the ticket's model, if it is not built in and is trusted: its code runs.
 
     Raises:
-        InputError: the file is missing or damaged, its ticket was not trained on faces, or the package of
-            embeddings is missing.
+        InputError: a file is missing or damaged, a ticket was not trained on faces, the people were enrolled
+            by another embedding, or the package of the pretrained one is missing.
     """
-    return _of_people(path) if people_file.is_one(path) else _of_ticket(path, network)
+    if people_file.is_one(path):
+        return _of_people(path, embeddings.load(ticket, network))
+    if ticket is not None:
+        raise InputError(f"{path} is no file of enrolled people: leave out --embedding, or name one.")
+    return _of_ticket(path, network)
 
 
 def _of_ticket(path: Path, network: str | None) -> Recogniser:
     weights, _, metadata = compact.load(path, network)
     settings = face_settings(metadata, path)
-    threshold, rates = settings.pop("threshold"), settings.pop("rates")
+    threshold, rates, _ = (settings.pop(name) for name in ("threshold", "rates", "pairs"))
     return Recogniser(
         settings,
         metadata["class_names"],
@@ -69,8 +74,8 @@ def _of_ticket(path: Path, network: str | None) -> Recogniser:
     )
 
 
-def _of_people(path: Path) -> Recogniser:
-    people, finding, threshold, rates = people_file.load(path)
+def _of_people(path: Path, chosen: embeddings.Embedding) -> Recogniser:
+    people, finding, threshold, rates = people_file.load(path, chosen)
     return Recogniser(
         finding,
         people.names,
@@ -78,6 +83,6 @@ def _of_people(path: Path) -> Recogniser:
         rates,
         partial(enrolment.sentence, rates),
         "likeness",
-        embedding.embedder(),
+        chosen.start(),
         partial(enrolment.scores, centres=people.centres),
     )

@@ -39,16 +39,27 @@ class Rates(BaseModel):
     table: list[_Row] = Field(min_length=1)
 
 
+class _Pairs(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    threshold: Share
+    false_accepts: Share
+    pairs: int = Field(ge=1)
+    people: int = Field(ge=2)
+    of: str
+
+
 class _Metadata(BaseModel):
     model_config = ConfigDict(strict=True)
 
     faces: _Faces
     threshold: Share
     rates: Rates | None = None
+    pairs: _Pairs | None = None
 
 
 def face_settings(metadata: dict[str, Any], ticket: Path) -> dict[str, Any]:
-    """Return how the faces of a ticket's data set were detected and cropped, its `threshold` and its `rates`.
+    """Return how the faces of a ticket's data set were found, its `threshold`, `rates` and `pairs`.
 
     Args:
         metadata: from `compact.load`, which has checked only what inference needs.
@@ -71,4 +82,4 @@ def face_settings(metadata: dict[str, Any], ticket: Path) -> dict[str, Any]:
         raise InputError(f"{ticket} is damaged ({where}: {first['msg']}); export it again.") from None
     if valid.faces.size != metadata["preparation"]["stored"]:
         raise InputError(f"{ticket} is damaged (it has two sizes for a face's image); export it again.")
-    return valid.faces.model_dump() | valid.model_dump(include={"threshold", "rates"})
+    return valid.faces.model_dump() | valid.model_dump(include={"threshold", "rates", "pairs"})
