@@ -48,9 +48,10 @@ def prune(
     Args:
         model: of any kind.
         example: inputs of the model, each (N, ...), a tensor or several.
-        criterion: of single weights: magnitude, lamp (of scope global), random, taylor and fisher (both need
-            `loss`). Of whole units, filters and parts of attention: unit-l2, unit-random, filter-l1,
-            filter-l2, batchnorm-scale, geometric-median.
+        criterion: of single weights: magnitude, lamp (of scope global), random, taylor and fisher. Of whole
+            units, filters and parts of attention: unit-l2, unit-random, filter-l1, filter-l2,
+            batchnorm-scale, geometric-median, unit-taylor and unit-fisher. Those of taylor and fisher need
+            `loss`.
         pattern: e.g. "2:4": of every 4 consecutive weights along a layer's inputs, the 2 with the highest
             scores stay, by a criterion of single weights; `rate` is not used. Layers whose number of inputs
             is not a multiple of 4 stay whole.
@@ -60,7 +61,7 @@ def prune(
         own: {weight: rate} of layers with their own rate; 0 leaves a layer out.
         masks: of the round before; what they remove stays removed.
         loss: returns the loss of the model on some training data, for criteria with gradients: a number, or
-            the loss of each example, (N,), which fisher needs.
+            the loss of each example, (N,), which fisher and unit-fisher need.
         seed: of the random criteria.
         target: {cost: share of the whole model's that may be left}, e.g. {"macs": 0.5}; the costs are macs,
             parameters, bytes and milliseconds. The result is the largest network within all of them; `rate`
@@ -107,7 +108,7 @@ def prune(
     if criterion in CRITERIA:
         return prune_weights(model, before, loss, target, how)
     units = find_units(model, example, attention)
-    return prune_units(model, units, before, target, inputs_of(example), round_to, how)
+    return prune_units(model, units, before, loss, target, inputs_of(example), round_to, how)
 
 
 @contextmanager

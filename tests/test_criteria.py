@@ -136,6 +136,29 @@ def test_fisher_squares_the_gradients_of_single_images():
     np.testing.assert_allclose(scores["weight"], [[0.5, 0.5], [0, 0]], rtol=1e-6)
 
 
+def test_the_slope_of_a_row_is_that_of_the_loss_in_a_factor_of_the_row():
+    """Of single images under the mask: by the definition of a derivative, in float64."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 2, 2), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3)).double()
+    state = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+    masks = {name: np.ones(state[name].shape, bool) for name in ("0.weight", "3.weight")}
+    masks["0.weight"][1, 0, 0, 0] = False
+    batch = torch.randn(4, 1, 3, 3, dtype=torch.float64), torch.tensor([0, 1, 2, 1])
+    slopes = queries.row_slopes(model, batch, state, masks)
+    assert {name: found.shape for name, found in slopes.items()} == {"0.weight": (4, 2), "3.weight": (4, 3)}
+
+    def losses(name, row, factor):
+        changed = {key: torch.from_numpy(values * masks.get(key, 1)) for key, values in state.items()}
+        changed[name][row] *= factor
+        logits = torch.func.functional_call(model, changed, (batch[0],))
+        return nn.functional.cross_entropy(logits, batch[1], reduction="none").detach().numpy()
+
+    for name, found in slopes.items():
+        for row in range(found.shape[1]):
+            slope = (losses(name, row, 1 + 1e-6) - losses(name, row, 1 - 1e-6)) / 2e-6
+            np.testing.assert_allclose(found[:, row], slope, rtol=1e-6, atol=1e-9)
+
+
 def test_snip_is_weight_times_gradient_before_training():
     initial = LINEAR | {"weight": np.array([[4, -2], [0, 7]], np.float32)}
     masks = {"weight": np.array([[True, True], [True, False]])}

@@ -89,6 +89,33 @@ def test_fisher_squares_the_gradients_of_single_examples():
         prunet.prune(model, examples, criterion="fisher", loss=lambda: model(examples).mean())
 
 
+def test_taylor_and_fisher_of_units_are_of_their_weights_alone_and_need_a_loss():
+    """The slopes of both units are 3, -3 and 1, 1 by example: their means are 0 and 1, their squares 9 and 1.
+
+    The layer is transposed: its rows lie along its second dimension.
+    """
+    model = nn.Sequential(nn.ConvTranspose1d(1, 2, 1), nn.Conv1d(2, 1, 1, bias=False))
+    model[0].weight.data = torch.tensor([[[1.0], [1.0]]])
+    model[0].bias.data.fill_(5)
+    model[1].weight.data.fill_(1)
+    examples = torch.ones(2, 1, 1)
+
+    def loss() -> Tensor:
+        units = model[0].weight[0, :, 0] * torch.tensor([[3.0, 1.0], [-3.0, 1.0]])
+        return units.sum(1) + 100 * model[0].bias.sum()
+
+    for criterion, left in (("unit-taylor", [False, True]), ("unit-fisher", [True, False])):
+        masks = prunet.prune(model, examples, criterion=criterion, rate=0.5, loss=loss, own={"1.weight": 0})
+        assert masks["0.bias"].tolist() == left
+        assert masks["0.weight"].flatten().tolist() == left
+        with pytest.raises(InputError, match="this criterion needs gradients; pass `loss`"):
+            prunet.prune(model, examples, criterion=criterion)
+    with pytest.raises(InputError, match=r"`loss` returned 0 dimensions; return the loss of each example"):
+        prunet.prune(model, examples, criterion="unit-fisher", loss=lambda: loss().mean())
+    with pytest.raises(InputError, match="ranks units without a loss, and unit-fisher needs one"):
+        prunet.sensitivity(model, examples, lambda _: 1.0, criterion="unit-fisher")
+
+
 def test_magnitude_removes_the_smallest_weights(network):
     masks = prunet.prune(network, IMAGES, rate=0.5)
     weight = network[8].weight.abs()
@@ -97,9 +124,12 @@ def test_magnitude_removes_the_smallest_weights(network):
 
 @pytest.mark.parametrize("criterion", UNIT_CRITERIA)
 def test_each_group_loses_exactly_the_rounded_share_of_its_units_in_each_round(network, criterion):
+    def loss() -> Tensor:
+        return network(IMAGES).square().sum(1)
+
     masks: dict[str, Tensor] = {}
     for filters, maps in ((6, 9), (4, 7)):  # round(0.25 * 6) = 2 of 6, and round(0.25 * 9) = 2 of 9
-        masks = prunet.prune(network, IMAGES, criterion=criterion, rate=0.25, masks=masks)
+        masks = prunet.prune(network, IMAGES, criterion=criterion, rate=0.25, masks=masks, loss=loss)
         rows = {name: int(mask.flatten(1).any(1).sum()) for name, mask in masks.items() if mask.ndim > 1}
         assert rows == {"0.weight": filters, "3.weight": maps, "8.weight": 4}
         columns = [

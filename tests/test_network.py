@@ -7,6 +7,7 @@ from prunet.base.errors import InputError
 from prunet.config.params import stage_params
 from prunet.config.unit_rules import report
 from prunet.models.built_in import MODELS
+from prunet.pruning.unit_criteria import UNIT_CRITERIA
 from prunet.structure.finding import find_units
 from stages import check
 from tests import toys
@@ -128,7 +129,7 @@ def test_what_does_not_fit_the_network_is_refused_before_anything_runs(changes, 
     assert says in refused.value.message
 
 
-@pytest.mark.parametrize("criterion", ["filter-l2", "batchnorm-scale", "geometric-median", "unit-random"])
+@pytest.mark.parametrize("criterion", UNIT_CRITERIA)
 def test_criteria_of_units_fit_a_network_that_has_them(criterion):
     study = RESNET | layers(["output"])
     assert rules(study=study, prune={"criterion": criterion})["own"] == {"output.weight": 0}

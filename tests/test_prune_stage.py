@@ -89,7 +89,7 @@ def test_the_rules_are_those_of_the_library(rounds):
     )
 
 
-@pytest.mark.parametrize("criterion", ["unit-l2", "unit-random", "geometric-median"])
+@pytest.mark.parametrize("criterion", ["unit-l2", "unit-random", "unit-taylor", "unit-fisher"])
 def test_units_of_fully_connected_layers_go_with_the_weights_that_read_them(rounds, criterion):
     masks = rounds(criterion=criterion)
     assert rows_left(masks) == {"fc1.weight": 0.75, "fc2.weight": 0.75, "output.weight": 1}

@@ -265,7 +265,9 @@ def test_shrink_reads_from_the_masks_whether_heads_go_or_get_narrower(attention,
 
 @pytest.mark.parametrize("criterion", UNIT_CRITERIA)
 def test_criteria_of_units_score_widths(criterion):
-    masks = prunet.prune(convolutions(), TOKENS, criterion=criterion, rate=0.5, attention="widths")
+    model = convolutions()
+    how = {"criterion": criterion, "rate": 0.5, "loss": lambda: model(TOKENS).square().flatten(1).sum(1)}
+    masks = prunet.prune(model, TOKENS, **how, attention="widths")
     for number in range(3):
         rows = masks[f"layers.{number}.0.weight"].flatten(1).any(1).view(HEADS, WIDTH)
         assert rows.sum(1).tolist() == [2, 2, 2]

@@ -55,6 +55,43 @@ def test_distances_to_the_other_filters():
     np.testing.assert_allclose(without["conv"][:4], 12)
 
 
+def tied(slopes, layers):
+    """Return evidence of rows with these slopes, by image, which are tied by their ids."""
+    weights = {name: np.ones((len(ids), 1), np.float32) for name, ids in layers.items()}
+    found = {name: np.array(values, float) for name, values in slopes.items()}
+    groups = {"group": {name: np.array(ids) for name, ids in layers.items()}}
+    return evidence(weights, row_slopes=lambda weights: found, groups=lambda: groups)
+
+
+def test_unit_fisher_adds_the_slopes_of_tied_rows_before_it_squares_them():
+    """Of two images, unit 0 has the slopes 1 + 2 and 3 - 3, unit 1 has 4 and 0; the row with id -1 stays."""
+    slopes = {"a": [[1, 4], [3, 0]], "b": [[9, 2], [9, -3]]}
+    scores = unit_criteria.unit_fisher(tied(slopes, {"a": [0, 1], "b": [-1, 0]}))
+    assert scores["a"].tolist() == [3**2 / 4, 4**2 / 4]
+    assert scores["b"][1] == 3**2 / 4
+
+
+def test_unit_taylor_is_the_square_of_the_mean_slope_of_a_unit():
+    """The rows of a pair are (1, 2) and (0, -1); the gradient of each weight is 3. One weight is gone."""
+    weights = {"a": np.array([[1, 2], [2, 2], [0, -1], [1, 5]], np.float32)}
+    masks = {"a": np.array([[True, True], [True, True], [True, True], [True, False]])}
+    gradients = {"a": np.full((4, 2), 3.0)}
+    groups = {"a": {"a": np.array([0, 1, 0, 1])}}
+    known = {"gradients": lambda weights, power: gradients, "groups": lambda: groups}
+    scores = unit_criteria.unit_taylor(evidence(weights, masks, **known))
+    assert scores["a"].tolist() == [6**2, 15**2, 6**2, 15**2]
+
+
+def test_units_of_different_layers_are_compared_by_what_they_cost():
+    """Without a division by the mean of each layer: all of the cheaper layer goes but its best unit."""
+    weights = {"large": rows(1, 2, 3), "small": rows(1, 2, 3)}
+    slopes = {"large": np.array([[5.0, 6.0, 7.0]]), "small": np.array([[0.1, 0.3, 0.2]])}
+    model = coupled({name: {name: [0, 1, 2]} for name in weights})
+    model = model._replace(row_slopes=lambda weights, masks: slopes)
+    after = pruned(weights, model=model, criterion="unit-fisher", scope="global", rate=2 / 6)
+    assert left(after) == {"large": [0, 1, 2], "small": [1]}
+
+
 def rows(*lengths):
     """Return a layer (1, out, 1) of one network whose rows have these lengths."""
     return np.array(lengths, np.float32).reshape(1, -1, 1)
@@ -170,12 +207,17 @@ def test_filters_are_ranked_and_fully_connected_units_stay():
         pruned({"fc": UNITS[None]}, model=coupled({"fc": {"fc": range(3)}}), criterion="filter-l1")
 
 
+def slopes_of_rows(weights, masks):
+    return {name: values.reshape(1, len(values), -1).sum(2) for name, values in weights.items()}
+
+
 @pytest.mark.parametrize("criterion", ["magnitude", "random", *UNIT_CRITERIA])
 def test_replicates_do_not_depend_on_each_other(criterion):
     rng = np.random.default_rng(0)
     weights = {"a": rng.normal(size=(3, 20, 2, 3, 3)).astype(np.float32)}
     weights["bn.weight"] = rng.normal(size=(3, 20)).astype(np.float32)
     model = coupled({"a": {"a": range(20)}}, {"a": "bn"})
+    model = model._replace(gradients=lambda weights, masks, power: weights, row_slopes=slopes_of_rows)
     masks = {"a": np.ones(weights["a"].shape, bool)}
     together = pruned(weights, masks, model=model, criterion=criterion, rate=0.5)["a"]
     one = {name: values[:1] for name, values in weights.items()}

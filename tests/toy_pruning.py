@@ -25,11 +25,12 @@ def pruned(weights, masks=None, initial=None, model=None, **options):
 def evidence(weights, masks=None, **known):
     """Return the evidence of one network with weights (*shape)."""
     masks = masks or {name: np.ones(values.shape, bool) for name, values in weights.items()}
-    unknown = dict.fromkeys(("initial", "gradients", "synaptic_flow", "norms"), not_asked)
+    asked = ("initial", "gradients", "row_slopes", "synaptic_flow", "norms", "groups")
+    unknown = dict.fromkeys(asked, not_asked)
     return Evidence(**{"weights": weights, "masks": masks, "rng": None} | unknown | known)
 
 
 def coupled(groups, norms=None):
     """Return a model with these groups of units."""
     rows = {group: {name: np.array(ids) for name, ids in layers.items()} for group, layers in groups.items()}
-    return ModelQueries(not_asked, not_asked, rows, norms or {}, lambda masks: masks)
+    return ModelQueries(not_asked, not_asked, not_asked, rows, norms or {}, lambda masks: masks)

@@ -10,7 +10,7 @@ from prunet.base.errors import InputError
 from prunet.config.block import Block, Count, Share
 from prunet.pruning import budgets, patterns
 from prunet.pruning.criteria import CRITERIA, check_scope
-from prunet.pruning.unit_criteria import UNIT_CRITERIA
+from prunet.pruning.unit_criteria import UNIT_CRITERIA, WITH_GRADIENTS
 from prunet.retraining import scheme
 
 
@@ -26,7 +26,8 @@ def _one_of(kind: str, known: Collection[str]) -> AfterValidator:
 
 
 Criterion = Annotated[str, _one_of("criterion", [*CRITERIA, *UNIT_CRITERIA])]
-UnitCriterion = Annotated[str, _one_of("criterion of whole units", UNIT_CRITERIA)]
+WITHOUT_GRADIENTS = [name for name in UNIT_CRITERIA if name not in WITH_GRADIENTS]
+UnitCriterion = Annotated[str, _one_of("criterion of whole units without gradients", WITHOUT_GRADIENTS)]
 Scheme = Annotated[str, _one_of("scheme", scheme.names())]
 KEEP_MASK = [name for name in scheme.names() if scheme.load(name).keeps_mask]
 Chain = Annotated[str, _one_of("scheme that can be the chain", KEEP_MASK)]
@@ -82,9 +83,10 @@ class Prune(Block):
                 patterns.check(self.pattern, self.criterion, self.scope, self.target)
         except InputError as error:
             raise ValueError(error.message.removesuffix(".")) from None
-        if self.scope == "sensitivity" and not (self.target and self.criterion in UNIT_CRITERIA):
+        if self.scope == "sensitivity" and not (self.target and self.criterion in WITHOUT_GRADIENTS):
             raise ValueError(
-                "scope sensitivity spreads a target over layers: give target, and a criterion of whole units"
+                "scope sensitivity spreads a target over layers: give target, and a criterion of whole units "
+                "without gradients"
             )
         if self.target and len(self.rounds) == 1:
             raise ValueError("target needs a round that prunes, and rounds has none after 00: add one")

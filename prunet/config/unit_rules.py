@@ -138,7 +138,14 @@ def _prune_ones(
     }
     ones = {name: mask.astype(np.float32) for name, mask in masks.items()}
     ones |= {f"{norm}.weight": ones[name].reshape(1, -1) for name, norm in norms.items()}
-    queries = ModelQueries(_not_asked, _not_asked, groups, norms, unread=lambda found: found)
+    queries = ModelQueries(
+        gradients=lambda weights, masks, power: {name: np.ones(mask.shape) for name, mask in masks.items()},
+        row_slopes=lambda weights, masks: {name: np.ones((1, len(mask))) for name, mask in masks.items()},
+        synaptic_flow=_not_asked,
+        groups=groups,
+        norms=norms,
+        unread=lambda found: found,
+    )
     counted = {cost: share for cost, share in target.items() if cost != "milliseconds"}
     shares = largest and (lambda rate: dict.fromkeys(groups, rate * largest))
     prune(
@@ -152,4 +159,4 @@ def _prune_ones(
 
 
 def _not_asked(*_: Any) -> Any:
-    raise NotImplementedError("criteria of units use neither gradients nor synaptic flow")
+    raise NotImplementedError("criteria of units do not use synaptic flow")

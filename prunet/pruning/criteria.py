@@ -5,13 +5,17 @@ only if a criterion asks for it.
 """
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from prunet.base.errors import InputError
 from prunet.cells.masks import Masks, Weights
 from prunet.pruning.removal import Scores
+
+Rows = Mapping[str, NDArray[np.integer[Any]]]
+Groups = Mapping[str, Rows]  # rows of layers that go together (`unit_masks`)
 
 
 class Evidence(NamedTuple):
@@ -24,9 +28,12 @@ class Evidence(NamedTuple):
         gradients: returns {layer: (*shape)}, the mean of g^power over `prune.criterion_images` training
             images, where g is the gradient of one image's cross-entropy, for the given weights under the
             masks, and the power is 1 or 2.
+        row_slopes: returns {layer: (images, out)}, for each of these images the sum of w * g over the weights
+            of every row, for the given weights under the masks.
         synaptic_flow: returns {layer: (*shape)}, the flow through each of the given weights under the given
             masks (`queries.synaptic_flow`).
         norms: returns {layer: name of the BatchNorm module behind it}, for the layers that have one.
+        groups: returns the rows of layers that go together.
         rng: the network's own random generator.
     """
 
@@ -34,8 +41,10 @@ class Evidence(NamedTuple):
     masks: Masks
     initial: Callable[[], Weights]
     gradients: Callable[[Weights, int], dict[str, Scores]]
+    row_slopes: Callable[[Weights], dict[str, Scores]]
     synaptic_flow: Callable[[Weights, Masks], dict[str, Scores]]
     norms: Callable[[], Mapping[str, str]]
+    groups: Callable[[], Groups]
     rng: np.random.Generator
 
 

@@ -3,6 +3,7 @@
 All are of one network in evaluation mode: no dropout, norms with their running statistics.
 """
 
+from collections.abc import Iterator
 from functools import cache, partial
 
 import numpy as np
@@ -30,6 +31,7 @@ def model(trainer: Trainer, count: int) -> ModelQueries:
     batch = cache(lambda: sample(trainer, count))  # images on disk are decoded only if a criterion asks
     return ModelQueries(
         gradients=lambda weights, masks, power: gradients(trainer.model, batch(), weights, masks, power),
+        row_slopes=lambda weights, masks: row_slopes(trainer.model, batch(), weights, masks),
         synaptic_flow=partial(synaptic_flow, trainer.model, trainer.shape),
         groups=groups,
         norms=norms,
@@ -59,15 +61,41 @@ def gradients(
         masks: {layer: (*shape)}; the weights are zero where these are False. (The gradient there is not.)
         power: 1, the gradient of the mean loss, of many images at a time; or 2, which takes one at a time.
     """
+    device, count = split[1].device, len(split[1])
+    total = {
+        name: torch.zeros(mask.shape, dtype=torch.float64, device=device) for name, mask in masks.items()
+    }
+    for found in _slopes(model, split, weights, masks, BATCH if power == 1 else 1):
+        for name, slope in found.items():
+            total[name] += slope**power
+    return {name: (sum_ / count).cpu().numpy() for name, sum_ in total.items()}
+
+
+def row_slopes(model: nn.Module, split: Batch, weights: Weights, masks: Masks) -> dict[str, Scores]:
+    """Return {layer: (N, out)}: for each image, the sum of weight times gradient over every row.
+
+    That is the slope of the image's cross-entropy (nats) in a factor of the row. The arguments are those of
+    `gradients`.
+    """
+    rows: dict[str, list[Scores]] = {name: [] for name in masks}
+    for found in _slopes(model, split, weights, masks, 1):
+        for name, slope in found.items():
+            product = weights[name] * masks[name] * slope.cpu().numpy()
+            rows[name].append(product.reshape(len(product), -1).sum(1))
+    return {name: np.stack(values) for name, values in rows.items()}
+
+
+def _slopes(
+    model: nn.Module, split: Batch, weights: Weights, masks: Masks, size: int
+) -> Iterator[dict[str, Tensor]]:
+    """Yield {layer: (*shape)}, the gradients (float64) of the summed cross-entropy of `size` images each."""
     model.eval()
     state = _masked(weights, masks, split[1].device)
     layers = [state[name].requires_grad_() for name in masks]
-    total = [torch.zeros_like(layer, dtype=torch.float64) for layer in layers]
-    for images, labels in chunks(split, BATCH if power == 1 else 1):
+    for images, labels in chunks(split, size):
         loss = functional.cross_entropy(functional_call(model, state, (images,)), labels, reduction="sum")
-        for sum_, gradient in zip(total, torch.autograd.grad(loss, layers), strict=True):
-            sum_ += gradient.double() ** power
-    return {name: (sum_ / len(split[1])).cpu().numpy() for name, sum_ in zip(masks, total, strict=True)}
+        found = torch.autograd.grad(loss, layers)
+        yield {name: gradient.double() for name, gradient in zip(masks, found, strict=True)}
 
 
 def synaptic_flow(model: nn.Module, shape: Shape, weights: Weights, masks: Masks) -> dict[str, Scores]:

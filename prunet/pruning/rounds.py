@@ -10,10 +10,10 @@ from prunet.base.errors import InputError
 from prunet.cells.masks import Masks, Weights
 from prunet.pruning import budgets, rates
 from prunet.pruning.budgets import Budget
-from prunet.pruning.criteria import CRITERIA, STEPS, Evidence
+from prunet.pruning.criteria import CRITERIA, STEPS, Evidence, Groups
 from prunet.pruning.patterns import thin
 from prunet.pruning.removal import LEAST, Scores, remove
-from prunet.pruning.unit_masks import Groups, Multiples, rank_units
+from prunet.pruning.unit_masks import Multiples, rank_units
 
 
 class ModelQueries(NamedTuple):
@@ -21,6 +21,7 @@ class ModelQueries(NamedTuple):
 
     Attributes:
         gradients: from weights, masks and a power (`Evidence`).
+        row_slopes: from weights and masks (`Evidence`).
         synaptic_flow: from weights and masks (`Evidence`).
         groups: rows of layers that go together (`unit_masks`).
         norms: {layer: name of the BatchNorm module behind it}.
@@ -28,6 +29,7 @@ class ModelQueries(NamedTuple):
     """
 
     gradients: Callable[[Weights, Masks, int], dict[str, Scores]]
+    row_slopes: Callable[[Weights, Masks], dict[str, Scores]]
     synaptic_flow: Callable[[Weights, Masks], dict[str, Scores]]
     groups: Groups
     norms: Mapping[str, str]
@@ -125,8 +127,10 @@ def _evidence(networks: TrainedNetworks, replicate: int, seed: int) -> Evidence:
         masks=masks,
         initial=lambda: _one(networks.initial(), replicate),
         gradients=lambda weights, power: networks.model().gradients(weights, masks, power),
+        row_slopes=lambda weights: networks.model().row_slopes(weights, masks),
         synaptic_flow=lambda weights, left: networks.model().synaptic_flow(weights, left),
         norms=lambda: networks.model().norms,
+        groups=lambda: networks.model().groups,
         rng=np.random.default_rng([seed, replicate]),
     )
 

@@ -7,7 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor, nn
 
+from prunet.base.errors import InputError
 from prunet.pruning.modules import ModelMasks, prune_units
+from prunet.pruning.unit_criteria import WITH_GRADIENTS
 from prunet.structure.finding import find_units
 from prunet.structure.masks import coupled, removed_units
 from prunet.structure.program import Example
@@ -50,18 +52,25 @@ def sensitivity(
         score: of a model, such as the accuracy on validation images; higher is better. It is not of test
             images, because it chooses what is removed.
         shares: of the surviving units of a group to remove, 0 to 1.
-        criterion: of whole units. Groups that it does not score are left out.
+        criterion: of whole units, without gradients. Groups that it does not score are left out.
         masks: of the round before; all else survives.
         seed: of the random criterion.
         attention: the units of attention, `heads` or `widths`, as in `prunet.prune`.
+
+    Raises:
+        InputError: the criterion needs gradients.
     """
+    if criterion in WITH_GRADIENTS:
+        raise InputError(
+            f"sensitivity ranks units without a loss, and {criterion} needs one; choose e.g. unit-l2."
+        )
     units = find_units(model, example, attention)
     groups = coupled(units, any_dimension=True)[0]
     ordered = tuple(sorted(shares))
 
     def without(share: float, own: Mapping[str, float]) -> ModelMasks:
         how = {"criterion": criterion, "rate": share, "own": own, "scope": "layer", "seed": seed}
-        return prune_units(model, units, masks or {}, {}, (), 1, how)
+        return prune_units(model, units, masks or {}, None, {}, (), 1, how)
 
     before, after = (removed_units(units, found) for found in (masks or {}, without(ordered[-1], {})))
     fewer = {

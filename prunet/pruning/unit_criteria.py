@@ -66,6 +66,52 @@ def geometric_median(evidence: Evidence) -> dict[str, Scores]:
     return scores
 
 
+def unit_taylor(evidence: Evidence) -> dict[str, Scores]:
+    """Score a unit by (sum of w * dL/dw)^2 over its weights (Molchanov et al. 2019, section 3).
+
+    To first order, the sum is the change of the loss without the unit; it runs over the incoming weights of
+    all rows that are removed together, without biases and norms. The paper averages over the training; here
+    the gradient is taken at its end.
+    """
+    gradients = evidence.gradients(evidence.weights, 1)
+    slopes = {
+        name: (evidence.weights[name] * mask * gradients[name]).reshape(1, len(mask), -1).sum(2)
+        for name, mask in evidence.masks.items()
+    }
+    return _mean_squares(evidence, slopes)
+
+
+def unit_fisher(evidence: Evidence) -> dict[str, Scores]:
+    """Score a unit by half the mean over images of (sum of w * dL/dw)^2 (Theis et al. 2018, section 2.2).
+
+    To second order, this is how much the loss rises without the unit if its gradient is zero, as at the end
+    of training; the curvature is the empirical Fisher information. The sum of a single image runs over the
+    same weights as that of `unit_taylor`.
+    """
+    found = _mean_squares(evidence, evidence.row_slopes(evidence.weights))
+    return {name: scores / 2 for name, scores in found.items()}
+
+
+def _mean_squares(evidence: Evidence, slopes: dict[str, Scores]) -> dict[str, Scores]:
+    """Return for every row the mean over images of the square of its unit's slope.
+
+    Args:
+        evidence: with the groups.
+        slopes: {layer: (images, out)} of rows; those of a unit are added.
+    """
+    scores: dict[str, Scores] = {}
+    for layers in evidence.groups().values():
+        asked = {name: ids for name, ids in layers.items() if name in evidence.masks}
+        if asked:
+            ids = np.concatenate(list(asked.values()))
+            rows = np.concatenate([slopes[name] for name in asked], axis=1)
+            total = np.zeros((2 + ids.max(), len(rows)))
+            np.add.at(total, ids, rows.T)  # rows that stay, whose id is -1, come last
+            squares = (total**2).mean(1)
+            scores |= {name: squares[own] for name, own in asked.items()}
+    return scores
+
+
 def _rows(evidence: Evidence) -> dict[str, Scores]:
     """Return the weights of the layers to score, (out, the rest) each."""
     weights = evidence.weights
@@ -83,4 +129,8 @@ UNIT_CRITERIA: dict[str, Callable[[Evidence], dict[str, Scores]]] = {
     "filter-l2": filter_l2,
     "batchnorm-scale": batchnorm_scale,
     "geometric-median": geometric_median,
+    "unit-taylor": unit_taylor,
+    "unit-fisher": unit_fisher,
 }
+WITH_GRADIENTS = ("unit-taylor", "unit-fisher")
+COMPARABLE = ("batchnorm-scale", *WITH_GRADIENTS)  # whose scores compare across layers as they are

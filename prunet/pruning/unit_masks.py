@@ -15,12 +15,10 @@ from numpy.typing import NDArray
 from prunet.base.errors import InputError
 from prunet.cells.masks import Masks
 from prunet.pruning import rates
-from prunet.pruning.criteria import Evidence
+from prunet.pruning.criteria import Evidence, Groups, Rows
 from prunet.pruning.removal import Scores, remove, round_up
-from prunet.pruning.unit_criteria import UNIT_CRITERIA
+from prunet.pruning.unit_criteria import COMPARABLE, UNIT_CRITERIA
 
-Rows = Mapping[str, NDArray[np.integer[Any]]]
-Groups = Mapping[str, Rows]
 # Of each group, sets of units and the number that the survivors of each are to be a multiple of.
 Multiples = Mapping[str, Sequence[tuple[NDArray[np.integer[Any]], int]]]
 
@@ -63,7 +61,7 @@ def rank_units(
     scores, alive, kept = {}, {}, {}
     for group, layers in groups.items():
         if any(name in by_row for name in layers):
-            relative = criterion != "batchnorm-scale"  # whose scales are compared as such
+            relative = criterion not in COMPARABLE
             scores[group], alive[group] = score_units(layers, by_row, evidence.masks, relative)
             best = best_units(layers, scores[group], alive[group]) if least else []
             scores[group][best] = np.inf
