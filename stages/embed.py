@@ -29,7 +29,7 @@ def main(params: dict[str, Any], crops: Path, grays: Path, output: Path) -> None
     """
     faces = split_faces(grays, **params["data"], seed=params["seed"])
     vectors = embeddings(crops)
-    missing = [row["image"] for row in faces.rows if row["image"] not in vectors]
+    missing = [row["crop"] for row in faces.rows if row["crop"] not in vectors]
     if missing:
         raise InputError(
             f"{grays} has the face {missing[0]}, and {crops} has not; run the stage resize again."
@@ -37,14 +37,14 @@ def main(params: dict[str, Any], crops: Path, grays: Path, output: Path) -> None
     names = sorted({row["label"] for row in faces.rows})
     labels = np.array([names.index(row["label"]) for row in faces.rows], np.int64)
     require_all_classes(labels, faces.split, names, grays)
-    every = few_photos.Split(np.stack([vectors[row["image"]] for row in faces.rows]), labels)
+    every = few_photos.Split(np.stack([vectors[row["crop"]] for row in faces.rows]), labels)
     parts = [few_photos.part(every, np.flatnonzero(faces.split == side)) for side in range(len(SPLITS))]
     seed = derive(params["seed"], params["study"], "embed")
     tables.write(output, few_photos.measure(*parts, known=params["known"], seed=seed))
 
 
 def embeddings(crops: Path) -> dict[str, np.ndarray]:
-    """Return the embedding of each face by its image."""
+    """Return the embedding of each face by its crop."""
     images = [row["image"] for row in read_manifest(crops, CROP_COLUMNS) if row["status"] == "ok"]
     return dict(zip(images, likeness.load(crops, len(images), embedding.SIZE), strict=True))
 

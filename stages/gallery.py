@@ -23,18 +23,18 @@ def main(crops: Path, photos: Path, grays: Path, output: Path) -> None:
     ten people). Both show faces: they are an output in DVC's cache, which git ignores.
     """
     photo_of = {row["image"]: row["photo"] for row in read_rows(crops / "manifest.csv", ["image", "photo"])}
-    people: dict[str, list[str]] = defaultdict(list)
-    for row in read_rows(grays / "manifest.csv", ["label", "image", "status"]):
+    people: dict[str, list[dict[str, str]]] = defaultdict(list)
+    for row in read_rows(grays / "manifest.csv", ["label", "image", "crop", "status"]):
         if row["status"] == "ok":
-            people[row["label"]].append(row["image"])
+            people[row["label"]].append(row)
     if not people:
         raise InputError(f"{grays} holds no image; {grays / 'manifest.csv'} gives the reason for each face.")
     shown = sorted(people)[:PEOPLE]
     steps = {}
     for label in shown[:PHOTOS]:
-        name = people[label][0]
-        steps[label] = [load_rgb(photos / photo_of[name]), load_rgb(crops / name), load_rgb(grays / name)]
-    images = {label: [load_rgb(grays / name) for name in people[label][:IMAGES]] for label in shown}
+        image, crop = people[label][0]["image"], people[label][0]["crop"]
+        steps[label] = [load_rgb(photos / photo_of[crop]), load_rgb(crops / crop), load_rgb(grays / image)]
+    images = {label: [load_rgb(grays / row["image"]) for row in people[label][:IMAGES]] for label in shown}
     height, width = images[shown[0]][0].shape[:2]
     headings = ["photo", "face, with margin", f"gray, {width}x{height}"]
     title = f"{len(people)} people" if len(people) == len(shown) else f"{len(shown)} of {len(people)} people"

@@ -22,15 +22,15 @@ FACES = [ADA, ADA_2, ADA_3, BORIS, WANG]
 
 
 def found(*lines, faces=FACES):
-    reasons, problems = exclusion.find([Line(*line) for line in lines], faces)
+    decided, problems = exclusion.find([Line(*line) for line in lines], faces)
     assert problems == []
-    return reasons
+    return {row: line.reason for row, line in decided.items()}
 
 
-def problem(label, image, faces=FACES):
-    reasons, problems = exclusion.find([Line(label, image, "why")], faces)
-    assert reasons == {}
-    start = f"the line {Line(label, image, 'why')} has no effect: "
+def problem(label, image, move_to="", faces=FACES):
+    decided, problems = exclusion.find([Line(label, image, "why", move_to)], faces)
+    assert decided == {}
+    start = f"the line {Line(label, image, 'why', move_to)} has no effect: "
     assert problems[0].startswith(start)
     assert "\n" not in problems[0]
     return problems[0].removeprefix(start)
@@ -96,6 +96,38 @@ def test_two_lines_about_one_face_are_one_with_the_first_reason():
 )
 def test_a_line_without_effect_is_answered_with_what_it_may_mean(label, image, answer):
     assert problem(label, image) == answer
+
+
+@pytest.mark.parametrize(
+    ("move_to", "answer"),
+    [
+        ("Boris", "there is no face of 'Boris'; the closest is 'boris'."),
+        ("Ada L", "the face is already 'Ada L'."),
+    ],
+)
+def test_a_face_moves_only_to_another_person_with_faces(move_to, answer):
+    assert problem("Ada L", "3f9a1c", move_to) == answer
+    line = Line("Ada L", "3f9a1c", "is boris", "boris")
+    assert exclusion.find([line], FACES) == ({"3": line}, [])
+
+
+def test_a_line_that_contradicts_an_earlier_one_has_no_effect():
+    lines = [Line("Ada L", "3f9a1c", "", "boris"), Line("", "3f9a1c", "blurred")]
+    assert exclusion.find(lines, FACES) == (
+        {"3": lines[0]},
+        ["the line ,3f9a1c,blurred has no effect: the earlier line Ada L,3f9a1c,,boris counts."],
+    )
+
+
+@pytest.mark.parametrize("move_to", ["", "boris"])
+def test_a_list_that_is_written_and_read_is_the_same_and_has_a_fourth_column_only_for_moves(
+    tmp_path, move_to
+):
+    lines = [Line('Doe, "J"', "beef", "wrong, face"), Line("Ada L", "3f9a1c", "", move_to)]
+    exclusion.write(tmp_path / "exclude.csv", lines)
+    assert exclusion.read(tmp_path / "exclude.csv") == lines
+    header = (tmp_path / "exclude.csv").read_text().splitlines()[0]
+    assert header == ("label,image,reason,move_to" if move_to else "label,image,reason")
 
 
 @pytest.mark.parametrize("image", ["4", "#4"])

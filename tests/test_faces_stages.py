@@ -5,12 +5,13 @@ import json
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from prunet.data.faces import detection
 from prunet.data.images import dataset
 from prunet.data.listing.manifests import GRAY_COLUMNS
-from stages import crop, images, resize
+from stages import crop, gallery, images, resize
 from tests import toy_faces
 from tests.toy_faces import (
     exclude,
@@ -114,7 +115,7 @@ def test_resize_writes_gray_faces_and_leaves_out_what_the_list_names(tmp_path):
     for name in written:
         with Image.open(tmp_path / "gray" / name) as image:
             assert (image.size, image.mode) == ((36, 36), "L")
-    names = ["ada.png", "boris.png", "lines.csv"]
+    names = ["ada.png", "boris.png", "doubts.csv", "lines.csv"]
     assert sorted(path.name for path in (tmp_path / "sheets").iterdir()) == names
     counts = json.loads((tmp_path / "gray" / "counts.json").read_text())
     assert counts == {"ok": 4, "excluded": 2, "exclude_unmatched": 1}
@@ -137,6 +138,34 @@ def test_the_lines_beside_the_sheets_leave_out_their_faces(tmp_path):
     assert run(resize, tmp_path) == ""
     rows = read_table(tmp_path / "gray" / "manifest.csv")
     assert [row["row"] for row in rows if row["status"] == "excluded"] == ["4", "6"]
+
+
+@pytest.mark.field
+def test_a_moved_face_is_the_other_persons_from_then_on(tmp_path):
+    """In the manifest, the gray folder and the data set, on the side of its own place in the list."""
+    name, move = f"{4:016x}", "move_to"
+    make_photos(tmp_path / "photos", many(10))
+    line = dict(zip((*toy_faces.EXCLUDE_COLUMNS, move), ("ada", name, "is boris", "boris"), strict=True))
+    write_table(tmp_path / "exclude.csv", tuple(line), [line])
+    run(crop, tmp_path)
+    assert run(resize, tmp_path) == ""
+    row = read_table(tmp_path / "gray" / "manifest.csv")[3]
+    assert row | {"photo_hash": ""} == {
+        **{"row": "4", "place": "1", "label": "boris", "image": f"boris/{name}.png", "status": "ok"},
+        **{"detail": "moved to boris: is boris", "crop": f"ada/{name}.png", "photo_hash": ""},
+    }
+    assert not (tmp_path / "gray" / "ada" / f"{name}.png").exists()
+    run(images, tmp_path)
+    data = dataset.load(tmp_path / "data.safetensors")
+    assert data["labels"].tolist() == [1, 0, 1, 1] + [1, 0] * 8
+    with Image.open(tmp_path / "gray" / "boris" / f"{name}.png") as image:
+        np.testing.assert_array_equal(data["images"][3, 0], np.asarray(image))
+    lines = read_table(tmp_path / "sheets" / "lines.csv")
+    assert [line for line in lines if line[move]] == [
+        {"label": "ada", "image": name, "reason": "is boris", move: "boris"}
+    ]
+    folders = [str(tmp_path / folder) for folder in ("crops", "photos", "gray", "gallery")]
+    assert CliRunner().invoke(gallery.main, folders).exit_code == 0
 
 
 @pytest.mark.field

@@ -71,6 +71,7 @@ def test_the_deps_of_a_stage_are_exactly_the_code_that_it_imports(stage):
         ("prunet/data/fetching/downloading.py", "ingest"),
         ("prunet/data/faces/cropping.py", "crop"),
         ("prunet/data/faces/gray.py", "resize strangers"),
+        ("prunet/data/faces/doubts.py", "resize"),
         ("prunet/data/sample/photos.py", "sample"),
         ("prunet/pruning/rounds.py", "check prune sweep sensitivity"),
         ("prunet/deployment/compact.py", "export footprint sweep"),

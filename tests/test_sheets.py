@@ -13,7 +13,7 @@ from prunet.data.faces.strip import save_strip
 FACE = np.full((10, 10, 3), 60, np.uint8)
 
 
-def entry(number, reason=None, usable=1, doubt=None):
+def entry(number, reason=None, usable=1, doubt=0.0):
     return Entry(FACE, f"{number:06x}", str(number), usable, doubt, reason)
 
 
@@ -75,7 +75,7 @@ def test_a_face_from_a_photo_with_several_is_framed_and_its_caption_counts_them(
 @pytest.mark.field
 def test_doubtful_faces_come_first_and_the_others_in_the_order_of_the_list():
     faces = [entry(1), entry(2, doubt=0.2), entry(3, doubt=0.9), entry(4), entry(5, doubt=0.0)]
-    assert [face.row for face in doubtful_first(faces)] == ["3", "2", "5", "1", "4"]
+    assert [face.row for face in doubtful_first(faces)] == ["3", "2", "1", "4", "5"]
     title = slice(0, 40)
     assert not np.array_equal(sheet(entry(1))[title], sheet(entry(1, doubt=0.3))[title])
 

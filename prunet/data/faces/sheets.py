@@ -33,8 +33,8 @@ class Entry(NamedTuple):
     name: str  # by which the exclude list knows the face
     row: str  # of the scraping list
     usable: int  # usable faces on its photo: if there are several, this one may be somebody else's
-    doubt: float | None  # distance from the person's other faces; None if it is not known
-    reason: str | None  # why the face is left out; None if it is kept
+    doubt: float  # score of `doubts`; 0 if there is none
+    reason: str | None  # why the face is left out or moved; None if it is kept
 
 
 def contact_sheet(label: str, entries: Sequence[Entry], exclude: Path, lines: Path) -> NDArray[np.uint8]:
@@ -67,13 +67,13 @@ def contact_sheet(label: str, entries: Sequence[Entry], exclude: Path, lines: Pa
 
 def doubtful_first(entries: Sequence[Entry]) -> list[Entry]:
     """Sort faces by their doubt, the greatest first; those without one follow, in the order of the list."""
-    return sorted(entries, key=lambda entry: -1.0 if entry.doubt is None else entry.doubt, reverse=True)
+    return sorted(entries, key=lambda entry: entry.doubt, reverse=True)
 
 
 def _title(label: str, entries: Sequence[Entry]) -> str:
     excluded = sum(entry.reason is not None for entry in entries)
     counts = f": {len(entries)} faces, {len(entries) - excluded} kept, {excluded} left out"
-    if any(entry.doubt is not None for entry in entries):
+    if any(entry.doubt for entry in entries):
         counts += "; most doubtful first"
     return lettering.shortened(label, TITLE, AVAILABLE - lettering.width(counts, TITLE)) + counts
 

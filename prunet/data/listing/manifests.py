@@ -66,8 +66,9 @@ def _problem(row: Mapping[str, str]) -> str:
     if problem := label_problem(row["label"]):
         return problem
     for name in ("image", "photo", "crop"):
-        label, _, file = row.get(name, row["image"]).partition("/")
-        if label != row["label"] or label_problem(file):
+        folder, _, file = row.get(name, row["image"]).partition("/")
+        moved = name == "crop" and not label_problem(folder)  # the face, from the person of that folder
+        if label_problem(file) or not (moved or folder == row["label"]):
             return f"its {name} is {row[name]!r}, not a file in the folder {row['label']!r}"
     if "photo_hash" in row and not HASH.fullmatch(row["photo_hash"]):
         return f"its photo_hash is {row['photo_hash']!r}, not 16 hexadecimal digits"
