@@ -75,7 +75,7 @@ def test_a_photo_with_one_face_is_of_the_person_whose_folder_holds_it(tmp_path, 
     assert found.names == ["ada", "boris"]
     assert found.people.tolist() == [0, 0, 1, -1, -1, -1]
     assert found.embeddings.shape == (6, 2)
-    kept = new_people(found, "photos")
+    kept = new_people(found)
     assert kept.people.tolist() == [0, 0, 1]
     np.testing.assert_array_equal(kept.images, found.images[:3])
     np.testing.assert_array_equal(kept.embeddings, found.embeddings[:3])
@@ -89,18 +89,15 @@ def strangers_of(*people):
 @pytest.mark.parametrize(
     ("people", "says"),
     [
-        (
-            (),
-            "data/strangers has no photos of people by name: put photos with one face into data/strangers/N",
-        ),
-        ((-1, -1), "data/strangers has no photos of people by name"),
-        ((0, 0), "data/strangers has photos of ada alone, and verification compares people"),
-        ((0, 1), "nobody in data/strangers has two photos"),
+        ((), "export.strangers has no photos of people by name: put photos with one face there, as NAME/ph"),
+        ((-1, -1), "export.strangers has no photos of people by name"),
+        ((0, 0), "export.strangers has photos of ada alone, and two people are compared"),
+        ((0, 1), "nobody in the folder export.strangers has two photos with one face"),
     ],
 )
 def test_too_few_new_people_are_refused(people, says):
     with pytest.raises(InputError, match=says):
-        new_people(strangers_of(*people), "data/strangers")
+        new_people(strangers_of(*people))
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from prunet.config.results import (
     Embedding,
     Export,
     Footprint,
+    NewPeople,
     Report,
     Sensitivity,
     Stability,
@@ -44,6 +45,7 @@ class Params(Block):
     sensitivity: Sensitivity
     stability: Stability
     embedding: Embedding
+    new_people: NewPeople
     footprint: Footprint
     export: Export
     sample: Sample
@@ -118,6 +120,7 @@ class Params(Block):
             "sensitivity": self.sensitivity.studies,
             "stability": self.stability.studies,
             "embedding": self.embedding.studies,
+            "new_people": self.new_people.studies,
         }
         for stage, studies in optional.items():
             for name in studies:
@@ -160,6 +163,9 @@ class Params(Block):
             raise ValueError(
                 "embedding.studies needs the embeddings of the stage crop: set embedding: sface in crop"
             )
+        for name in self.new_people.studies:
+            if self.studies[name].data.set != "faces":
+                raise ValueError(f"new_people.studies has {name}, which needs set: faces in its data")
         return self
 
 
@@ -199,6 +205,7 @@ def stage_params(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
             are not where DVC watches them (`sources.digests`).
     """
     own, origins, wrong = {}, {}, []
+    reports = {f"{name}/report": report_params(values, name) for name in values["studies"]}
     values = values | {"studies": dict(values["studies"])}
     for name, block in values["studies"].items():
         try:
@@ -219,7 +226,27 @@ def stage_params(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
     for name in own:
         params = _study_params(values, name, own[name], origins[name])
         found |= {f"{name}/{key}": stage for key, stage in params.items()}
-    return found
+    return found | reports
+
+
+def report_params(values: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return the parameters of a study's report, `settings` being all that it shows."""
+    shown = ("seed", "prune", "dynamic", "report", "footprint")
+    settings = {key: values[key] for key in shown} | {"studies": {name: values["studies"][name]}}
+    return {"study": name, "schemes": _looks(values), **_at_round(values, "report"), "settings": settings}
+
+
+def _at_round(values: dict[str, Any], block: str) -> dict[str, Any]:
+    """Return a block of params.yaml whose `round` may be `last`, with that round's name."""
+    number, last = values[block]["round"], values["prune"]["rounds"][-1]["n"]
+    return {**values[block], "round": last if number == "last" else number}
+
+
+def _looks(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return label, colour, line style and marker of every scheme."""
+    schemes = {name: scheme.load(name) for name in values["prune"]["schemes"]}
+    parts = ("label", "color", "linestyle", "marker")
+    return {name: {part: getattr(found, part) for part in parts} for name, found in schemes.items()}
 
 
 def _finding(values: dict[str, Any]) -> dict[str, Any]:
@@ -238,16 +265,9 @@ def _study_params(
     exported = {"study": study, "finding": _finding(values) if block["data"]["set"] == "faces" else None}
     names = [entry["n"] for entry in prune["rounds"]]
     last = {"last": names[-1]}
-    report, export = (
-        {**values[key], "round": last.get(values[key]["round"], values[key]["round"])}
-        for key in ("report", "export")
-    )
+    report, export = (_at_round(values, key) for key in ("report", "export"))
     stability = [last.get(number, number) for number in values["stability"]["rounds"]]
     schemes = {key: scheme.load(key) for key in prune["schemes"]}
-    looks = {
-        key: {part: getattr(found, part) for part in ("label", "color", "linestyle", "marker")}
-        for key, found in schemes.items()
-    }
     common = ("schemes", "rounds", "output_rate_factor", "attention")
     rules = {key: value for key, value in prune.items() if key not in common} | {"own": own}
     if prune["target"]:  # which the last round reaches
@@ -289,7 +309,7 @@ def _study_params(
                 for claim in values["claims"]["published"]
             ],
         },
-        "plot": {"study": name, "round": report["round"], "schemes": looks},
+        "plot": {"study": name, "round": report["round"], "schemes": _looks(values)},
         "sweep": {**exported, "sweep": sweep},
         "plot_sweep": {"study": name, "published": values["sweep"]["published"]},
         "sensitivity": {
@@ -310,6 +330,14 @@ def _study_params(
             | {"distance": block["data"]["near_duplicate_distance"]},
             "known": export["known"],
         },
+        "new_people": {
+            **exported,
+            "scheme": report["scheme"],
+            "rounds": names,
+            "headline": report["round"],
+            "new_people": {key: values["new_people"][key] for key in ("false_accepts", "photos")},
+        },
+        "plot_new_people": {"study": name},
     }
 
 

@@ -71,6 +71,12 @@ class Embedding(Block):
     studies: list[Name]
 
 
+class NewPeople(Block):
+    studies: list[Name]
+    false_accepts: float = Field(gt=0, lt=1)
+    photos: list[Count] = Field(min_length=1)
+
+
 class Footprint(Block):
     rounds: int = Field(ge=2)
     batches: list[Count] = Field(min_length=1)

@@ -65,29 +65,26 @@ def _checked(found: tensors.Tensors, metadata: dict[str, Any]) -> Strangers:
     return Strangers(images, people, names, vectors)
 
 
-def new_people(found: Strangers, folder: str) -> Strangers:
+def new_people(found: Strangers) -> Strangers:
     """Return the faces whose person is known.
-
-    Args:
-        found: from `load`.
-        folder: where the photos are from, for messages.
 
     Raises:
         InputError: they are not at least two people, one of them with two faces.
     """
     known = found.people != UNKNOWN
     counts = np.bincount(found.people[known], minlength=1)
-    layout = f"put photos with one face into {folder}/NAME/photo.jpg"
+    layout = "put photos with one face there, as NAME/photo.jpg"
     if not known.any():
-        raise InputError(f"{folder} has no photos of people by name: {layout}, and run the stage strangers.")
+        raise InputError(f"the folder export.strangers has no photos of people by name: {layout}.")
     if np.count_nonzero(counts) < 2:
         raise InputError(
-            f"{folder} has photos of {readable(found.names[0])} alone, and verification compares people: "
-            f"{layout}."
+            f"the folder export.strangers has photos of {readable(found.names[0])} alone, and two people are "
+            f"compared: {layout}."
         )
     if counts.max() < 2:
         raise InputError(
-            f"nobody in {folder} has two photos, and verification compares photos of one person: {layout}."
+            "nobody in the folder export.strangers has two photos with one face, and photos of one person "
+            f"are compared: {layout}."
         )
     vectors = None if found.embeddings is None else found.embeddings[known]
     return Strangers(found.images[known], found.people[known], found.names, vectors)

@@ -71,7 +71,7 @@ def measure(found: Pairs, false_accepts: float) -> Rates:
     return Rates(float(auc(false, true)), float(equal), float(true[false <= false_accepts].max()))
 
 
-def curve(found: Pairs, false_accepts: Sequence[float]) -> NDArray[np.float64]:
+def curve(found: Pairs, false_accepts: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the highest rate of true accepts at each of these rates of false accepts (a ROC curve)."""
     false, true = _curve(found)
     return true[np.searchsorted(false, false_accepts, side="right") - 1]
