@@ -13,6 +13,7 @@ from prunet.base import files, tables
 from prunet.base.errors import InputError
 from prunet.base.options import CHECKPOINTS
 from prunet.deployment.crossover import crossover, sentence
+from prunet.training.convergence import guessing_warning
 
 COLUMNS = f"{'study':<10}{'scheme':<16}{'density':>8}{'accuracy':>17}{'last step':>11}"
 HEADER = f"{COLUMNS}{'early stop':>12}{'falling':>9}"
@@ -44,19 +45,17 @@ def main(params_folder: Path, metrics: Path, watch: bool, checkpoints: Path) -> 
     if not studies:
         raise InputError(f"{params_folder} has no study; run `dvc repro` first.")
     click.echo(HEADER)
-    guessing = []
+    warnings = []
     for study, params in studies.items():
         table = tables.read(metrics / study / "summary.csv")
         shown = table[(table["scheme"] == "dense") | (table["round"] == params["report"]["round"])]
         for _, row in shown.iterrows():
             click.echo(f"{study:<10}{_line(row)}")
-            if row["scheme"] == "dense" and row.get("guesses", 0) >= 0.5:
-                guessing.append(study)
-    for study in guessing:
-        click.echo(
-            f"{study}: the dense networks guess: on test images they are not clearly better than always "
-            "answering with the largest class, and pruning them shows nothing."
-        )
+            if row["scheme"] == "dense" and row.get("guesses", 0) > 0:
+                count = round(row["guesses"] * row["networks"])
+                warnings.append(guessing_warning(study, count, row["networks"]))
+    for warning in filter(None, warnings):
+        click.echo(warning)
     for study, params in studies.items():
         if "original" in params["schemes"] and len(params["rounds"]) > 1:
             compared = tables.read(metrics / study / "comparisons.csv", ["verdict"])

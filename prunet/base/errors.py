@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-PACKAGES = (*(sysconfig.get_paths()[kind] for kind in ("stdlib", "purelib")), str(Path(__file__).parents[1]))
+PACKAGES = (*(Path(sysconfig.get_path(kind)) for kind in ("stdlib", "purelib")), Path(__file__).parents[1])
 NO_GPU = ("Found no NVIDIA driver", "Torch not compiled with CUDA enabled")
 
 
@@ -28,7 +28,7 @@ def cause(error: BaseException) -> str:
 def place(error: BaseException) -> str:
     """Return " at line 3 of net.py" for the last line of the user's own code before an error, or nothing."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not frame.filename.startswith(PACKAGES)]
+    own = [frame for frame in frames if not any(map(Path(frame.filename).is_relative_to, PACKAGES))]
     return f" at line {own[-1].lineno} of {own[-1].filename}" if own else ""
 
 

@@ -41,18 +41,12 @@ def guesses(accuracy: float, images: int, largest_class: float) -> bool:
     return right == 0 or bool(bdtrc(right - 1, images, largest_class) > 0.025)
 
 
-def guessing_warning(study: str, networks: Sequence[Mapping[str, Any]]) -> str | None:
-    """Return a sentence if at least half of the dense networks guess.
-
-    Args:
-        study: its name.
-        networks: results of dense networks, each with `guesses`.
-    """
-    count = sum(network["guesses"] for network in networks)
-    if not networks or 2 * count < len(networks):
+def guessing_warning(study: str, count: int, networks: int) -> str | None:
+    """Return a sentence if at least half of the dense networks of a study guess: `count` of `networks`."""
+    if not networks or 2 * count < networks:
         return None
     return (
-        f"warning: study {study}: {count} of {len(networks)} dense networks guess: on test images they are "
+        f"warning: study {study}: {count} of {networks} dense networks guess: on test images they are "
         "not clearly better than always answering with the largest class, and pruning them shows nothing; "
         f"train longer, change studies.{study}.training.lr, or give more images."
     )

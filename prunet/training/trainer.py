@@ -230,10 +230,10 @@ class Trainer:
         folders = [before or trained for before, trained in zip(found, own, strict=True)]
         results = [read_json(path / "result.json") for path in folders]
         networks = [run for result in results for run in result["networks"]]
-        dense = [run for result in results if result["density"] == 1 for run in result["networks"]]
+        dense = [run["guesses"] for result in results if result["density"] == 1 for run in result["networks"]]
         for warning in (
             convergence.warning(self.name, self.settings["steps"], networks),
-            convergence.guessing_warning(self.name, dense),
+            convergence.guessing_warning(self.name, sum(dense), len(dense)),
         ):
             if warning:
                 click.echo(warning, err=True)
