@@ -137,12 +137,12 @@ def test_show_says_whether_a_ticket_wins(project, tmp_path, verdict, expected):
 @pytest.mark.parametrize("share", [1.0, 0.5, 0.0])
 def test_show_says_whether_the_dense_networks_guess(project, tmp_path, share):
     metrics = shutil.copytree(project / "metrics", tmp_path / "metrics")
-    path = metrics / "faces" / "summary.csv"
+    path = metrics / "digits" / "summary.csv"
     tables.write(path, tables.read(path).assign(guesses=share))
     output = succeed(show, project / "params", metrics)
-    assert ("warning: study faces: 2 of 2 dense networks guess: on test" in output) == (share == 1)
-    assert ("warning: study faces: 1 of 2 dense networks guess: on test" in output) == (share == 0.5)
-    assert "warning: study digits" not in output
+    assert ("warning: study digits: 2 of 2 dense networks guess: on test" in output) == (share == 1)
+    assert ("warning: study digits: 1 of 2 dense networks guess: on test" in output) == (share == 0.5)
+    assert "warning: study faces" not in output
 
 
 def test_without_a_round_that_prunes_there_is_no_verdict(project, tmp_path):
