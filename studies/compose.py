@@ -43,7 +43,7 @@ def main(names: tuple[str, ...]) -> None:
         for file in (".gitignore", "config"):
             write(folder / ".dvc" / file, (ROOT / ".dvc" / file).read_text())
         shutil.copytree(ROOT / ".dvc" / "plots", folder / ".dvc" / "plots", dirs_exist_ok=True)
-        for needed in ("data/strangers", "networks"):  # DVC needs them, if empty
+        for needed in ("data/images", "data/strangers", "networks"):  # DVC needs them, if empty
             (folder / needed).mkdir(parents=True, exist_ok=True)
         for link in ("prunet", "stages"):
             if not (folder / link).is_symlink():
