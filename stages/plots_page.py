@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 import click
-import vl_convert
 from dvc.config import Config
 
+from prunet.analysis.report import vega
 from prunet.base.files import replacing
 
 PAGE = """<!DOCTYPE html>
@@ -34,7 +34,7 @@ def main(root: Path) -> None:
     """
     page = root / ".dvc" / "tmp" / "plots.html"
     with replacing(page) as partial:
-        partial.write_text(PAGE.format(vega=vl_convert.javascript_bundle()), encoding="utf-8")
+        partial.write_text(PAGE.format(vega=vega.script()), encoding="utf-8")
     for project in sorted([root / ".dvc", *root.glob("studies/*/.dvc")]):
         with Config(str(project)).edit("local") as config:
             config.setdefault("plots", {})["html_template"] = os.path.relpath(page, project)

@@ -1,0 +1,142 @@
+"""Interactive figures of the report, as Vega-Lite specifications."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.colors import to_hex
+
+from prunet.analysis.canvas import COLORS, line_style, shades
+from prunet.analysis.report.rows import Row
+
+Spec = dict[str, Any]
+Looks = dict[str, dict[str, Any]]  # of every series, see `look`
+
+# SVG paths of Matplotlib's markers in a square from -1 to 1, for figures and legends alike.
+MARKS = {
+    "o": "M1,0A1,1,0,1,1,-1,0A1,1,0,1,1,1,0Z",
+    "s": "M-.85,-.85L.85,-.85L.85,.85L-.85,.85Z",
+    "^": "M0,-1L1,.8L-1,.8Z",
+    "v": "M0,1L1,-.8L-1,-.8Z",
+    "<": "M-1,0L.8,-1L.8,1Z",
+    ">": "M1,0L-.8,-1L-.8,1Z",
+    "D": "M0,-1.1L1.1,0L0,1.1L-1.1,0Z",
+    "d": "M0,-1.2L.7,0L0,1.2L-.7,0Z",
+    "p": "M0,-1L.95,-.31L.59,.81L-.59,.81L-.95,-.31Z",
+    "h": "M0,-1L.87,-.5L.87,.5L0,1L-.87,.5L-.87,-.5Z",
+    "*": "M0,-1.1L.3,-.35L1.05,-.35L.45,.12L.65,.9L0,.42L-.65,.9L-.45,.12L-1.05,-.35L-.3,-.35Z",
+    "X": "M-1,-.55L-.55,-1L0,-.45L.55,-1L1,-.55L.45,0L1,.55L.55,1L0,.45L-.55,1L-1,.55L-.45,0Z",
+    "P": "M-.35,-1L.35,-1L.35,-.35L1,-.35L1,.35L.35,.35L.35,1L-.35,1L-.35,.35L-1,.35L-1,-.35L-.35,-.35Z",
+}
+DASHES = {"-": [], "--": [6, 3], ":": [2, 2], "-.": [6, 2, 2, 2]}
+SHARES = {"format": ".3~p"}
+FONT = {"labelFont": "system-ui, sans-serif", "titleFont": "system-ui, sans-serif"}
+SIZES = {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"}
+CONFIG = {"background": None, "view": {"stroke": None}, "axis": FONT | SIZES, "legend": FONT | SIZES}
+
+
+def look(label: str, style: dict[str, Any]) -> dict[str, Any]:
+    """Return how a line is drawn: `label`, `color`, `dash` (lengths of strokes and gaps) and `mark`."""
+    line = style["linestyle"]
+    dash = DASHES[line] if isinstance(line, str) else [2 * length for length in line[1]]
+    return {"label": label, "color": style["color"], "dash": dash, "mark": MARKS[style["marker"]]}
+
+
+def schemes(rows: Sequence[Row], styles: Mapping[str, dict[str, Any]]) -> Looks:
+    """Return the look of every series: as in the other figures, or by its place; grey for a level."""
+    looks = {}
+    for number, name in enumerate(dict.fromkeys(row["series"] for row in rows if not row["level"])):
+        style = styles.get(name, {})
+        looks[name] = look(style.get("label", name), line_style(number) | style)
+    level = {"label": "dense", "color": "#7F7F7F", "dash": [], "mark": ""}
+    return looks | {row["series"]: level for row in rows if row["level"]}
+
+
+def plain(rows: Sequence[Row]) -> Looks:
+    """Return solid lines, in colours that go from dark to light if they are more than the palette has."""
+    names = list(dict.fromkeys(row["series"] for row in rows))
+    colors = COLORS if len(names) <= len(COLORS) else map(to_hex, shades(len(names)))
+    return {
+        name: look(name, line_style(number) | {"color": color, "linestyle": "-"})
+        for number, (name, color) in enumerate(zip(names, colors, strict=False))
+    }
+
+
+def density_axis(rows: Sequence[Row]) -> Spec:
+    """Return a logarithmic x axis that falls to the right, with a tick at every density."""
+    return {
+        "title": "weights that survive",
+        "scale": {"type": "log", "reverse": True, "nice": False, "padding": 14},
+        "axis": {
+            "values": sorted({row["x"] for row in rows}, reverse=True),
+            "format": ".3~p",
+            "labelOverlap": "parity",
+            "labelSeparation": 6,
+            "grid": False,
+        },
+    }
+
+
+def lines(rows: Sequence[Row], looks: Looks, x: Spec, y: Spec, description: str) -> Spec:
+    """Return a figure with a line for each series, and its interval as a band.
+
+    Args:
+        rows: see `Row`; of a `level`, the value is drawn over the whole width.
+        looks: of every series.
+        x: title, scale and axis of x.
+        y: scale and axis of y.
+        description: text alternative.
+
+    Returns:
+        The specification. Its parameter `hidden` lists series that are not drawn. Lines of several revisions
+        are dashed by revision.
+    """
+    revisions = list(dict.fromkeys(row["revision"] for row in rows))
+    color, dash = _by_series(looks, "color"), _by_series(looks, "dash")
+    if len(revisions) > 1:
+        dash = {"field": "revision", "type": "nominal", "sort": revisions}
+        dash["legend"] = {"orient": "bottom", "title": None, "symbolType": "stroke", "symbolSize": 400}
+    texts = ["series", *(["revision"] if len(revisions) > 1 else []), "at", "value", "note"]
+    tooltip = [{"field": "shown" if name == "value" else name, "title": name} for name in texts]
+    band = {"y": {"field": "low", "type": "quantitative"}, "y2": {"field": "high"}}
+    points = {"filled": True, "size": 60, "opacity": 1, "strokeWidth": 1.5}
+    fill = color | {"condition": {"test": "datum.hollow", "value": "white"}}
+    line = [{"filter": "!datum.level"}]
+    layer: list[Spec] = []
+    if any(row["low"] is not None for row in rows):
+        known = [*line, {"filter": "isValid(datum.low)"}]
+        layer.append({"transform": known, "mark": {"type": "area", "opacity": 0.14}})
+        layer[-1]["encoding"] = {**band, "color": color}
+    if any(row["level"] for row in rows):
+        layer.append({"transform": [{"filter": "datum.level"}], "mark": {"type": "rule", "strokeWidth": 1.5}})
+        layer[-1]["encoding"] = {"x": None, "color": color, "strokeDash": dash, "tooltip": tooltip}
+    layer.append({"transform": line, "mark": {"type": "line", "strokeWidth": 2}})
+    layer[-1]["encoding"] = {"color": color, "strokeDash": dash}
+    layer.append({"transform": line, "mark": {"type": "point", **points}})
+    layer[-1]["encoding"] = {
+        "shape": _by_series(looks, "mark"),
+        "stroke": color,
+        "fill": fill,
+        "tooltip": tooltip,
+    }
+    return {
+        "description": description,
+        "width": "container",
+        "height": 300,
+        "autosize": {"type": "fit-x", "contains": "padding"},
+        "data": {"values": list(rows)},
+        "params": [{"name": "hidden", "value": []}],
+        "transform": [{"filter": "indexof(hidden, datum.series) < 0 && isValid(datum.value)"}],
+        "encoding": {
+            "x": {"field": "x", "type": "quantitative", **x},
+            "y": {"field": "value", "type": "quantitative", "title": None, **y},
+            "detail": [{"field": "revision"}],
+        },
+        "layer": layer,
+        "config": CONFIG,
+    }
+
+
+def _by_series(looks: Looks, part: str) -> Spec:
+    """Return an encoding of the series by one part of their look."""
+    scale = {"domain": list(looks), "range": [found[part] for found in looks.values()]}
+    return {"field": "series", "type": "nominal", "legend": None, "scale": scale}
