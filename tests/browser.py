@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page
 
 SCREEN = {"width": 1280, "height": 800}
 
@@ -34,7 +34,13 @@ def page(chromium: "Browser") -> "Iterator[Page]":
     page.set_default_timeout(5000)
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+
+    def keep(message: "ConsoleMessage") -> None:
+        refused = "responded with a status of 4" in message.text  # a request that the server turned down
+        if message.type == "error" and not refused:
+            problems.append(message.text)
+
+    page.on("console", keep)
     yield page
     context.close()
     assert problems == []

@@ -154,7 +154,7 @@ def test_a_face_of_another_person_is_found_by_pictures_and_by_embeddings(faces):
         assert "looks like boris" in found[4]["reasons"].split("; ")
         assert found[4]["similar"].startswith("boris/")
         assert found[4]["score"] == max(row["score"] for row in found)
-    assert "unlike the other faces of ada" in found[4]["reasons"]
+    assert "unlike the other faces" in found[4]["reasons"]
 
 
 def test_a_missing_photo_is_refused_in_one_sentence(faces):
@@ -166,7 +166,6 @@ def test_a_missing_photo_is_refused_in_one_sentence(faces):
 
 
 def test_no_doubt_weighs_more_than_the_strongest():
-    names = {"own": "{other}", "other": "<b>{own}"}
-    found = doubts._outliers(dict.fromkeys(MEASURES, 1e9), names)
+    found = doubts._outliers(dict.fromkeys(MEASURES, 1e9), "<b>{other}")
     assert set(found.values()) == {doubts.STRONGEST}
-    assert "looks like <b>{own}" in found  # a name is never a template
+    assert "looks like <b>{other}" in found  # a name is never a template

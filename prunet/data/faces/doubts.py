@@ -32,9 +32,7 @@ class Measure(NamedTuple):
 
 MEASURES = {
     "likeness": Measure("looks like {other}", "", 0.02),  # of a person's margin over the own one
-    "distance": Measure(
-        "unlike the other faces of {own}", "", 0.05
-    ),  # of an embedding, from the own person's
+    "distance": Measure("unlike the other faces", "", 0.05),  # of an embedding, from the own person's
     "sharpness": Measure("", "blurred", 0.3, logarithmic=True),
     "brightness": Measure("very bright", "dark", 10),
     "area": Measure("unusually large on its photo", "unusually small on its photo", 0.3, logarithmic=True),
@@ -71,7 +69,7 @@ def find(
     values["distance"] = np.full(len(rows), np.nan)
     if embeddings is not None:
         used = np.flatnonzero(kept)
-        values["distance"][used] = likeness.doubts(embeddings[used], [people[i] for i in used])
+        values["distance"][used] = likeness.doubts(embeddings[used], [people[i] for i in used.tolist()])
     values["confidence"] = np.array([float(row["confidence"]) for row in rows])
     scores = {name: z_scores(values[name], measure) for name, measure in MEASURES.items()}
     scores["likeness"][~(margin > 0)] = 0  # it looks even more like its own person
@@ -79,8 +77,8 @@ def find(
     found = []
     for number, row in enumerate(rows):
         other = rows[similar[number]] if similar[number] >= 0 else {"image": ""}
-        names = {"own": people[number], "other": people[similar[number]]}
-        reasons = _outliers({name: float(of_all[number]) for name, of_all in scores.items()}, names)
+        own = {name: float(of_all[number]) for name, of_all in scores.items()}
+        reasons = _outliers(own, people[similar[number]])
         if number in copies:
             reasons[f"nearly the same photo as one of {copies[number]}"] = COPY
         if int(row["usable"]) > 1:
@@ -107,13 +105,13 @@ def z_scores(values: traits.Values, measure: Measure) -> traits.Values:
     return np.asarray(np.nan_to_num((scaled - np.median(known)) / max(spread, measure.spread)), np.float64)
 
 
-def _outliers(scores: Mapping[str, float], names: Mapping[str, str]) -> dict[str, float]:
-    """Return the reasons for which a face is an outlier, and the strength of each."""
+def _outliers(scores: Mapping[str, float], other: str) -> dict[str, float]:
+    """Return the reasons for which a face that looks like `other` is an outlier, and the strength of each."""
     found = {}
     for name, score in scores.items():
         reason = MEASURES[name].high if score > 0 else MEASURES[name].low
         if reason and abs(score) >= OUTLIER:
-            found[reason.format(**names)] = min(abs(score), STRONGEST)
+            found[reason.format(other=other)] = min(abs(score), STRONGEST)
     return found
 
 

@@ -1,0 +1,1 @@
+"""Local page on which a person leaves out wrong faces, or moves them to another person."""
