@@ -5,30 +5,32 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 from ruamel.yaml import YAML
 
 from prunet.analysis.report import page, pictures, reading
 from prunet.base.errors import InputError
 from prunet.base.files import replacing
 from prunet.base.options import PARAMS, paths
+from prunet.data.images import dataset
 
 OWN = Path("study.yaml")  # of a named study: the parameters that differ from the checkout's
 
 
 @click.command()
 @PARAMS
-@paths("metrics", "plot_data", "dataset", "output")
-def main(params: dict[str, Any], metrics: Path, plot_data: Path, dataset: Path, output: Path) -> None:
-    """Write OUTPUT, one HTML file, from the tables in METRICS and PLOT_DATA and the images of DATASET.
+@paths("metrics", "plot_data", "images", "output")
+def main(params: dict[str, Any], metrics: Path, plot_data: Path, images: Path, output: Path) -> None:
+    """Write OUTPUT, one HTML file, from the tables in METRICS and PLOT_DATA and the dataset file IMAGES.
 
     The page opens without a network connection. It shows images of each class: faces too, so it stays in
     DVC's cache, out of git.
     """
-    write(params, metrics, plot_data, dataset, output, OWN)
+    write(params, metrics, plot_data, images, output, OWN)
 
 
 def write(
-    params: dict[str, Any], metrics: Path, plot_data: Path, dataset: Path, output: Path, own: Path
+    params: dict[str, Any], metrics: Path, plot_data: Path, images: Path, output: Path, own: Path
 ) -> None:
     """Write the page of a study; `own` is the study.yaml that it was composed from, which need not exist.
 
@@ -36,11 +38,17 @@ def write(
         InputError: the study has no results.
     """
     study = reading.read(params, metrics, plot_data)
-    sheets, missing = [], []
+    sheets, wrong, missing = [], [], []
     try:
-        sheets = pictures.sheets(dataset)
+        data = dataset.load(images)
+        if isinstance(data["images"], np.ndarray):
+            sheets, wrong = pictures.sheets(data), pictures.wrong(data, study.at_headline("mistakes"))
+        else:
+            missing.append(
+                f"The images of {study.name} are too large for its dataset file, and are not shown."
+            )
     except InputError as error:
-        missing.append(error.message)
+        missing.append(f"Images are not shown: {error.message}")
     values = YAML(typ="safe").load(own.read_text("utf-8")) if own.exists() else {}
     text = page.study_page(
         [study],
@@ -48,6 +56,7 @@ def write(
         links=links([metrics, plot_data], output),
         changes=[(name, [value]) for name, value in page.flattened(values)],
         sheets=sheets,
+        wrong=wrong,
         missing=missing,
     )
     with replacing(output) as partial:

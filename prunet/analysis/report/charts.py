@@ -1,6 +1,6 @@
 """The figures of a page: heading, specification, legend, and a caption with the main numbers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -9,6 +9,7 @@ from prunet.analysis.report import figures, rows, sentences, words
 from prunet.analysis.report.reading import Study
 
 NAMED = 12  # series that a legend names
+CLASSES = 40  # most of a confusion matrix
 
 
 class Chart(NamedTuple):
@@ -17,11 +18,11 @@ class Chart(NamedTuple):
     name: str
     title: str
     caption: str
-    looks: Mapping[str, Mapping[str, Any]]
+    looks: figures.Looks
     spec: figures.Spec
 
     @property
-    def legend(self) -> Mapping[str, Mapping[str, Any]]:
+    def legend(self) -> figures.Looks:
         """The series that are named beside the figure, each of which can be switched off."""
         return self.looks if len(self.looks) <= NAMED else {}
 
@@ -29,44 +30,45 @@ class Chart(NamedTuple):
 def headline(studies: Sequence[Study]) -> Chart:
     """Return the figure of test accuracy by density."""
     cells = rows.by_density(studies, "accuracy")
-    caption = f"{_band(studies)} {' '.join(_at_headline(study) for study in studies)}"
-    return _by_density("accuracy", "Test accuracy at the early stop, by density", caption, studies, cells)
+    values = [_at_headline(study) for study in studies]
+    return _by_density("accuracy", "Test accuracy at the early stop, by density", values, studies, cells)
 
 
 def others(studies: Sequence[Study]) -> list[Chart]:
     """Return the other figures, as far as there are tables for them; several studies share some of them."""
     stops = rows.by_density(studies, "early_stop_step")
-    found = [_by_density("early-stop", "Step of the early stop, by density", _band(studies), studies, stops)]
+    found = [_by_density("early-stop", "Step of the early stop, by density", [], studies, stops)]
     curves = rows.curves(studies)
     if curves:
         found.append(_curves(studies, curves))
     if len(studies) == 1:
         (study,) = studies
-        found += _sizes(study) + _latencies(study) + _layers(study)
+        found += _confusion(study) + _sizes(study) + _latencies(study) + _layers(study)
     return found
 
 
 def _by_density(
-    name: str, title: str, caption: str, studies: Sequence[Study], cells: list[rows.Row]
+    name: str, title: str, values: Sequence[str], studies: Sequence[Study], cells: list[rows.Row]
 ) -> Chart:
     looks = figures.schemes(cells, _styles(studies))
-    y: figures.Spec = {"scale": {"zero": name != "accuracy"}}
-    y["axis"] = {"format": ".3~p"} if name == "accuracy" else {}
-    return Chart(
-        name, title, caption, looks, figures.lines(cells, looks, figures.density_axis(cells), y, caption)
-    )
+    caption = " ".join([_intervals(studies, looks), *values])
+    share = name == "accuracy"
+    y = {"scale": {"zero": not share}, "axis": figures.SHARES if share else {}}
+    spec = figures.lines(cells, looks, figures.density_axis(cells), y, caption)
+    return Chart(name, title, caption, looks, spec)
 
 
 def _styles(studies: Sequence[Study]) -> dict[str, Any]:
     return {name: style for study in studies for name, style in study.params["schemes"].items()}
 
 
-def _band(studies: Sequence[Study]) -> str:
+def _intervals(studies: Sequence[Study], looks: figures.Looks) -> str:
     counts = [int(count) for study in studies for count in study.tables["summary"]["replicates"]]
     if max(counts) == 1:
         return "One replicate, so there are no intervals."
     number = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
-    return f"Mean of {number} replicates; bands are 95% intervals of the mean."
+    where = "bands are" if figures.bands(looks) else "the values of a mark have"
+    return f"Mean of {number} replicates; {where} 95% intervals of the mean."
 
 
 def _at_headline(study: Study) -> str:
@@ -80,18 +82,34 @@ def _at_headline(study: Study) -> str:
     ]
     dense = table.loc[table["scheme"] == "dense", "accuracy_mean"]
     values += [f"dense {words.percent(value)}" for value in dense]
-    where = f"{study.revision}, at" if study.revision else "At"
+    where = f"{study.revision}: at" if study.revision else "At"
     return f"{where} {words.density(cells['density'].iloc[0])} of the weights: {', '.join(values)}."
 
 
 def _curves(studies: Sequence[Study], points: list[rows.Row]) -> Chart:
     looks = figures.schemes(points, _styles(studies))
     rounds = dict.fromkeys(study.params["round"] for study in studies)
-    caption = f"At the headline round, {words.listed(list(rounds))}. {_band(studies)}"
-    x = {"title": "epoch", "axis": {"grid": False}, "scale": {"nice": False}}
+    caption = f"At the headline round, {words.listed(list(rounds))}. {_intervals(studies, looks)}"
+    x = {"title": "epoch", "axis": {"grid": False, "tickCount": 6}, "scale": {"nice": False}}
     y = {"scale": {"zero": False}, "axis": figures.SHARES}
     spec = figures.lines(points, looks, x, y, caption)
     return Chart("curves", "Validation accuracy while training, by epoch", caption, looks, spec)
+
+
+def _confusion(study: Study) -> list[Chart]:
+    cells = rows.confusion(study.at_headline("confusion"))
+    names = list(dict.fromkeys(cell["true"] for cell in cells))
+    if not 0 < len(names) <= CLASSES:
+        return []
+    wrong = [cell for cell in cells if cell["true"] != cell["named"]]
+    most = max(wrong, key=lambda cell: float(cell["share"]), default=None)
+    caption = f"Answers of all networks to the test images at round {study.params['round']}, by class. " + (
+        f"Most frequent mistake: {most['true']}, named {most['named']} in {most['shown']}."
+        if most
+        else "All are right."
+    )
+    spec = figures.confusion(cells, names, caption)
+    return [Chart("confusion", "Which class is taken for which", caption, {}, spec)]
 
 
 def _sizes(study: Study) -> list[Chart]:
@@ -155,10 +173,10 @@ def _layers(study: Study) -> list[Chart]:
     looks = figures.plain(points)
     last = [row for row in points if row["x"] == points[-1]["x"]]
     least, most = min(last, key=lambda row: row["value"]), max(last, key=lambda row: row["value"])
-    caption = (
-        f"At the last round the layers keep from {least['shown']} ({least['series']}) to {most['shown']} "
-        f"({most['series']}) of their weights."
-    )
+    each = f"from {least['shown']} ({least['series']}) to {most['shown']} ({most['series']})"
+    caption = f"At the last round the layers keep {each} of their weights."
+    if least["shown"] == most["shown"]:
+        caption = f"At the last round every layer keeps {least['shown']} of its weights."
     x = {"title": "round", "axis": {"tickMinStep": 1, "grid": False}, "scale": {"nice": False}}
     y = {"scale": {"type": "log", "nice": False}, "axis": {"format": ".3~p", "labelOverlap": "parity"}}
     return [

@@ -28,6 +28,7 @@ MARKS = {
     "P": "M-.35,-1L.35,-1L.35,-.35L1,-.35L1,.35L.35,.35L.35,1L-.35,1L-.35,.35L-1,.35L-1,-.35L-.35,-.35Z",
 }
 DASHES = {"-": [], "--": [6, 3], ":": [2, 2], "-.": [6, 2, 2, 2]}
+BANDS = 6  # most lines with bands
 SHARES = {"format": ".3~p"}
 FONT = {"labelFont": "system-ui, sans-serif", "titleFont": "system-ui, sans-serif"}
 SIZES = {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"}
@@ -102,7 +103,7 @@ def lines(rows: Sequence[Row], looks: Looks, x: Spec, y: Spec, description: str)
     fill = color | {"condition": {"test": "datum.hollow", "value": "white"}}
     line = [{"filter": "!datum.level"}]
     layer: list[Spec] = []
-    if any(row["low"] is not None for row in rows):
+    if bands(looks) and any(row["low"] is not None for row in rows):
         known = [*line, {"filter": "isValid(datum.low)"}]
         layer.append({"transform": known, "mark": {"type": "area", "opacity": 0.14}})
         layer[-1]["encoding"] = {**band, "color": color}
@@ -134,6 +135,45 @@ def lines(rows: Sequence[Row], looks: Looks, x: Spec, y: Spec, description: str)
         "layer": layer,
         "config": CONFIG,
     }
+
+
+def confusion(cells: Sequence[Row], names: Sequence[str], description: str) -> Spec:
+    """Return a matrix of the names that test images get.
+
+    Args:
+        cells: rows with `true`, `named`, `share` (0 to 1), and the texts `shown` and `count`.
+        names: of the classes, in order.
+        description: text alternative.
+    """
+    axis = {"type": "nominal", "sort": list(names), "scale": {"domain": list(names)}}
+    x = {"field": "named", "title": "named", **axis, "axis": {"labelAngle": -45, "labelLimit": 90}}
+    y = {"field": "true", "title": "true", **axis, "axis": {"labelLimit": 90}}
+    scale = {"domain": [0, 1], "range": ["#e8f1f8", "#08457e"]}
+    color = {"field": "share", "type": "quantitative", "legend": None, "scale": scale}
+    letters = {"condition": {"test": "datum.share > 0.5", "value": "#ffffff"}, "value": "#1b2026"}
+    texts = [{"field": name, "title": name} for name in ("true", "named", "shown", "count")]
+    return {
+        "description": description,
+        "width": "container",
+        "height": 26 * len(names),
+        "autosize": {"type": "fit-x", "contains": "padding"},
+        "data": {"values": list(cells)},
+        "params": [{"name": "hidden", "value": []}],
+        "encoding": {"x": x, "y": y, "tooltip": texts},
+        "layer": [
+            {"mark": {"type": "rect"}, "encoding": {"color": color}},
+            {
+                "mark": {"type": "text", "fontSize": 11},
+                "encoding": {"text": {"field": "count"}, "color": letters},
+            },
+        ],
+        "config": CONFIG,
+    }
+
+
+def bands(looks: Looks) -> bool:
+    """Return whether so few lines have room for their bands."""
+    return len(looks) <= BANDS
 
 
 def _by_series(looks: Looks, part: str) -> Spec:

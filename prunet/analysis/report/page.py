@@ -7,9 +7,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from prunet.analysis.report import charts, rows, sentences, vega
+from prunet.analysis.report import charts, rows, sentences, tiles, vega
 from prunet.analysis.report.reading import Study
 
+TABLES = {"claims": "Published claims", "new_people": "New people, by round"}  # shown as they are
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -19,6 +20,7 @@ def study_page(
     links: Mapping[str, str],
     changes: Sequence[tuple[str, Sequence[Any]]] = (),
     sheets: Sequence[tuple[str, str]] = (),
+    wrong: Sequence[tuple[str, str]] = (),
     missing: Sequence[str] = (),
 ) -> str:
     """Return the page of one study, or of one study at several revisions side by side.
@@ -28,7 +30,8 @@ def study_page(
         title: of the page.
         links: addresses of the tables, relative to the page, by name.
         changes: parameters to point out: the dotted name, and the value of each of `studies`.
-        sheets: pictures of each class: its name, and the address of a picture, which is a data URL.
+        sheets: name of each class, and a data URL of a picture of its images.
+        wrong: caption and data URL of each test image that networks get wrong.
         missing: a sentence for everything else that could not be read.
     """
     first = studies[0]
@@ -40,7 +43,7 @@ def study_page(
         runs=[
             {
                 "revision": study.revision,
-                "tiles": sentences.tiles(study),
+                "tiles": tiles.tiles(study),
                 "answers": sentences.answers(study),
                 "notices": sentences.notices(study),
             }
@@ -49,12 +52,15 @@ def study_page(
         charts=drawn,
         specs={chart.name: chart.spec for chart in drawn},
         cells=rows.cells(studies),
-        claims=first.tables["claims"].to_dict("records")
-        if "claims" in first.tables and len(studies) == 1
-        else [],
+        tables=[
+            (title, list(found.columns), found.astype(object).where(found.notna(), "").values.tolist())
+            for name, title in TABLES.items()
+            if len(studies) == 1 and (found := first.tables.get(name)) is not None
+        ],
         settings=list(flattened(first.params["settings"])),
         changes=changes,
         sheets=sheets,
+        wrong=wrong,
         missing=missing,
         links=links,
     )
@@ -78,7 +84,7 @@ def overview(entries: Sequence[tuple[str, Study, str]], waiting: Sequence[tuple[
                 "title": title,
                 "address": address,
                 "question": sentences.question(study),
-                "tiles": sentences.tiles(study),
+                "tiles": tiles.tiles(study),
                 "answers": sentences.answers(study),
                 "chart": chart,
             }

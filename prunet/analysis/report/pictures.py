@@ -2,35 +2,40 @@
 
 import base64
 import io
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from prunet.base.errors import InputError
-from prunet.data.images import dataset
+from prunet.analysis.report.reading import records
 
 SIDE = 56  # pixels of a picture
 COLUMNS = 8
-IMAGES, OF_A_CLASS, CLASSES = 480, 64, 100  # most that a page shows
+IMAGES, OF_A_CLASS, CLASSES, WRONG = 480, 64, 100, 40  # most that a page shows
 
 
-def sheets(path: Path) -> list[tuple[str, str]]:
-    """Return a sheet of images for each class of a dataset file: the class's name and a data URL.
-
-    Raises:
-        InputError: the file cannot be read, or its images stay on disk.
-    """
-    data = dataset.load(path)
-    if not isinstance(data["images"], np.ndarray):
-        raise InputError(f"{path} holds no pixels: its images stay on disk, and are not shown.")
+def sheets(data: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return a sheet of images for each class of a data set: the class's name and a data URL."""
     names = data["class_names"][:CLASSES]
     count = min(OF_A_CLASS, max(1, IMAGES // len(names)))
     return [
         (name, data_url(_sheet(data["images"][np.flatnonzero(data["labels"] == number)[:count]])))
         for number, name in enumerate(names)
+    ]
+
+
+def wrong(data: Mapping[str, Any], mistakes: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return a caption and a data URL for the images that most networks get wrong, from mistakes.csv."""
+    return [
+        (
+            f"{row['true']}, named {row['named']} by {row['networks']} of {row['of']}",
+            data_url(small(data["images"][row["image"]])),
+        )
+        for row in records(mistakes.head(WRONG))
+        if row["image"] < len(data["images"])
     ]
 
 

@@ -10,18 +10,26 @@ import pandas as pd
 from prunet.base import tables
 from prunet.base.errors import InputError
 
-# Required columns of each table; {} are optional tables, which are there only if params.yaml asks for them.
+# Required columns of each table. Optional ones are there if their stages have run, and may have no rows.
 SUMMARY = (
     *("scheme", "round", "density", "replicates"),
     *("accuracy_mean", "accuracy_ci95", "early_stop_step_mean", "early_stop_step_ci95"),
 )
 METRICS: dict[str, tuple[str, ...]] = {
-    "comparisons": ("scheme", "round", "density", "against", "verdict", "accuracy", "accuracy_ci95"),
+    "comparisons": (
+        *("scheme", "round", "density", "against", "replicates", "verdict"),
+        *("accuracy", "accuracy_ci95", "p_differs_holm", "early_stop_step"),
+    ),
     "footprint": ("round", "density", "bytes_dense", "bytes_ticket"),
     "latency": ("density", "form", "batch", "device", "threads", "ms_median", "ms_low", "ms_high"),
     "quantised": ("density", "bits", "bytes", "times_smaller", "accuracy", "accuracy_dense"),
 }
-OPTIONAL: dict[str, tuple[str, ...]] = {"claims": ()}
+OPTIONAL: dict[str, tuple[str, ...]] = {
+    "claims": (),
+    "confusion": ("scheme", "round", "density", "count", "share"),
+    "mistakes": ("scheme", "round", "image", "networks", "of"),
+    "new_people": ("scheme", "round", "density"),
+}
 PLOT_DATA: dict[str, tuple[str, ...]] = {
     "curves": ("scheme", "epoch", "accuracy", "accuracy_ci95"),
     "layers": ("round",),
@@ -48,6 +56,14 @@ class Study:
     @property
     def name(self) -> str:
         return str(self.params["study"])
+
+    def at_headline(self, table: str) -> pd.DataFrame:
+        """Return the rows of a table at the headline scheme and round; none if there is no table."""
+        rows = self.tables.get(table, pd.DataFrame(columns=["scheme", "round"]))
+        headline: pd.DataFrame = rows[
+            rows["scheme"].eq(self.params["scheme"]) & rows["round"].eq(self.params["round"])
+        ]
+        return headline
 
     def timed(self) -> dict[int, list[dict[str, Any]]]:
         """Return the rows of latency.csv on the processor by batch size; nothing if there are none."""
@@ -81,7 +97,7 @@ def read(params: Mapping[str, Any], metrics: Path, plot_data: Path, revision: st
         where = f" at revision {revision}" if revision else f": {path} does not exist"
         raise InputError(f"Study {name} has no results{where}; run `dvc repro summarize@{name}`.")
     found, problems = {"summary": tables.read(path, SUMMARY)}, []
-    optional = {table: columns for table, columns in OPTIONAL.items() if (metrics / f"{table}.csv").exists()}
+    optional = {table: columns for table, columns in OPTIONAL.items() if _has_rows(metrics / f"{table}.csv")}
     for folder, wanted in ((metrics, METRICS | optional), (plot_data, PLOT_DATA)):
         for table, columns in wanted.items():
             try:
@@ -89,3 +105,7 @@ def read(params: Mapping[str, Any], metrics: Path, plot_data: Path, revision: st
             except InputError as error:
                 problems.append(error.message)
     return Study(params, found, problems, revision)
+
+
+def _has_rows(path: Path) -> bool:
+    return path.exists() and path.read_bytes().count(b"\n") > 1

@@ -82,6 +82,15 @@ def latencies(study: Study, batch: int) -> list[Row]:
     ]
 
 
+def confusion(cells: pd.DataFrame) -> list[Row]:
+    """Return the cells of a confusion matrix, whose classes are texts."""
+    return [
+        {"true": str(cell["true"]), "named": str(cell["named"]), "share": cell["share"]}
+        | {"shown": f"{100 * cell['share']:.3g}% of the answers", "count": str(cell["count"])}
+        for cell in records(cells)
+    ]
+
+
 def _row(
     study: Study, series: str, x: float, value: float, half: float = math.nan, share: bool = True
 ) -> Row:
