@@ -17,7 +17,6 @@ from prunet.base.options import PARAMS, paths
 from prunet.base.processes import run_and_exit
 from prunet.base.seeds import derive
 from prunet.cells import results, storage
-from prunet.data.faces import embedding
 from prunet.data.faces.likeness import Vectors
 from prunet.data.images import dataset
 from prunet.deployment import inference, selection
@@ -45,7 +44,7 @@ def main(
     measured = [cell(*name, folder, found.images, metadata) for name, folder in folders.items()]
     if (pretrained := found.embeddings) is not None:
         unknown = [math.nan]  # the stage embed measures the accuracy on the people of the study
-        measured.append(Cell(embedding.MODEL, "", math.nan, [0], unknown, lambda: iter([pretrained])))
+        measured.append(Cell(new_people.PRETRAINED, "", math.nan, [0], unknown, lambda: iter([pretrained])))
     seed = derive(params["study"]["seed"], params["study"]["name"], "new people")
     table, every = new_people.measure(measured, found.people, params["new_people"], seed)
     shown = (every["scheme"] != scheme) | every["round"].isin([params["headline"], rounds[-1]])
@@ -70,9 +69,8 @@ def cell(scheme: str, number: str, folder: Path, images: NDArray[np.uint8], meta
 def embeddings(folder: Path, images: NDArray[np.uint8], metadata: dict[str, Any]) -> Iterator[Vectors]:
     """Yield the embeddings of faces by each network of a cell."""
     weights, _ = storage.load_network(folder)
-    for index in range(len(next(iter(weights.values())))):
-        own = {name: np.array(values[index]) for name, values in weights.items()}
-        yield features.embed(inference.build(own, metadata), images, metadata)
+    for model in inference.build_all(weights, metadata):
+        yield features.embed(model, images, metadata)
 
 
 if __name__ == "__main__":

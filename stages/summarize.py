@@ -9,13 +9,14 @@ from prunet.analysis import comparisons, summary
 from prunet.base import files, tables
 from prunet.base.options import PARAMS, paths
 from prunet.cells import results
+from prunet.data.images import dataset
 
 
 @click.command()
 @PARAMS
-@paths("models", "metrics", "plot_data")
-def main(params: dict[str, Any], models: Path, metrics: Path, plot_data: Path) -> None:
-    """Summarize the results of all cells below MODELS, the folder of one study.
+@paths("data", "models", "metrics", "plot_data")
+def main(params: dict[str, Any], data: Path, models: Path, metrics: Path, plot_data: Path) -> None:
+    """Summarize the results of all cells below MODELS, the folder of one study; DATA is its dataset file.
 
     METRICS gets report.json (the metrics that DVC compares: every scheme at the headline round, and the
     sparsest winning ticket), summary.csv (every scheme and round, with confidence intervals) and
@@ -25,7 +26,8 @@ def main(params: dict[str, Any], models: Path, metrics: Path, plot_data: Path) -
     """
     schemes, headline = params["schemes"], params["report"]
     measured = results.read_study(models, schemes, params["rounds"])
-    table, compared = summary.summarize(measured), comparisons.compare(measured, headline["margin"])
+    table = summary.summarize(measured, dataset.count(data, "test"))
+    compared = comparisons.compare(measured, headline["margin"])
     winner = comparisons.winning_ticket(compared)
     files.write_json(metrics / "report.json", summary.report(table, headline, winner))
     tables.write(metrics / "summary.csv", table)

@@ -6,7 +6,7 @@ from prunet.analysis import canvas, figures, footprint_figures, summary, sweep_f
 from prunet.deployment.crossover import crossover
 from tests.test_summary import RESULTS
 
-TABLE = summary.summarize(RESULTS)
+TABLE = summary.summarize(RESULTS, 40)
 CURVES = summary.curves(RESULTS, ["original", "random"], "01")
 SCHEMES = {
     "original": {"label": "the ticket", "color": "#0072B2", "linestyle": "-", "marker": "o"},

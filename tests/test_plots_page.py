@@ -41,7 +41,7 @@ def test_the_template_has_the_colors_of_the_schemes():
 
 @pytest.mark.parametrize("revisions", [["workspace"], ["HEAD", "workspace"]])
 def test_accuracy_by_density_is_drawn_in_the_colors_of_the_schemes(revisions):
-    table = summary.summarize(RESULTS | {("mine", "01"): cell(0.5, 0.6, 0.5)})
+    table = summary.summarize(RESULTS | {("mine", "01"): cell(0.5, 0.6, 0.5)}, 40)
     drawn = svg(table, revisions, x="density", y="accuracy_mean", title="toy", x_label="weights that survive")
     for text in ("dense", "original", "random", "mine", "100%", "50%", "toy", "weights that survive"):
         assert f">{text}</text>" in drawn

@@ -8,7 +8,9 @@ import pytest
 from PIL import Image
 
 from prunet.base import files, tables
+from prunet.data.images import dataset
 from stages import gallery, plot, plot_stability, plot_sweep, show, summarize
+from tests import toys
 from tests.test_figures import FOOTPRINT, PUBLISHED, QUANTISED, SCHEMES, SWEEP
 from tests.test_summary import RESULTS, cell
 from tests.toy_tools import invoke
@@ -69,7 +71,9 @@ def project(tmp_path_factory):
         tables.write(metrics / "latency.csv", pd.DataFrame(rows))
         tables.write(metrics / "footprint.csv", FOOTPRINT)
         tables.write(metrics / "quantised.csv", QUANTISED)
-        succeed(summarize, params, folder / "models" / study, metrics, folder / "plots" / study)
+        dataset.save(folder / "data", **toys.data())
+        inputs = params, folder / "data", folder / "models" / study
+        succeed(summarize, *inputs, metrics, folder / "plots" / study)
     return folder
 
 

@@ -22,7 +22,7 @@ def different(**changes):
 
 RETRAIN = {f"retrain-{name}" for name in SCHEMES}
 TRAINING = {"train", "prune", "stability", *RETRAIN}
-STUDY = {*TRAINING, "footprint", "export", "sweep", "sensitivity", "new_people"}
+STUDY = {*TRAINING, "footprint", "export", "sweep", "sensitivity", "mistakes", "new_people"}
 
 
 @pytest.mark.parametrize(
@@ -46,12 +46,15 @@ STUDY = {*TRAINING, "footprint", "export", "sweep", "sensitivity", "new_people"}
         ({"prune": {"chain": "fine-tune"}}, {"prune"}),
         ({"prune": {"criterion_images": 9}}, {"prune", "sweep"}),
         # Not the rounds before it. The toy's report and export are of the last round.
-        ({"last_round": 2}, {*RETRAIN, "footprint", "summarize", "claims", "export", "plot", "new_people"}),
+        (
+            {"last_round": 2},
+            {*RETRAIN, "footprint", "summarize", "claims", "export", "plot", "mistakes", "new_people"},
+        ),
         ({"schemes": [*SCHEMES, "set"]}, {"retrain-set", "summarize", "claims", "plot"}),
         ({"dynamic": {"drop": 0.2}}, {"retrain-rigl", "retrain-static"}),
         ({"dynamic": {"multiplier": 2}}, {"retrain-rigl", "retrain-static"}),
-        ({"report": {"scheme": "random"}}, {"footprint", "summarize", "new_people"}),
-        ({"report": {"round": "00"}}, {"summarize", "plot", "new_people"}),
+        ({"report": {"scheme": "random"}}, {"footprint", "summarize", "mistakes", "new_people"}),
+        ({"report": {"round": "00"}}, {"summarize", "plot", "mistakes", "new_people"}),
         ({"report": {"margin": 1.0}}, {"summarize"}),
         ({"export": {"replicate": 1}}, {"export"}),
         ({"export": {"false_accepts": 0.1}}, {"export", "strangers"}),

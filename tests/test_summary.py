@@ -5,6 +5,7 @@ import pytest
 
 from prunet.analysis import summary
 from prunet.base import tables
+from prunet.base.shares import wilson
 
 
 def cell(density, *accuracies, falling=(None, None), validation=None):
@@ -43,7 +44,7 @@ RESULTS = {
 
 
 def test_a_row_holds_mean_and_sample_standard_deviation_over_replicates():
-    table = summary.summarize(RESULTS)
+    table = summary.summarize(RESULTS, 40)
     assert table[["scheme", "round", "density", "replicates"]].values.tolist() == [
         ["dense", "00", 1.0, 2],
         ["original", "00", 1.0, 2],
@@ -56,6 +57,9 @@ def test_a_row_holds_mean_and_sample_standard_deviation_over_replicates():
     assert first["accuracy_std"] == pytest.approx(0.1 / math.sqrt(2))
     assert first["final_accuracy_mean"] == pytest.approx(0.75)
     assert first["early_stop_step_mean"] == 15
+    assert first[["test_images", "accuracy_low", "accuracy_high"]].tolist() == pytest.approx(
+        [40, *wilson(0.85, 40)]
+    )
     assert first["loss_mean"] == pytest.approx(0.15)
     # Student's t for one degree of freedom is 12.706; std / sqrt(2) is 0.05
     assert first["accuracy_ci95"] == pytest.approx(12.7062 * 0.05, rel=1e-4)
@@ -65,7 +69,7 @@ def test_several_draws_of_a_replicate_are_averaged_before_the_spread_is_taken():
     result = cell(0.5, 0.9, 0.7, 0.4, 0.2)
     for network, replicate in zip(result["networks"], (0, 0, 1, 1), strict=True):
         network["replicate"] = replicate
-    row = summary.summarize({("random", "01"): result}).iloc[0]
+    row = summary.summarize({("random", "01"): result}, 40).iloc[0]
     assert (row["replicates"], row["networks"]) == (2, 4)
     assert row["accuracy_mean"] == pytest.approx(0.55)
     assert row["accuracy_std"] == pytest.approx(0.5 / math.sqrt(2))
@@ -75,7 +79,7 @@ def test_several_draws_of_a_replicate_are_averaged_before_the_spread_is_taken():
 
 
 def test_a_single_replicate_has_no_spread(tmp_path):
-    table = summary.summarize({("original", "00"): cell(1.0, 0.9)})
+    table = summary.summarize({("original", "00"): cell(1.0, 0.9)}, 40)
     assert math.isnan(table["accuracy_std"][0])
     assert math.isnan(table["accuracy_ci95"][0])
     tables.write(tmp_path / "summary.csv", table)
@@ -85,7 +89,7 @@ def test_a_single_replicate_has_no_spread(tmp_path):
 
 
 def test_the_report_nests_the_schemes_at_the_headline_round():
-    table = summary.summarize(RESULTS)
+    table = summary.summarize(RESULTS, 40)
     winner = pd.Series({"density": 0.5, "accuracy": -0.001, "accuracy_ci95": 0.002, "verdict": "not worse"})
     assert summary.report(table, {"scheme": "random", "round": "01"}, winner) == {
         "density": 0.5,
@@ -100,7 +104,7 @@ def test_the_report_nests_the_schemes_at_the_headline_round():
 
 @pytest.mark.field
 def test_the_share_of_networks_whose_loss_still_falls_is_in_the_table_and_the_report():
-    table = summary.summarize(RESULTS)
+    table = summary.summarize(RESULTS, 40)
     assert table["still_falling"].tolist()[:3] == [1.0, 1.0, 0.5]
     assert table["still_falling"][3:].isna().all()
 
@@ -109,7 +113,7 @@ def test_the_exploration_of_schemes_whose_masks_change_is_averaged_over_networks
     result = cell(0.5, 0.9, 0.8)
     for network, share in zip(result["networks"], (0.6, 0.8), strict=True):
         network["explored"] = share
-    table = summary.summarize({("rigl", "01"): result, ("original", "01"): cell(0.5, 0.9)})
+    table = summary.summarize({("rigl", "01"): result, ("original", "01"): cell(0.5, 0.9)}, 40)
     assert table["explored"].tolist() == pytest.approx([0.7, math.nan], nan_ok=True)
 
 

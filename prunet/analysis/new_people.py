@@ -12,6 +12,7 @@ from prunet.base.progress import progress
 from prunet.data.faces.likeness import Vectors
 from prunet.recognition import identification, verification
 
+PRETRAINED = "sface"  # stands for a scheme in the row of the pretrained embedding
 DRAWS = 20  # of the photos that are enrolled
 FALSE_ACCEPTS = np.geomspace(0.001, 1, 61)  # of the ROC curves
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from prunet.analysis.statistics import interval
+from prunet.base.shares import wilson
 
 # (scheme, round): result of the cell. The dense networks are scheme "dense", round "00".
 Results = dict[tuple[str, str], dict[str, Any]]
@@ -21,14 +22,17 @@ MEASURED = {
 }
 
 
-def summarize(results: Results) -> pd.DataFrame:
-    """Return one row for each scheme and round.
+def summarize(results: Results, test_images: int) -> pd.DataFrame:
+    """Return one row for each scheme and round; `test_images` is the number of images of the test split.
 
     Columns: `scheme`, `round`, `density` (0 to 1), `replicates`, `networks` (replicates times draws), and
     `*_mean`, `*_std` (sample standard deviation) and `*_ci95` (half the width of the mean's 95% confidence
     interval) over replicates of `accuracy` (0 to 1) and `loss` (nats) on the test split at the early stop,
     `early_stop_step`, and `final_accuracy` and `final_loss` at the last step. Draws of one replicate share a
     mask and are not independent: they are averaged first. A single replicate has no spread (NaN).
+    All this is about other seeds on the same `test_images`. `accuracy_low` and `accuracy_high` are about
+    other images: the 95% interval of the mean accuracy as a share of so many images (Wilson 1927). Where
+    networks err on different images it is too wide, never too narrow.
     `still_falling` is the share of networks whose validation loss still falls at the last step, or NaN;
     `guesses` that of networks not clearly better on the test split than always its largest class; `explored`
     the mean share of the weights that were ever trained, NaN for schemes whose masks stay.
@@ -45,6 +49,8 @@ def summarize(results: Results) -> pd.DataFrame:
             values = by_replicate(result, name)
             row[f"{name}_mean"], row[f"{name}_std"] = values.mean(), values.std()
             row[f"{name}_ci95"] = interval(values)
+        row["test_images"] = test_images
+        row["accuracy_low"], row["accuracy_high"] = wilson(row["accuracy_mean"], test_images)
         rows.append(row)
     return pd.DataFrame(rows)
 

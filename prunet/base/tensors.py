@@ -1,7 +1,7 @@
 """Named tensors and their metadata in one safetensors file."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +23,20 @@ def write(path: Path, tensors: Tensors, metadata: Mapping[str, Any]) -> None:
         partial.write_bytes(save(tensors, {"prunet": json.dumps(metadata)}))
 
 
-def read(path: Path) -> tuple[Tensors, dict[str, Any]]:
+def read(path: Path, only: Collection[str] | None = None) -> tuple[Tensors, dict[str, Any]]:
     """Read the tensors (in no particular order) and the metadata of a file that `write` wrote.
+
+    Args:
+        path: the file.
+        only: names of the tensors to read; None: all.
 
     Raises:
         InputError: the file is missing, truncated, or was not written by prunet.
     """
     try:
         with reading(path), safe_open(path, "numpy") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            names = file.keys() if only is None else only
+            tensors = {name: file.get_tensor(name) for name in names}
             metadata = json.loads(file.metadata()["prunet"])
             if not isinstance(metadata, dict):
                 raise ValueError("its metadata is not a JSON object")

@@ -330,6 +330,7 @@ def _study_params(
             | {"distance": block["data"]["near_duplicate_distance"]},
             "known": export["known"],
         },
+        "mistakes": {**exported, "scheme": report["scheme"], "round": report["round"]},
         "new_people": {
             **exported,
             "scheme": report["scheme"],

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from prunet.base.shares import wilson
+
 THRESHOLDS = (0.3, 0.5, 0.7, 0.9, 0.95, 0.99, 0.999)  # measured beside the chosen one
 
 Probabilities = NDArray[np.floating]  # (N, classes), rows summing to 1
@@ -53,12 +55,11 @@ def measure(
 
 
 def _rate(name: str, accepted: NDArray[np.bool_]) -> dict[str, Any]:
-    from scipy.stats import binomtest  # slow to import, and tickets are used without it
-
-    result = binomtest(int(accepted.sum()), len(accepted))
-    interval = result.proportion_ci(method="wilson")
-    low, high = round(float(interval.low), 4), round(float(interval.high), 4)
-    return {name: round(float(result.statistic), 4), f"{name}_interval": [low, high]}
+    share = float(accepted.mean())
+    return {
+        name: round(share, 4),
+        f"{name}_interval": [round(end, 4) for end in wilson(share, len(accepted))],
+    }
 
 
 def nearest(rates: Mapping[str, Any], threshold: float) -> dict[str, Any]:

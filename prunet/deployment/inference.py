@@ -4,6 +4,7 @@ A ticket's metadata are JSON. Inference uses `model` and `head` (see `loading.bu
 `batches.preparation`) and `class_names`.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,17 @@ def build(weights: Weights, metadata: dict[str, Any]) -> nn.Module:
     model = loading.build_for(metadata, (channels, height, width), len(metadata["class_names"]))
     load_state(model, weights)
     return model.eval()
+
+
+def build_all(weights: Weights, metadata: dict[str, Any]) -> Iterator[nn.Module]:
+    """Yield the model of each network of a cell.
+
+    Args:
+        weights: every tensor, (R, *shape), zero where pruned.
+        metadata: that tickets of the study share.
+    """
+    for index in range(len(next(iter(weights.values())))):
+        yield build({name: np.array(values[index]) for name, values in weights.items()}, metadata)
 
 
 @torch.no_grad()

@@ -29,6 +29,7 @@ def save(
     labels: NDArray[np.int64],
     split: NDArray[np.uint8],
     class_names: list[str],
+    files: list[str] | None = None,
 ) -> None:
     """Write a dataset file; equal data gives equal bytes.
 
@@ -38,6 +39,7 @@ def save(
         labels: (N,) int64, indices into `class_names`.
         split: (N,) uint8, indices into `SPLITS`.
         class_names: one name per class.
+        files: the name of each image's file, where it has one of its own.
 
     Raises:
         InputError: there are fewer than two classes, or a split lacks a class.
@@ -51,6 +53,7 @@ def save(
         stored, metadata["on_disk"] = image_files.pack(images)
     else:
         stored = {"images": images}
+        metadata |= {} if files is None else {"files": files}
     tensors.write(path, stored | {"labels": labels, "split": split}, metadata)
 
 
@@ -84,7 +87,7 @@ def require_all_classes(
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Read a dataset file: `images`, `labels`, `split` and `class_names`, as passed to `save`.
+    """Read a dataset file: `images`, `labels`, `split`, `class_names` and `files`, as passed to `save`.
 
     Raises:
         InputError: the file is missing, truncated, or not a dataset file.
@@ -96,6 +99,15 @@ def load(path: Path) -> dict[str, Any]:
         raise InputError(
             f"{path} is not a dataset file ({error}); run the stage that writes it again."
         ) from None
+
+
+def count(path: Path, side: str) -> int:
+    """Return how many images of a dataset file are in one of `SPLITS`, without reading them.
+
+    Raises:
+        InputError: as in `load`.
+    """
+    return int(np.sum(tensors.read(path, ["split"])[0]["split"] == SPLITS.index(side)))
 
 
 def contents(data: dict[str, Any]) -> tensors.Tensors:
@@ -129,4 +141,7 @@ def _checked(arrays: tensors.Tensors, metadata: dict[str, Any]) -> dict[str, Any
         raise ValueError(f"labels from {labels.min()} to {labels.max()} for {len(names)} classes")
     if set(np.unique(split)) != set(range(len(SPLITS))):
         raise ValueError(f"the split has the values {np.unique(split).tolist()}, not all of 0, 1 and 2")
-    return {"images": images, "labels": labels, "split": split, "class_names": names}
+    files = images.names if isinstance(images, Files) else metadata.get("files")
+    if files is not None and not (isinstance(files, list) and len(files) == len(labels)):
+        raise ValueError(f"it has {len(labels)} images, and not as many names of files")
+    return {"images": images, "labels": labels, "split": split, "class_names": names, "files": files}

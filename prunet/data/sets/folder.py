@@ -147,9 +147,10 @@ def _data_set(
         f"copies on another side: {len(files) - len(kept)} left out"
     )
     chosen = [contents[i] for i in kept]
-    names_on_disk = [files[i].name for i in kept]
-    images = _describe(source, names_on_disk, chosen, side, split) if on_disk else np.stack(chosen)
-    return {"images": images, "labels": labels.astype(np.int64), "split": split, "class_names": names}
+    own = [files[i].name for i in kept]
+    images = _describe(source, own, chosen, side, split) if on_disk else np.stack(chosen)
+    labels = labels.astype(np.int64)
+    return {"images": images, "labels": labels, "split": split, "class_names": names, "files": own}
 
 
 def _describe(

@@ -94,6 +94,7 @@ def people(
         "labels": np.array([class_names.index(label) for label in labels], np.int64),
         "split": faces.split,
         "class_names": class_names,
+        "files": [row["image"] for row in faces.rows],
     }
 
 
