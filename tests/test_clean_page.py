@@ -1,7 +1,10 @@
 """The cleaning page in a real browser: keys, hostile names, other windows, edits by hand."""
 
+import time
+
 import pytest
 
+from prunet.data.faces import exclusion
 from tests.toy_cleaning import page_of, prepare, serving
 from tests.toy_faces import many, texture
 
@@ -101,6 +104,18 @@ def test_keys_alone_leave_out_undo_move_show_the_photo_and_finish(page, folder):
         page.wait_for_selector(".end")
         assert "dvc repro" in page.inner_text(".end")
         assert (folder / "exclude.csv").read_text() == moved
+
+
+def test_quick_keys_act_in_turn(page, folder, monkeypatch):
+    """On a slow disk: out, for another reason, and kept again."""
+    write = exclusion.write
+    monkeypatch.setattr(exclusion, "write", lambda *arguments: (time.sleep(0.1), write(*arguments)))
+    with serving(page_of(folder)) as address:
+        open_page(page, address)
+        before = page.evaluate("revision")
+        press(page, "x", "2", "x")
+        until(page, f"revision === {before + 3}")
+        assert (folder / "exclude.csv").read_text() == HEADER
 
 
 def test_one_click_leaves_out_and_the_next_keeps(page, folder):

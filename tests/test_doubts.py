@@ -157,6 +157,13 @@ def test_a_face_of_another_person_is_found_by_pictures_and_by_embeddings(faces):
     assert "unlike the other faces" in found[4]["reasons"]
 
 
+def test_no_face_that_looks_most_like_its_own_person_is_said_to_look_like_another(faces):
+    """The one face that is less sure of its person than all others is an outlier, but no doubt."""
+    vectors = np.stack([(X, Y)[n % 2] for n in range(12)])
+    vectors[4] = np.array([0.3, 0.1, 0.9**0.5])
+    assert all("looks like" not in row["reasons"] for row in table(faces, embeddings=vectors))
+
+
 def test_a_missing_photo_is_refused_in_one_sentence(faces):
     rows, folder = faces
     Path(folder / "photos" / rows[3]["photo"]).unlink()

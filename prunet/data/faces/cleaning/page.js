@@ -187,11 +187,25 @@ function suggestion(number) {
   return SUGGESTIONS.find(([pattern]) => pattern.test(doubt))?.[1] ?? REASONS[0];
 }
 
-const decide = (reason, moveTo) => post("decide", { face: selected(), reason, move_to: moveTo });
-const leaveOut = (reason) => decide(reason, "");
-const toggle = () => leaveOut(decided[selected()] ? "" : suggestion(selected()));
+// Quick keys are answered in turn: each acts on what the one before has decided.
+let last = Promise.resolve();
+const inTurn = (run) => (last = last.then(run, run));
 
-async function undo() {
+const send = (face, reason, moveTo) => post("decide", { face, reason, move_to: moveTo });
+
+function leaveOut(reason) {
+  const number = selected();
+  inTurn(() => send(number, reason, ""));
+}
+
+function toggle() {
+  const number = selected();
+  inTurn(() => send(number, decided[number] ? "" : suggestion(number), ""));
+}
+
+const undo = () => inTurn(takeBack);
+
+async function takeBack() {
   const answer = await post("undo");
   if (answer && answer.face === null) notice("error", "There is nothing to undo.");
   const shown = answer && selected() === answer.face;
@@ -236,11 +250,12 @@ function openMove() {
   find("people").focus();
 }
 
-async function move() {
+function move() {
+  const number = selected();
   const person = find("people").value;
   if (!person) return;
   find("move-dialog").close();
-  await decide("", person);
+  inTurn(() => send(number, "", person));
 }
 
 // A notice by name; an empty text removes it.
