@@ -13,13 +13,18 @@ CLASSES = 40  # most of a confusion matrix
 
 
 class Chart(NamedTuple):
-    """One figure: the `name` of its element, `looks` of its series, and its Vega-Lite `spec`."""
+    """One figure: the `name` of its element, `looks` of its series, and how it is `drawn`."""
 
     name: str
     title: str
     caption: str
     looks: figures.Looks
-    spec: figures.Spec
+    drawn: figures.Spec
+
+    @property
+    def spec(self) -> figures.Spec:
+        """The specification with the text alternative."""
+        return self.drawn | {"description": f"{self.title}. {self.caption}"}
 
     @property
     def legend(self) -> figures.Looks:
@@ -54,7 +59,7 @@ def _by_density(
     caption = " ".join([_intervals(studies, looks), *values])
     share = name == "accuracy"
     y = {"scale": {"zero": not share}, "axis": figures.SHARES if share else {}}
-    spec = figures.lines(cells, looks, figures.density_axis(cells), y, caption)
+    spec = figures.lines(cells, looks, figures.density_axis(cells), y)
     return Chart(name, title, caption, looks, spec)
 
 
@@ -92,7 +97,7 @@ def _curves(studies: Sequence[Study], points: list[rows.Row]) -> Chart:
     caption = f"At the headline round, {words.listed(list(rounds))}. {_intervals(studies, looks)}"
     x = {"title": "epoch", "axis": {"grid": False, "tickCount": 6}, "scale": {"nice": False}}
     y = {"scale": {"zero": False}, "axis": figures.SHARES}
-    spec = figures.lines(points, looks, x, y, caption)
+    spec = figures.lines(points, looks, x, y)
     return Chart("curves", "Validation accuracy while training, by epoch", caption, looks, spec)
 
 
@@ -108,7 +113,7 @@ def _confusion(study: Study) -> list[Chart]:
         if most
         else "All are right."
     )
-    spec = figures.confusion(cells, names, caption)
+    spec = figures.confusion(cells, names)
     return [Chart("confusion", "Which class is taken for which", caption, {}, spec)]
 
 
@@ -135,7 +140,7 @@ def _sizes(study: Study) -> list[Chart]:
             "Test accuracy by size on disk",
             caption,
             looks,
-            figures.lines(points, looks, x, y, caption),
+            figures.lines(points, looks, x, y),
         )
     ]
 
@@ -153,7 +158,7 @@ def _latencies(study: Study) -> list[Chart]:
             f"At {words.density(lowest)} of the weights: {', '.join(times)}."
         )
         y = {"scale": {"zero": True}, "axis": {}}
-        spec = figures.lines(points, looks, figures.density_axis(points), y, caption)
+        spec = figures.lines(points, looks, figures.density_axis(points), y)
         found.append(
             Chart(f"latency-{batch}", f"Milliseconds for {images}, by density", caption, looks, spec)
         )
@@ -185,6 +190,6 @@ def _layers(study: Study) -> list[Chart]:
             "Density of each layer, by round",
             caption,
             looks,
-            figures.lines(points, looks, x, y, caption),
+            figures.lines(points, looks, x, y),
         )
     ]

@@ -77,7 +77,7 @@ def density_axis(rows: Sequence[Row]) -> Spec:
     }
 
 
-def lines(rows: Sequence[Row], looks: Looks, x: Spec, y: Spec, description: str) -> Spec:
+def lines(rows: Sequence[Row], looks: Looks, x: Spec, y: Spec) -> Spec:
     """Return a figure with a line for each series, and its interval as a band.
 
     Args:
@@ -85,7 +85,6 @@ def lines(rows: Sequence[Row], looks: Looks, x: Spec, y: Spec, description: str)
         looks: of every series.
         x: title, scale and axis of x.
         y: scale and axis of y.
-        description: text alternative.
 
     Returns:
         The specification. Its parameter `hidden` lists series that are not drawn. Lines of several revisions
@@ -120,7 +119,6 @@ def lines(rows: Sequence[Row], looks: Looks, x: Spec, y: Spec, description: str)
         "tooltip": tooltip,
     }
     return {
-        "description": description,
         "width": "container",
         "height": 300,
         "autosize": {"type": "fit-x", "contains": "padding"},
@@ -137,13 +135,12 @@ def lines(rows: Sequence[Row], looks: Looks, x: Spec, y: Spec, description: str)
     }
 
 
-def confusion(cells: Sequence[Row], names: Sequence[str], description: str) -> Spec:
+def confusion(cells: Sequence[Row], names: Sequence[str]) -> Spec:
     """Return a matrix of the names that test images get.
 
     Args:
         cells: rows with `true`, `named`, `share` (0 to 1), and the texts `shown` and `count`.
         names: of the classes, in order.
-        description: text alternative.
     """
     axis = {"type": "nominal", "sort": list(names), "scale": {"domain": list(names)}}
     x = {"field": "named", "title": "named", **axis, "axis": {"labelAngle": -45, "labelLimit": 90}}
@@ -153,7 +150,6 @@ def confusion(cells: Sequence[Row], names: Sequence[str], description: str) -> S
     letters = {"condition": {"test": "datum.share > 0.5", "value": "#ffffff"}, "value": "#1b2026"}
     texts = [{"field": name, "title": name} for name in ("true", "named", "shown", "count")]
     return {
-        "description": description,
         "width": "container",
         "height": 26 * len(names),
         "autosize": {"type": "fit-x", "contains": "padding"},

@@ -77,7 +77,7 @@ def overview(entries: Sequence[tuple[str, Study, str]], waiting: Sequence[tuple[
     specs = {}
     for number, (title, study, address) in enumerate(entries):
         chart = charts.headline([study])
-        chart = chart._replace(name=f"accuracy-{number}", spec={**chart.spec, "height": 180})
+        chart = chart._replace(name=f"accuracy-{number}", drawn=chart.drawn | {"height": 180})
         specs[chart.name] = chart.spec
         shown.append(
             {

@@ -120,6 +120,7 @@ Column = tuple[str, Callable[[Mapping[str, Any]], tuple[str, Any]]]
 
 def cells(studies: Sequence[Study]) -> dict[str, Any]:
     """Return the table of all cells: `columns`, and `rows` of a text and a sorting value for each column."""
+    rows = [row for study in studies for row in _joined(study)]
     columns: list[Column] = [
         *([("revision", lambda row: (row["revision"], row["revision"]))] if len(studies) > 1 else []),
         ("scheme", lambda row: (row["scheme"], row["scheme"])),
@@ -127,12 +128,12 @@ def cells(studies: Sequence[Study]) -> dict[str, Any]:
         ("density", lambda row: (words.density(row["density"]), row["density"])),
         ("replicates", lambda row: (str(row["replicates"]), row["replicates"])),
         ("test accuracy", _accuracy),
+        *([("of other images", _of_other_images)] if any("accuracy_low" in row for row in rows) else []),
         ("minus dense", lambda row: _difference(row, "dense")),
         ("minus random", lambda row: _difference(row, "random")),
         ("verdict", lambda row: (row["verdict"], row["verdict"])),
         ("early stop, step", _early_stop),
     ]
-    rows = [row for study in studies for row in _joined(study)]
     return {
         "columns": [name for name, _ in columns],
         "rows": [[value(row) for _, value in columns] for row in rows],
@@ -156,6 +157,11 @@ def _joined(study: Study) -> list[dict[str, Any]]:
 def _accuracy(row: Mapping[str, Any]) -> tuple[str, Any]:
     mean = row["accuracy_mean"]
     return words.with_interval(mean, row["accuracy_ci95"]), words.known(mean)
+
+
+def _of_other_images(row: Mapping[str, Any]) -> tuple[str, Any]:
+    low, high = row.get("accuracy_low", math.nan), row.get("accuracy_high", math.nan)
+    return f"{words.percent(low)} to {words.percent(high)}", words.known(low)
 
 
 def _difference(row: Mapping[str, Any], against: str) -> tuple[str, Any]:

@@ -43,7 +43,11 @@ def _dense(study: Study) -> list[str]:
     unit = "" if math.isnan(row["accuracy_ci95"]) else " points"
     accuracy = words.with_interval(row["accuracy_mean"], row["accuracy_ci95"])
     count = int(row["replicates"])
-    return [f"Dense, the network's test accuracy is {accuracy}{unit} ({count} replicate{'s' * (count > 1)})."]
+    found = f"Dense, the network's test accuracy is {accuracy}{unit} ({count} replicate{'s' * (count > 1)})."
+    if "accuracy_low" in row:
+        span = f"{words.percent(row['accuracy_low'])} to {words.percent(row['accuracy_high'])}"
+        found += f" On as many other images ({row['test_images']:,.0f}) it may be {span}."
+    return [found]
 
 
 def _verdict(study: Study) -> list[str]:
