@@ -5,12 +5,12 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3 python;
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.8
-STAGES ?= plot claims
+STAGES ?= plot claims report
 
 # Compiled bytecode is kept: otherwise each of the forty processes compiles PyTorch's modules again, for two seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: repro test study studies experiments bench faults audit lint format clean
+.PHONY: repro test study studies report experiments bench faults audit lint format clean
 
 repro: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
@@ -31,6 +31,10 @@ study: $(VENV)/.installed
 studies: $(VENV)/.installed
 	@$(BIN)/python -m studies.compose
 	@$(BIN)/python -m studies.status
+
+# Pages to look at, from the tables that there are: of every study, and plots/index.html over all of them.
+report: $(VENV)/.installed
+	@$(BIN)/python -m stages.report
 
 # At most 25 columns of the experiments: what differs between them.
 experiments: $(VENV)/.installed

@@ -76,7 +76,7 @@ def test_the_deps_of_a_stage_are_exactly_the_code_that_it_imports(stage):
         ("prunet/pruning/rounds.py", "check prune sweep sensitivity"),
         ("prunet/deployment/compact.py", "export footprint sweep"),
         ("prunet/deployment/latency.py", "footprint export"),
-        ("prunet/analysis/summary.py", "summarize claims"),
+        ("prunet/analysis/summary.py", "summarize claims report"),
         ("prunet/analysis/figures.py", "plot plot-stability"),
     ],
 )

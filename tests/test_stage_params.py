@@ -17,7 +17,8 @@ FIRST = stage_params(toys.params_values(schemes=SCHEMES))
 def different(**changes):
     """Return the files that differ from the first ones, without the study's folder."""
     found = stage_params(toys.params_values(**{"schemes": SCHEMES} | changes))
-    return {name.removeprefix("toy/") for name in FIRST | found if FIRST.get(name) != found.get(name)}
+    changed = {name.removeprefix("toy/") for name in FIRST | found if FIRST.get(name) != found.get(name)}
+    return changed - {"report"}  # which shows all parameters of the study
 
 
 RETRAIN = {f"retrain-{name}" for name in SCHEMES}
@@ -75,6 +76,16 @@ STUDY = {*TRAINING, "footprint", "export", "sweep", "sensitivity", "mistakes", "
 )
 def test_a_change_reaches_the_stages_that_depend_on_it_and_no_others(changes, stages):
     assert different(**changes) == stages
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [({"prune": {"rate": 0.3}}, True), ({"training": {"lr": 0.02}}, True), ({"crop": {"margin": 0.3}}, False)],
+)
+def test_the_report_shows_what_decides_the_results_of_its_study(changes, shown):
+    found = stage_params(toys.params_values(**{"schemes": SCHEMES} | changes))
+    assert (found["toy/report"] != FIRST["toy/report"]) == shown
+    assert found["toy/report"]["round"] == "01"
 
 
 def test_extended_training_stretches_the_learning_rates_of_dynamic_schemes_alone():
