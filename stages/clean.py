@@ -3,6 +3,7 @@
 import asyncio
 import webbrowser
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import click
@@ -49,8 +50,8 @@ def main(browser: bool, port: int, exclude: Path | None, photos: Path, crops: Pa
 
     def ready(address: str) -> None:
         click.echo(f"The page is open at {address} (Ctrl-C ends it).")
-        if browser:
-            webbrowser.open(address)
+        if browser:  # in a thread: browsers for terminals return when they end
+            Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
     async def run() -> None:
         await serve(Page(faces, decisions), port, ready)

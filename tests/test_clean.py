@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import queue
 import socket
 
 import aiohttp
@@ -377,10 +378,10 @@ def test_the_command_ends_with_what_was_decided_and_the_next_command(folder, mon
         raise KeyboardInterrupt
 
     monkeypatch.setattr(clean, "serve", decide)
-    opened = []
-    monkeypatch.setattr(clean.webbrowser, "open", opened.append)
+    opened = queue.Queue()
+    monkeypatch.setattr(clean.webbrowser, "open", opened.put)
     path = folder / "exclude.csv"
     result = run_command(folder, "--exclude", str(path), "--browser")
     assert result.exit_code == 0
-    assert opened == ["http://127.0.0.1:1/token/"]
+    assert opened.get(timeout=5) == "http://127.0.0.1:1/token/"
     assert result.stdout.endswith(f"{path}: 1 of 8 faces left out, 1 moved.\nNext: dvc repro\n")
