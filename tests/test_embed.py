@@ -120,6 +120,14 @@ def test_each_face_has_the_embedding_of_its_own_photo(faces):
     assert upright == {"boris"}
 
 
+def test_a_moved_face_keeps_its_embedding_which_tells_whose_it_is(faces):
+    (faces / "exclude.csv").write_text(f"label,image,reason,move_to\nboris,{1:016x},,ada\n")
+    run(resize, faces)
+    assert run_embed(faces).exit_code == 0
+    table = read_table(faces / "sheets" / "doubts.csv")
+    assert [row["row"] for row in table if "looks like boris" in row["reasons"]] == ["1"]
+
+
 def crop_again(folder, photos):
     """Crop other photos than those of the folder."""
     (folder / "photos" / "manifest.csv").unlink()
