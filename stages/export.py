@@ -71,8 +71,8 @@ def pairs(ticket: selection.Ticket, contents: dict[str, Any], found: Strangers) 
         test = contents["split"] == dataset.SPLITS.index("test")
         images, people = streams.pixels(contents["images"], test), contents["labels"][test]
         of = "whom the network was trained on, so that more pairs of others reach it"
-    vectors = features.embed(inference.build(weights, metadata), images, metadata)
-    return verification.calibrate(vectors, people, of)
+    embed = features.embedder(inference.build(weights, metadata), metadata)
+    return verification.calibrate(embed(images), people, of)
 
 
 def report(metadata: dict[str, Any]) -> None:

@@ -70,7 +70,7 @@ def embeddings(folder: Path, images: NDArray[np.uint8], metadata: dict[str, Any]
     """Yield the embeddings of faces by each network of a cell."""
     weights, _ = storage.load_network(folder)
     for model in inference.build_all(weights, metadata):
-        yield features.embed(model, images, metadata)
+        yield features.embedder(model, metadata)(images)
 
 
 if __name__ == "__main__":

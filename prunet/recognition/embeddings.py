@@ -23,7 +23,13 @@ TICKET = click.option(
 )
 FINDING = {"min_confidence": 0.9, "min_size": 24, "max_side": 800}  # as in params.yaml
 # Of SFace on 398 of the 400 ORL photos (AT&T Laboratories Cambridge), those on which a face was found so.
-PAIRS = {"threshold": 0.34, "false_accepts": 0.01, "pairs": 77221, "people": 40, "of": "those of the ORL faces"}
+PAIRS = {
+    "threshold": 0.34,
+    "false_accepts": 0.01,
+    "pairs": 77221,
+    "people": 40,
+    "of": "those of the ORL faces",
+}
 
 
 class Embedding(NamedTuple):
@@ -62,10 +68,10 @@ def load(ticket: Path | None, network: str | None) -> Embedding:
     weights, _, metadata = compact.load(ticket, network)
     settings = face_settings(metadata, ticket)
     model = inference.build(weights, metadata)
-    gray = gray_face(settings)
+    gray, embedder = gray_face(settings), features.embedder(model, metadata)
 
     def embed(photo: detection.Photo, face: detection.Face) -> Any:
-        vector = features.embed(model, gray(photo, face)[None], metadata)[0]
+        vector = embedder(gray(photo, face)[None])[0]
         if not vector.any():
             raise InputError(f"the network of {ticket} maps a face to zeros; choose a denser ticket.")
         return vector

@@ -4,6 +4,7 @@ Wu, He, Sun and Tan, "A Light CNN for Deep Face Representation with Noisy Labels
 Information Forensics and Security 13 (2018), compares faces by the cosine of these numbers.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from torch import Tensor, nn
 from prunet.data.faces.likeness import Vectors, unit
 from prunet.models import heads
 from prunet.training import batches
+
+BATCH = 256  # images at a time; bounds the memory
 
 
 def head(model: nn.Module, metadata: dict[str, Any]) -> nn.Module:
@@ -32,29 +35,30 @@ def size(layer: nn.Module) -> int:
     return int(layer.in_features if isinstance(layer, nn.Linear) else layer.in_channels)  # type: ignore[arg-type]
 
 
-@torch.no_grad()
-def embed(
-    model: nn.Module, images: NDArray[np.uint8], metadata: dict[str, Any], batch_size: int = 256
-) -> Vectors:
-    """Return what the output layer reads of each image, averaged over positions, as unit vectors (N, D).
+def embedder(model: nn.Module, metadata: dict[str, Any]) -> Callable[[NDArray[np.uint8]], Vectors]:
+    """Return a function that embeds images (N, C, S, S), as the data set stores them, as unit vectors (N, D).
 
-    An image of which it reads zeros alone has the zero vector, which is like no other.
+    They are what the output layer reads, averaged over positions. An image of which it reads zeros alone has
+    the zero vector, which is like no other.
 
     Args:
         model: from `inference.build`, in evaluation mode.
-        images: (N, C, S, S) as the data set stores them.
         metadata: of the ticket.
-        batch_size: images at a time; bounds the memory.
     """
-    layer, read = head(model, metadata), list[Tensor]()
-    hook = layer.register_forward_pre_hook(lambda _, inputs: read.append(_pooled(layer, inputs[0])))
-    found = []
-    for part in torch.split(torch.from_numpy(images), batch_size):
-        model(batches.prepare(part, metadata["preparation"]))
-        found.append(read[-1])  # of a model that runs the layer several times, the last
-        read.clear()
-    hook.remove()
-    return unit(torch.cat(found).double().numpy()).astype(np.float32)
+    layer = head(model, metadata)
+
+    @torch.no_grad()
+    def embed(images: NDArray[np.uint8]) -> Vectors:
+        read, found = list[Tensor](), []
+        hook = layer.register_forward_pre_hook(lambda _, inputs: read.append(_pooled(layer, inputs[0])))
+        for part in torch.split(torch.from_numpy(images), BATCH):
+            model(batches.prepare(part, metadata["preparation"]))
+            found.append(read[-1])  # of a model that runs the layer several times, the last
+            read.clear()
+        hook.remove()
+        return unit(torch.cat(found).double().numpy()).astype(np.float32)
+
+    return embed
 
 
 def _pooled(layer: nn.Module, features: Tensor) -> Tensor:
