@@ -17,7 +17,6 @@ from prunet.data.faces.cleaning.decisions import Decisions
 from prunet.data.faces.cleaning.server import Faces, Page, serve
 from prunet.data.listing import scraping
 from prunet.data.listing.manifests import CROP_COLUMNS, accepted, read_manifest
-from stages.resize import DOUBTS
 
 PARAMS = Path("params.yaml")
 FIRST = "run `dvc repro resize` first"
@@ -72,14 +71,14 @@ def read(photos: Path, crops: Path, sheets: Path) -> Faces:
     Raises:
         InputError: a stage has not run yet, or the folders do not fit together.
     """
-    for folder, file in ((photos, scraping.MANIFEST), (crops, scraping.MANIFEST), (sheets, DOUBTS)):
+    for folder, file in ((photos, scraping.MANIFEST), (crops, scraping.MANIFEST), (sheets, doubts.TABLE)):
         if not (folder / file).exists():
             raise InputError(f"there are no faces to clean: {folder / file} does not exist; {FIRST}.")
     rows = accepted(read_manifest(crops, CROP_COLUMNS), crops, "face", "photo")
     urls = {row["row"]: row["url"] for row in read_manifest(photos, scraping.COLUMNS)}
-    table = read_rows(sheets / DOUBTS, doubts.COLUMNS)
+    table = read_rows(sheets / doubts.TABLE, doubts.COLUMNS)
     if [row["image"] for row in table] != [row["image"] for row in rows]:
-        raise InputError(f"{sheets / DOUBTS} is about other faces than {crops}; {FIRST}.")
+        raise InputError(f"{sheets / doubts.TABLE} is about other faces than {crops}; {FIRST}.")
     return Faces([row | {"url": urls.get(row["row"], "")} for row in rows], table, crops, photos)
 
 

@@ -15,8 +15,7 @@ from prunet.data.images.decoding import load_rgb
 from prunet.data.listing import scraping
 from prunet.data.listing.manifests import CROP_COLUMNS, GRAY_COLUMNS, accepted, read_manifest
 
-# Beside the sheets: a line for each face, to copy into the exclude list; and the doubts about each face.
-LINES, DOUBTS = "lines.csv", "doubts.csv"
+LINES = "lines.csv"  # beside the sheets: a line for each face, to copy into the exclude list
 
 
 @click.command()
@@ -115,7 +114,7 @@ def write_sheets(
             sheet = sheets.contact_sheet(label, entries, exclude, folder / LINES)
             Image.fromarray(sheet).save(partial / f"{label}.png", compress_level=1)
         exclusion.write(partial / LINES, lines)
-        write_rows(partial / DOUBTS, doubts.COLUMNS, table)
+        write_rows(partial / doubts.TABLE, doubts.COLUMNS, table)
 
 
 if __name__ == "__main__":

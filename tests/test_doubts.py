@@ -172,6 +172,14 @@ def test_a_missing_photo_is_refused_in_one_sentence(faces):
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.parametrize("content", [b"\xff\xd8\xff", b"no picture"])
+def test_a_damaged_photo_is_refused_in_one_sentence(faces, content):
+    rows, folder = faces
+    (folder / "photos" / rows[3]["photo"]).write_bytes(content)
+    with pytest.raises(InputError, match=r"photos/boris/3\.png .*; rerun the stage that writes it\."):
+        table(faces)
+
+
 def test_no_doubt_weighs_more_than_the_strongest():
     found = doubts._outliers(dict.fromkeys(MEASURES, 1e9), "<b>{other}")
     assert set(found.values()) == {doubts.STRONGEST}

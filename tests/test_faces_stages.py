@@ -86,6 +86,11 @@ def test_a_missing_image_and_half_an_image_are_refused(tmp_path, stage, left):
     assert "; rerun the stage that writes it." in message
 
 
+def test_a_box_that_is_no_number_is_refused(tmp_path):
+    message = damaged(tmp_path, resize, lambda rows, source: rows[0].update(width="wide"))
+    assert message.startswith("manifest.csv, row 1 below the header: its width is 'wide', not a number")
+
+
 # resize
 
 

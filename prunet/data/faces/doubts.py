@@ -38,6 +38,7 @@ MEASURES = {
     "area": Measure("unusually large on its photo", "unusually small on its photo", 0.3, logarithmic=True),
     "confidence": Measure("", "the detector was unsure", 0.01),
 }
+TABLE = "doubts.csv"  # beside the contact sheets
 COLUMNS = ("row", "label", "image", "score", "reasons", "similar", *MEASURES, "usable")
 
 

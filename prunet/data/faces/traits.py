@@ -1,6 +1,7 @@
 """Measured traits of faces that make some of them doubtful."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,12 +23,15 @@ Values = NDArray[np.float64]  # (N,)
 
 
 class Likeness(NamedTuple):
-    """How much N faces look like people."""
+    """How much N faces look like people.
 
-    margin: (
-        Values  # cosine to the most similar other person minus that to the own one, -2 to 2; NaN if unknown
-    )
-    similar: NDArray[np.int64]  # number of the most similar face of that other person; -1 if there is none
+    Attributes:
+        margin: cosine to the nearest other person minus that to the own one, -2 to 2; NaN if one is unknown.
+        similar: number of the most similar face of that other person; -1 if there is none.
+    """
+
+    margin: Values
+    similar: NDArray[np.int64]
 
 
 def of_pictures(
@@ -62,13 +66,14 @@ def of_pictures(
 
 
 def _pixels(photo: Path) -> int:
-    """Return width x height of a photo that the stage ingest verified, from its header."""
+    """Return width x height of a photo, from its header if that can be read."""
     with reading(photo):
         data = photo.read_bytes()
-    if (form := known.find(data)) is None:
-        return load_rgb(photo).size // 3  # raises the error
-    with form.open(data) as image:
-        return image.width * image.height
+    form = known.find(data)
+    if form is not None:
+        with suppress(Exception), form.open(data) as image:  # damaged headers raise almost anything
+            return int(image.width * image.height)
+    return load_rgb(photo).size // 3  # or an error that names the damage
 
 
 def likeness(vectors: NDArray[np.float32], people: Sequence[str], kept: Sequence[bool]) -> Likeness:

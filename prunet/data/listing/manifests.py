@@ -10,19 +10,21 @@ from prunet.base.files import read_rows
 from prunet.data.listing.scraping import MANIFEST, label_problem
 
 LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")  # left: on the left of the photo
+BOX = ("confidence", "x", "y", "width", "height")  # of a face; all but the first in pixels of its photo
 # Columns of the manifests of crop and resize; ingest's are `scraping.COLUMNS`.
 CROP_COLUMNS = (
     *("row", "place", "label", "image", "status", "detail", "photo", "photo_hash"),
     # faces: all that were detected; usable: those of them that `crop` would keep if they were alone; doubt:
     # distance of the face's embedding from the centre of its label's other faces, empty without embeddings
     *("faces", "usable", "doubt"),
-    *("confidence", "x", "y", "width", "height"),
+    *BOX,
     *(f"{name}_{axis}" for name in LANDMARKS for axis in "xy"),
 )
 GRAY_COLUMNS = ("row", "place", "label", "image", "status", "detail", "crop", "photo_hash")
 
 NUMBER = re.compile(r"[0-9]{1,9}")
 DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+SIGNED = re.compile(rf"-?{DECIMAL.pattern}")
 HASH = re.compile(r"[0-9a-f]{16}")
 
 
@@ -30,7 +32,7 @@ def read_manifest(folder: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """Read the manifest written by ingest, crop or resize, in the order of the list.
 
     The manifest may have been edited by hand. On return, images lie in `folder / label`, no two rows share
-    one, and `row`, `place`, `usable`, `photo_hash` and a `doubt` that is not empty are numbers.
+    one, and `row`, `place`, `usable`, `BOX`, `photo_hash` and a `doubt` that is not empty are numbers.
 
     Raises:
         InputError: the manifest is missing, its columns are not `columns`, or a row breaks a guarantee.
@@ -70,6 +72,9 @@ def _problem(row: Mapping[str, str]) -> str:
         moved = name == "crop" and not label_problem(folder)  # the face, from the person of that folder
         if label_problem(file) or not (moved or folder == row["label"]):
             return f"its {name} is {row[name]!r}, not a file in the folder {row['label']!r}"
+    for name in BOX:
+        if name in row and not SIGNED.fullmatch(row[name]):
+            return f"its {name} is {row[name]!r}, not a number"
     if "photo_hash" in row and not HASH.fullmatch(row["photo_hash"]):
         return f"its photo_hash is {row['photo_hash']!r}, not 16 hexadecimal digits"
     return ""

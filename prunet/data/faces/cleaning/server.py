@@ -89,7 +89,7 @@ class Page:
         }
         return {
             "revision": self.decisions.revision,
-            "problems": [readable(problem) for problem in self.decisions.problems],
+            "problems": self.decisions.problems,
             "decided": decided,
         }
 
@@ -185,7 +185,7 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return await handler(request)
     except InputError as error:
         return web.json_response({"error": error.message}, status=409)
-    except ValueError:  # not JSON
+    except (json.JSONDecodeError, UnicodeDecodeError):
         return web.json_response({"error": "not a request of this page"}, status=400)
 
 
