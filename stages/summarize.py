@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from prunet.analysis import comparisons, summary
+from prunet.analysis.training_costs import training_steps
 from prunet.base import files, tables
 from prunet.base.options import PARAMS, paths
 from prunet.cells import results
@@ -27,6 +28,8 @@ def main(params: dict[str, Any], data: Path, models: Path, metrics: Path, plot_d
     schemes, headline = params["schemes"], params["report"]
     measured = results.read_study(models, schemes, params["rounds"])
     table = summary.summarize(measured, dataset.count(data, "test"))
+    costs = training_steps(measured, **{key: params[key] for key in ("chain", "before", "once")})
+    table["training_steps"] = [costs.get(cell) for cell in zip(table["scheme"], table["round"], strict=True)]
     compared = comparisons.compare(measured, headline["margin"])
     winner = comparisons.winning_ticket(compared)
     files.write_json(metrics / "report.json", summary.report(table, headline, winner))

@@ -70,7 +70,7 @@ SKIPPED = [VALUES["prune"]["rounds"][0], {"n": "02", "from": "dense"}]  # round 
         ("prune.round_to", 8, "round_to is 8, and criterion magnitude removes single weights"),
         ("prune.scope", ..., "prune.scope is missing"),
         ("prune.criterion", "luck", "'luck' is not a criterion: choose from magnitude, lamp,"),
-        ("prune.schemes", ["luck"], "prune.schemes.0: 'luck' is not a scheme: choose from fine-tune,"),
+        ("prune.schemes", ["luck"], "prune.schemes.0: 'luck' is not a scheme: choose from early-bird,"),
         ("prune.chain", "rigl", "prune.chain: 'rigl' is not a scheme that can be the chain: choose from"),
         ("prune.schemes", ["original"] * 2, "prune: schemes lists a scheme twice: original, original"),
         ("prune.schemes", ["trained"], "chain is 'original', which is not among the schemes (trained)"),
@@ -213,6 +213,10 @@ DIGITS = {"stability.studies": ["digits"]}
         (
             {"prune.schemes": ["original", "set"], "studies.digits.training.freeze": 10},
             "in the 10 steps in which studies.digits trains its head alone (freeze): begin later, or freeze",
+        ),
+        (
+            {"prune.schemes": ["original", "early-bird"]},
+            "early-bird, whose masks settle after 6 updates at the earliest, and studies.faces has 4: lower",
         ),
         (
             {"prune.schemes": ["original", "sparse-momentum"], "studies.digits.training.optimizer": "sgd"},

@@ -59,7 +59,9 @@ def project(tmp_path_factory):
         schemes = sorted({scheme for scheme, _ in results} - {"dense"})
         params, metrics = folder / "params" / study / "summarize.json", folder / "metrics" / study
         report = {"scheme": schemes[0], "round": "01", "margin": 0.2}
-        files.write_json(params, {"study": study, "schemes": schemes, "rounds": rounds, "report": report})
+        found = {"study": study, "schemes": schemes, "rounds": rounds, "report": report}
+        before = {"00": "dense", "01": "dense"}
+        files.write_json(params, found | {"chain": schemes[0], "before": before, "once": []})
         for (scheme, number), result in results.items():
             cell_folder = "dense" if scheme == "dense" else f"cells/{scheme}/{number}"
             files.write_json(folder / "models" / study / cell_folder / "result.json", result)

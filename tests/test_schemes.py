@@ -20,7 +20,7 @@ SCHEMES = {name: scheme.load(name) for name in scheme.names()}
 SPARSE = ("static", "set", "rigl", "sparse-momentum")
 UPDATES = {
     name: import_module(f"prunet.schemes.{name}").update
-    for name in ("gradual", "set", "rigl", "sparse-momentum")
+    for name in ("gradual", "early-bird", "set", "rigl", "sparse-momentum")
 }
 MASK = np.zeros((2, 4, 5), bool)
 MASK[0, 0] = MASK[1, :, 1] = True
@@ -46,15 +46,16 @@ def ticket(name, *arguments, **options):
     return SCHEMES[name].ticket(sources(*arguments, **options))
 
 
-def schedule(name, whole=(), dense_first=False):
+def schedule(name, **differs):
     times = {key: DYNAMIC[key] for key in ("begin", "end", "every", "drop")}
-    return {"update": UPDATES[name], "whole": whole, "dense_first": dense_first, **times}
+    same = {"whole": (), "dense_first": False, "settling": False}
+    return same | {"update": UPDATES[name], **times} | differs
 
 
 def test_the_schemes_are_the_files_of_their_folder():
     assert set(SCHEMES) == {
         *("original", "rewind", "trained", "lr-rewind", "fine-tune", "random", "shuffled", "random-mask"),
-        *("gradual", *SPARSE),
+        *("gradual", "early-bird", *SPARSE),
     }
 
 
@@ -113,6 +114,11 @@ def test_a_scheme_says_whether_it_redraws_values_and_reads_the_block_dynamic(nam
         ("fine-tune", -VALUES, {"last_rate": True}),
         ("random", VALUES * 100, {}),
         ("gradual", VALUES, {"mask_schedule": schedule("gradual", dense_first=True)}),
+        (
+            "early-bird",
+            VALUES,
+            {"mask_schedule": schedule("early-bird", dense_first=True, settling=True)},
+        ),
     ],
 )
 def test_start_values_and_plans_under_the_rounds_mask(name, values, plan):
@@ -260,9 +266,10 @@ def test_the_cubic_curve_of_gradual_pruning():
         assert survivors(after["w"]) == list(range(64 - count, 64))
 
 
-def test_gradual_pruning_gives_every_layer_its_own_target_and_regrows_nothing():
+@pytest.mark.parametrize("name", ["gradual", "early-bird"])
+def test_gradual_and_early_pruning_give_every_layer_its_own_target_and_regrow_nothing(name):
     weights = {"a": WEIGHTS, "b": WEIGHTS * [1, 1, 1, 1, 1, -9]}
-    after = UPDATES["gradual"](moment(weights, progress=1, targets={"a": 1, "b": 3}))
+    after = UPDATES[name](moment(weights, progress=1, targets={"a": 1, "b": 3}))
     assert survivors(after["a"]) == [5]
     assert survivors(after["b"]) == [1, 3, 5]
 

@@ -44,7 +44,7 @@ STUDY = {*TRAINING, "footprint", "export", "sweep", "sensitivity", "mistakes", "
         ({"study": {"layers": {"leave_out": ["fc1"], "own_rate": {}}}}, {"prune", "sweep"}),
         ({"prune": {"scope": "global"}}, {"prune"}),
         ({"prune": {"criterion": "taylor"}}, {"prune"}),
-        ({"prune": {"chain": "fine-tune"}}, {"prune"}),
+        ({"prune": {"chain": "fine-tune"}}, {"prune", "summarize"}),
         ({"prune": {"criterion_images": 9}}, {"prune", "sweep"}),
         # Not the rounds before it. The toy's report and export are of the last round.
         (

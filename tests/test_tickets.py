@@ -62,7 +62,7 @@ def test_random_values_are_drawn_for_their_round(models):
 def test_only_schemes_with_masks_of_their_own_lack_whole_units(models):
     storage.save_masks(models.folder / "masks" / "01.safetensors", models.masks, whole_units=True)
     own = {name for name in scheme.names() if not models(name).job().whole_units}
-    assert own == {"gradual", *SPARSE}
+    assert own == {"gradual", "early-bird", *SPARSE}
 
 
 def test_masks_are_drawn_from_the_seed_of_scheme_and_round(models):

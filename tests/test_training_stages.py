@@ -24,7 +24,7 @@ SETTINGS = {
     "study": {"reinits": 3, "rewind": 4},
     "training": {"weight_decay": 0.0, "steps": 6, "eval_every": 2},
     "prune": {"output_rate_factor": 0.5, "criterion_images": 8},
-    "dynamic": {"every": 2},
+    "dynamic": {"every": 1, "end": 1.0},
     "stability": {"from": [0, 2, 4, 0], "rounds": ["00", "01"]},
 }
 

@@ -35,14 +35,15 @@ def summarize(results: Results, test_images: int) -> pd.DataFrame:
     networks err on different images it is too wide, never too narrow.
     `still_falling` is the share of networks whose validation loss still falls at the last step, or NaN;
     `guesses` that of networks not clearly better on the test split than always its largest class; `explored`
-    the mean share of the weights that were ever trained, NaN for schemes whose masks stay.
+    the mean share of the weights that were ever trained, NaN for schemes whose masks stay; `pruned_at` the
+    mean step after which networks got their masks, NaN for schemes whose masks do not settle.
     """
     rows = []
     for (scheme, number), result in results.items():
         row: dict[str, Any] = {"scheme": scheme, "round": number, "density": result["density"]}
         row["replicates"] = len({network["replicate"] for network in result["networks"]})
         row["networks"] = len(result["networks"])
-        for name in ("still_falling", "guesses", "explored"):
+        for name in ("still_falling", "guesses", "explored", "pruned_at"):
             known = [network.get(name) for network in result["networks"]]
             row[name] = pd.Series(known, dtype=float).mean()
         for name in MEASURED:

@@ -40,6 +40,7 @@ class NetworkResult(Part):
     early_stop_step: Count
     still_falling: bool | None = None
     explored: Share | None = None
+    pruned_at: Count | None = None
     early: TestScore
     final: TestScore
     curve: ValidationCurve
@@ -70,7 +71,8 @@ def read(path: Path) -> dict[str, Any]:
     Returns:
         `density` and `layer_density` (0 to 1), `epochs_per_step`, and `networks`, a list of one dict each:
         `replicate`, `early_stop_step`, `still_falling` (the validation loss, at the last step), `explored`
-        (share of the weights that were ever trained, where masks change), `early` and `final` (test scores),
+        (share of the weights that were ever trained, where masks change), `pruned_at` (a step, where masks
+        settle), `early` and `final` (test scores),
         `curve` (on validation images).
 
     Raises:

@@ -27,7 +27,7 @@ from prunet.config.study import Study
 from prunet.models import sources
 from prunet.pruning import rates
 from prunet.retraining import scheme
-from prunet.training.plan import update_steps
+from prunet.training.plan import SETTLED_AFTER, update_steps
 
 GRAYS = "data/gray"  # output of the stage resize
 
@@ -85,6 +85,12 @@ class Params(Block):
                 raise ValueError(
                     f"dynamic.every is {self.dynamic.every} steps, and in the {steps} steps of "
                     f"studies.{name} no mask would change between begin and end: lower it"
+                )
+            updates = sum(step > 0 for step in changes)
+            if "early-bird" in self.prune.schemes and updates < SETTLED_AFTER:
+                raise ValueError(
+                    f"prune.schemes has early-bird, whose masks settle after {SETTLED_AFTER} updates at the "
+                    f"earliest, and studies.{name} has {updates}: lower dynamic.every"
                 )
             if updating and any(0 < step <= training.freeze for step in changes):
                 raise ValueError(
@@ -299,7 +305,15 @@ def _study_params(
             "footprint": values["footprint"],
         },
         "export": {**exported, "export": {k: v for k, v in export.items() if k != "strangers"}},
-        "summarize": {"study": name, "schemes": prune["schemes"], "rounds": names, "report": report},
+        "summarize": {
+            "study": name,
+            "schemes": prune["schemes"],
+            "rounds": names,
+            "report": report,
+            "chain": prune["chain"],
+            "before": {entry["n"]: entry["from"] for entry in prune["rounds"]},
+            "once": [key for key, found in schemes.items() if found.dynamic],
+        },
         "claims": {
             "study": name,
             "schemes": prune["schemes"],

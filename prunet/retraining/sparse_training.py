@@ -48,11 +48,13 @@ def sparse_scheme(
     )
 
 
-def schedule(sources: Sources, update: Update, dense_first: bool = False) -> MaskSchedule:
-    """Return the schedule of the block `dynamic` of params.yaml."""
+def schedule(
+    sources: Sources, update: Update, dense_first: bool = False, settling: bool = False
+) -> MaskSchedule:
+    """Return the schedule of the block `dynamic` of params.yaml; further arguments as of `MaskSchedule`."""
     times = {key: sources.dynamic[key] for key in ("begin", "end", "every", "drop")}
     whole = tuple(name for name, mask in sources.masks.items() if mask.all())
-    return MaskSchedule(update, whole=whole, dense_first=dense_first, **times)
+    return MaskSchedule(update, whole=whole, dense_first=dense_first, settling=settling, **times)
 
 
 def random_masks(sources: Sources) -> Masks:

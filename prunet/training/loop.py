@@ -132,8 +132,9 @@ class Finished(NamedTuple):
         masks: {layer: (N, *shape)} after the last step.
         kept: weights (N, *shape) after the step that the plan keeps; else empty.
         results: for each network its run with `curve` (`step`, `val_loss`, `val_accuracy`: a list each),
-            `early_stop_step` (the first step of the lowest validation loss; in gradual pruning, among those
-            after the last mask update), `still_falling` (of these losses; None: too few), `guesses` (on
+            `early_stop_step` (the first step of the lowest validation loss; of networks that start dense,
+            among those after their last mask update), `pruned_at` (where masks settle, the step after which
+            the network got them), `still_falling` (of these losses; None: too few), `guesses` (on
             the test split), `explored` (`TrainingState.exploration`), and `early` and `final` (`test_loss`,
             `test_accuracy` there and at the end).
     """
@@ -169,11 +170,13 @@ def _result(state: TrainingState, measured: list[Any], labels: Tensor, number: i
     early, final = (
         {"test_loss": losses[number], "test_accuracy": accuracies[number]} for losses, accuracies in measured
     )
-    points = state.comparable_points()
+    points = state.comparable_points(number)
     best = min(points, key=lambda point: point[1][number])
     falling = still_falling([step for step, _, _ in points], [losses[number] for _, losses, _ in points])
     largest_class = int(labels.bincount().max()) / len(labels)
-    return {
+    pruned_at = state.pruned_at(number)
+    settled = {} if pruned_at is None else {"pruned_at": pruned_at}
+    return settled | {
         "early_stop_step": best[0],
         "still_falling": falling,
         "guesses": guesses(early["test_accuracy"], len(labels), largest_class),

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from prunet.base.errors import InputError
 from prunet.training.plan import MaskSchedule, MaskUpdate, update_steps
+from prunet.training.settling import Settling
 from prunet.training.vectors import Stack
 
 
 class MaskUpdater:
-    """The mask updates of N networks. It has no state of its own: a checkpoint needs the masks alone.
+    """The mask updates of N networks. A checkpoint needs the masks, and `memory`.
 
     Args:
         schedule: of the training plan.
@@ -23,7 +24,7 @@ class MaskUpdater:
 
     Attributes:
         steps: the steps after which masks change, at least two.
-        dense_until: the step before which networks are denser than they will be.
+        memory: tensors of the masks that settle, if they do.
     """
 
     def __init__(
@@ -35,7 +36,20 @@ class MaskUpdater:
             {name: int(mask[number].sum()) for name, mask in masks.items()} for number in range(len(runs))
         ]
         self.steps = update_steps(schedule.begin, schedule.end, schedule.every, steps)
-        self.dense_until = self.steps[-1] if schedule.dense_first else 0
+        pruned = {name: masks[name] for name in self._layers}
+        self._settling = Settling(pruned, len(runs)) if schedule.settling else None
+        self.memory = self._settling.tensors if self._settling else {}
+
+    def pruned_at(self, number: int) -> int | None:
+        """Return the step after which a network got the masks that settled, or those of the last update.
+
+        0: not yet; None: the masks of this schedule do not settle.
+        """
+        return int(self._settling.pruned_at[number]) if self._settling else None
+
+    def dense_until(self, number: int) -> int:
+        """Return the step before which a network is denser than it will be."""
+        return (self.pruned_at(number) or self.steps[-1]) if self._schedule.dense_first else 0
 
     def first(self, masks: Stack) -> Stack:
         """Return the masks that training starts with: those of the round, or dense ones."""
@@ -59,6 +73,8 @@ class MaskUpdater:
             InputError: a weight or a gradient is no longer finite.
         """
         for number, run in enumerate(self._runs):
+            if self.pruned_at(number):
+                continue
 
             def flat(stack: Stack, number: int = number) -> dict[str, NDArray[Any]]:
                 return {name: stack[name][number].reshape(-1).cpu().numpy() for name in self._layers}
@@ -78,7 +94,12 @@ class MaskUpdater:
                     f"replicate {run['replicate']}: weights or gradients are no longer finite at step "
                     f"{step}: lower the learning rate."
                 )
-            for name, after in self._schedule.update(update).items():
+            updated = self._schedule.update(update)
+            if self._settling:
+                if not self._settling.settled(number, updated) and step != self.steps[-1]:
+                    continue
+                self._settling.pruned_at[number] = step
+            for name, after in updated.items():
                 mask = masks[name][number]
                 survive = torch.from_numpy(after).view(mask.shape).to(mask.device)
                 grown = survive & (mask == 0)  # these weights are zero

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 FlatValues = dict[str, NDArray[np.float32]]  # {layer: (n,)}
 FlatMasks = dict[str, NDArray[np.bool_]]  # {layer: (n,)}
 
+SETTLED_AFTER = 6  # updates at the earliest: the first masks, and five in a row that are like those before
+
 
 class MaskUpdate(NamedTuple):
     """One network at the moment when its masks are updated.
@@ -51,6 +53,7 @@ class MaskSchedule(NamedTuple):
         drop: share of a layer's weights that the first update replaces.
         whole: layers of which the round has removed nothing: their masks never change.
         dense_first: whether training starts from a dense network, whatever the round's masks.
+        settling: whether it stays dense until the masks of `update` settle, which it then gets for good.
     """
 
     update: Callable[[MaskUpdate], FlatMasks]
@@ -60,6 +63,7 @@ class MaskSchedule(NamedTuple):
     drop: float
     whole: tuple[str, ...]
     dense_first: bool = False
+    settling: bool = False
 
 
 class TrainingPlan(NamedTuple):

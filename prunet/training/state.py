@@ -150,21 +150,24 @@ class TrainingState:
         """
         evaluation.recalibrate(self._network, self.delivered, splits["train"], size, self._settings)
         losses, accuracies = evaluation.evaluate(self._network, self.delivered, splits["val"], size)
-        before = self.comparable_points()
         for number, (run, loss) in enumerate(zip(self._runs, losses, strict=True)):
             if not math.isfinite(loss):
                 raise InputError(
                     f"replicate {run['replicate']}: the validation loss is {loss} at step {self.step}: "
                     "lower the learning rate."
                 )
-            if all(loss < point[1][number] for point in before):
+            if all(loss < point[1][number] for point in self.comparable_points(number)):
                 for name, tensor in self.early.items():
                     tensor[number].copy_(self.delivered[name][number])
         self.points.append((self.step, losses, accuracies))
 
-    def comparable_points(self) -> list[Point]:
-        """Return the points at which the networks were as sparse as they are at the end."""
-        first = self._updater.dense_until if self._updater else 0
+    def pruned_at(self, number: int) -> int | None:
+        """Return the step after which a network got the masks that settled; None if its masks do not."""
+        return self._updater.pruned_at(number) if self._updater else None
+
+    def comparable_points(self, number: int) -> list[Point]:
+        """Return the points at which a network was as sparse as it is at the end."""
+        first = self._updater.dense_until(number) if self._updater else 0
         return [point for point in self.points if point[0] >= first]
 
     def outcome(self) -> dict[str, Tensor]:
@@ -189,7 +192,7 @@ class TrainingState:
         self.step, self.points = values["step"], values["points"]
 
     def _tensors(self) -> dict[str, Tensor]:
-        changing = self.masks if self._updater else {}
+        changing, remembered = (self.masks, self._updater.memory) if self._updater else ({}, {})
         return (
             {f"weights/{name}": tensor for name, tensor in self.weights.items()}
             | {f"delivered/{name}": tensor for name, tensor in self.delivered.items() if self._decay}
@@ -197,6 +200,7 @@ class TrainingState:
             | {f"kept/{name}": tensor for name, tensor in self.kept.items()}
             | {f"masks/{name}": tensor for name, tensor in changing.items()}
             | {f"explored/{name}": tensor for name, tensor in self.explored.items()}
+            | {f"memory/{name}": tensor for name, tensor in remembered.items()}
             | {f"optimizer/{number}": tensor for number, tensor in enumerate(self._memory)}
         )
 
