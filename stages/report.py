@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from prunet.analysis.report import page, reading, revisions
+from prunet.analysis.report import page, reading, revisions, words
 from prunet.base.errors import InputError
 from prunet.base.files import replacing
 from prunet.config import params
@@ -90,7 +90,9 @@ def _compare(study: str, folders: dict[str, Path], values: dict[str, dict[str, A
         )
         for name, folder in folders.items()
     ]
-    _write(output, page.study_page(runs, f"{study}: {' and '.join(folders)}", {}, page.differences(runs)))
+    _write(
+        output, page.study_page(runs, f"{study}: {words.listed(list(folders))}", {}, page.differences(runs))
+    )
     return output
 
 

@@ -27,13 +27,14 @@ def tiles(study: Study) -> list[tuple[str, str]]:
             found.append(("none", "no round is shown to be a winning ticket"))
     saved = savings.saved_bytes(study)
     if saved is not None:
-        where = f"smaller on disk at {words.density(saved['density'])} of the weights, to the bit"
+        where = f"smaller on disk, to the bit, at {words.density(saved['density'])} of the weights"
         found.append((_times(saved["bytes_dense"] / saved["bytes_ticket"]), where))
     for batch, one in savings.speedups(study).items():
-        quartiles = f"quartiles {words.times(one.low)} to {words.times(one.high)}"
         images = "1 image" if batch == 1 else f"{batch} images"
-        where = f"as fast for {images} at {words.density(one.density)} of the weights ({quartiles})"
-        found.append((_times(one.median), where))
+        quartiles = f"quartiles {words.times(one.low)} to {words.times(one.high)}"
+        found.append(
+            (_times(one.median), f"as fast for {images} at {words.density(one.density)}; {quartiles}")
+        )
     return found
 
 
