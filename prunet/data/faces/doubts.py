@@ -32,11 +32,11 @@ class Measure(NamedTuple):
 
 MEASURES = {
     "likeness": Measure("looks like {other}", "", 0.02),  # of a person's margin over the own one
-    "distance": Measure("unlike the other faces", "", 0.05),  # of an embedding, from the own person's
+    "distance": Measure("unlike the others", "", 0.05),  # of an embedding, from the own person's
     "sharpness": Measure("", "blurred", 0.3, logarithmic=True),
     "brightness": Measure("very bright", "dark", 10),
     "area": Measure("unusually large on its photo", "unusually small on its photo", 0.3, logarithmic=True),
-    "confidence": Measure("", "the detector was unsure", 0.01),
+    "confidence": Measure("", "perhaps no face", 0.01),
 }
 TABLE = "doubts.csv"  # beside the contact sheets
 COLUMNS = ("row", "label", "image", "score", "reasons", "similar", *MEASURES, "usable")
@@ -81,7 +81,7 @@ def find(
         own = {name: float(of_all[number]) for name, of_all in scores.items()}
         reasons = _outliers(own, people[similar[number]])
         if number in copies:
-            reasons[f"nearly the same photo as one of {copies[number]}"] = COPY
+            reasons[f"same photo as one of {copies[number]}"] = COPY
         if int(row["usable"]) > 1:
             reasons[f"{row['usable']} faces on the photo"] = SEVERAL
         found.append(

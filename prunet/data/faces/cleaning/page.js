@@ -6,7 +6,7 @@ const REASONS = ["wrong person", "blurred", "too dark or bright", "several peopl
 const SUGGESTIONS = [
   [/^blurred|^unusually small/, "blurred"],
   [/^dark|^very bright/, "too dark or bright"],
-  [/^the detector/, "not a face"],
+  [/^perhaps no face/, "not a face"],
 ];
 const OTHERS = 10; // faces of the same person beside the selected one
 
@@ -34,9 +34,9 @@ function show(state) {
   const numbers = faces.map((_, number) => number).sort((a, b) => faces[b].score - faces[a].score);
   const people = [...new Set(faces.map((face) => face.label))].sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
   const doubtful = numbers.filter((number) => faces[number].score > 0);
-  const sections = doubtful.length ? [section(doubtful, "Look at these first")] : [];
+  const sections = doubtful.length ? [section(doubtful, "Look at these first", "doubtful")] : [];
   for (const label of people) {
-    sections.push(section(numbers.filter((number) => faces[number].label === label), named(label)));
+    sections.push(section(numbers.filter((number) => faces[number].label === label), named(label), "person"));
   }
   find("faces").replaceChildren(...sections);
   cells = [...document.querySelectorAll(".face")];
@@ -45,9 +45,9 @@ function show(state) {
   select(0);
 }
 
-function section(numbers, title) {
+function section(numbers, title, className) {
   const heading = make("h2", {}, title, make("span", {}, ` · ${numbers.length}`));
-  return make("section", {}, heading, make("div", { className: "grid" }, ...numbers.map(cell)));
+  return make("section", { className }, heading, make("div", { className: "grid" }, ...numbers.map(cell)));
 }
 
 function cell(number) {
