@@ -62,8 +62,9 @@ STEPS = {
     **{f"retrain {scheme}": retrained(scheme) for scheme in SCHEMES},
     "summarize": Step(
         summarize.main,
-        ["params/toy/summarize.json", MODELS, "metrics", "plot_data"],
-        [f"{MODELS}/{cell}/result.json" for cell in ("dense", "cells/original/01", "cells/random/00")],
+        ["params/toy/summarize.json", "data", MODELS, "metrics", "plot_data"],
+        ["data"]
+        + [f"{MODELS}/{cell}/result.json" for cell in ("dense", "cells/original/01", "cells/random/00")],
         ["metrics", "plot_data"],
     ),
     "plot": Step(

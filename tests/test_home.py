@@ -38,7 +38,7 @@ def stages(folder):
         ["retrain", f"{params}/retrain-original.json", data, models, f"{cells}/original"],
         ["footprint", f"{params}/footprint.json", data, dense, f"{cells}/original", metrics],
         ["export", f"{params}/export.json", data, dense, f"{cells}/original", "none", f"{folder}/export"],
-        ["summarize", f"{params}/summarize.json", models, metrics, plots],
+        ["summarize", f"{params}/summarize.json", data, models, metrics, plots],
         ["plot", f"{params}/plot.json", metrics, plots, f"{plots}/figures"],
     ]
 

@@ -6,7 +6,8 @@ import pytest
 from scipy.stats import binomtest
 
 from prunet.analysis import confusion_figure, mistakes
-from prunet.base import files
+from prunet.base import files, tensors
+from prunet.base.errors import InputError
 from prunet.base.shares import wilson
 from prunet.data.images import dataset
 from stages import mistakes as stage
@@ -99,7 +100,12 @@ def test_the_stage_names_the_test_images_by_both_networks(tmp_path, named):
 def test_a_dataset_file_counts_its_images_and_keeps_their_names(tmp_path):
     dataset.save(tmp_path / "data", **toys.data(), files=[f"{number}.png" for number in range(120)])
     assert dataset.count(tmp_path / "data", "test") == 30
+    tensors.write(tmp_path / "untested", {"split": np.zeros(9, np.uint8)}, {})
+    with pytest.raises(InputError, match="untested has no test image; run the stage that writes it again"):
+        dataset.count(tmp_path / "untested", "test")
+    with pytest.raises(InputError, match="data is damaged"):
+        tensors.read(tmp_path / "data", ["splits"])
     assert dataset.load(tmp_path / "data")["files"][119] == "119.png"
     dataset.save(tmp_path / "short", **toys.data(), files=["0.png"])
-    with pytest.raises(dataset.InputError, match="it has 120 images, and not as many names of files"):
+    with pytest.raises(InputError, match="it has 120 images, and not as many names of files"):
         dataset.load(tmp_path / "short")

@@ -105,9 +105,12 @@ def count(path: Path, side: str) -> int:
     """Return how many images of a dataset file are in one of `SPLITS`, without reading them.
 
     Raises:
-        InputError: as in `load`.
+        InputError: the file is missing or damaged, or has no such image.
     """
-    return int(np.sum(tensors.read(path, ["split"])[0]["split"] == SPLITS.index(side)))
+    found = int(np.sum(tensors.read(path, ["split"])[0]["split"] == SPLITS.index(side)))
+    if not found:
+        raise InputError(f"{path} has no {side} image; run the stage that writes it again.")
+    return found
 
 
 def contents(data: dict[str, Any]) -> tensors.Tensors:
