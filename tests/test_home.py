@@ -40,6 +40,7 @@ def stages(folder):
         ["export", f"{params}/export.json", data, dense, f"{cells}/original", "none", f"{folder}/export"],
         ["summarize", f"{params}/summarize.json", data, models, metrics, plots],
         ["plot", f"{params}/plot.json", metrics, plots, f"{plots}/figures"],
+        ["report_page", f"{params}/report.json", metrics, plots, data, f"{plots}/report.html"],
     ]
 
 
@@ -63,6 +64,7 @@ def test_the_stages_write_nothing_to_the_home_folder_but_the_list_of_fonts(tmp_p
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("1\n")  # the telemetry of ONNX Runtime is off
     assert (work / "plots/figures/speedups.png").exists()
+    assert (work / "plots/report.html").exists()
     written = [path for path in home.rglob("*") if path.is_file()]
     assert [path.parent.relative_to(home).as_posix() for path in written] == [".cache/matplotlib"]
     assert written[0].name.startswith("fontlist")
