@@ -157,6 +157,15 @@ def test_a_face_of_another_person_is_found_by_pictures_and_by_embeddings(faces):
     assert "unlike the others" in found[4]["reasons"]
 
 
+def test_every_face_that_looks_more_like_another_person_is_doubtful_however_many_do(faces):
+    vectors = np.stack([{"x": X, "y": Y}[which] for which in "xyxyyxyyxyxy"])
+    found = table(faces, embeddings=vectors)
+    margins = [float(row["likeness"]) for row in found]
+    assert margins == [-0.5, 0, -0.5, 0, 0.5, 1, 0.5, 0, -0.5, 0, -0.5, 0]
+    assert max(z_scores(np.array(margins), MEASURES["likeness"])) < doubts.OUTLIER
+    assert ["looks like" in row["reasons"] for row in found] == [margin > 0 for margin in margins]
+
+
 def test_no_face_that_looks_most_like_its_own_person_is_said_to_look_like_another(faces):
     """The one face that is less sure of its person than all others is an outlier, but no doubt."""
     vectors = np.stack([(X, Y)[n % 2] for n in range(12)])

@@ -73,7 +73,8 @@ def find(
         values["distance"][used] = likeness.doubts(embeddings[used], [people[i] for i in used.tolist()])
     values["confidence"] = np.array([float(row["confidence"]) for row in rows])
     scores = {name: z_scores(values[name], measure) for name, measure in MEASURES.items()}
-    scores["likeness"][~(margin > 0)] = 0  # it looks even more like its own person
+    # A face that looks more like another person is doubtful, however common that is in the set.
+    scores["likeness"] = np.where(margin > 0, np.maximum(scores["likeness"], OUTLIER), 0)
     copies = _copies(rows, people, kept)
     found = []
     for number, row in enumerate(rows):
