@@ -22,7 +22,7 @@ class Settling:
     """
 
     def __init__(self, masks: Stack, count: int) -> None:
-        self._last = {name: torch.zeros_like(mask, dtype=torch.bool) for name, mask in masks.items()}
+        self._last = {name: torch.zeros(mask.shape, dtype=torch.bool) for name, mask in masks.items()}
         self._alike = torch.full((count,), -1)  # the first masks have no predecessor
         self.pruned_at = torch.zeros(count, dtype=torch.int64)
         self.tensors: dict[str, Tensor] = {"alike": self._alike, "pruned_at": self.pruned_at}
@@ -31,13 +31,12 @@ class Settling:
     def settled(self, number: int, masks: FlatMasks) -> bool:
         """Compare the masks that a network would get now with the last ones, and note them.
 
-        The distance is the share of the survivors that are others than in the last masks. At a density of one
-        half it is the paper's, the share of the mask that differs, which is small at any low density.
+        The distance is the share of the survivors that are others than in the last masks. The paper's is the
+        share of all elements that differ: the same at a density of one half, and always small at low ones.
         """
         survivors = changed = 0
         for name, mask in masks.items():
-            last = self._last[name][number].view(-1)
-            now = torch.from_numpy(mask).to(last.device)
+            last, now = self._last[name][number].view(-1), torch.from_numpy(mask)
             survivors, changed = survivors + int(now.sum()), changed + int((now & ~last).sum())
             last.copy_(now)
         alike = self._alike[number] < 0 or changed < NEAR * survivors
