@@ -95,8 +95,10 @@ def lines(rows: Sequence[Row], looks: Looks, x: Spec, y: Spec) -> Spec:
     if len(revisions) > 1:
         dash = {"field": "revision", "type": "nominal", "sort": revisions}
         dash["legend"] = {"orient": "bottom", "title": None, "symbolType": "stroke", "symbolSize": 400}
-    texts = ["series", *(["revision"] if len(revisions) > 1 else []), "at", "value", "note"]
-    tooltip = [{"field": "shown" if name == "value" else name, "title": name} for name in texts]
+    texts = {"series": "title", "revision": "revision", "at": "at", "shown": "value", "note": "note"}
+    if len(revisions) < 2:
+        del texts["revision"]
+    tooltip = [{"field": field, "title": title} for field, title in texts.items()]
     band = {"y": {"field": "low", "type": "quantitative"}, "y2": {"field": "high"}}
     points = {"filled": True, "size": 60, "opacity": 1, "strokeWidth": 1.5}
     fill = color | {"condition": {"test": "datum.hollow", "value": "white"}}
