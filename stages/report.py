@@ -43,9 +43,9 @@ def pages() -> list[Path]:
             title, output = f"{folder.name}: {name}".removeprefix(": "), plots / "report.html"
             try:
                 found, dataset = params.report_params(values, name), folder / "data" / f"{name}.safetensors"
-                report_page.write(found, metrics, plots / "data", dataset, output, folder / report_page.OWN)
-                address = report_page.relative(output, OVERVIEW.parent)
-                entries.append((title, reading.read(found, metrics, plots / "data"), address))
+                own = folder / report_page.OWN
+                study = report_page.write(found, metrics, plots / "data", dataset, output, own)
+                entries.append((title, study, report_page.relative(output, OVERVIEW.parent)))
                 written.append(output)
             except InputError as error:
                 waiting.append((title, error.message))
@@ -59,7 +59,8 @@ def compared(names: Sequence[str]) -> list[Path]:
     """Write a page for each study that has results at all revisions; return the paths.
 
     Raises:
-        InputError: a revision does not exist, is of another version of prunet, or lacks the results.
+        InputError: a revision does not exist, is of another version of prunet, or lacks the results; or the
+            revisions have no study in common.
     """
     with TemporaryDirectory() as scratch:
         folders = {name: revisions.extract(name, Path(scratch) / str(n)) for n, name in enumerate(names)}
@@ -69,6 +70,8 @@ def compared(names: Sequence[str]) -> list[Path]:
             for study in next(iter(values.values()))["studies"]
             if all(study in value["studies"] for value in values.values())
         ]
+        if not common:
+            raise InputError(f"{words.listed(list(names))} have no study in common; compare others.")
         return [_compare(study, folders, values) for study in common]
 
 
@@ -90,9 +93,8 @@ def _compare(study: str, folders: dict[str, Path], values: dict[str, dict[str, A
         )
         for name, folder in folders.items()
     ]
-    _write(
-        output, page.study_page(runs, f"{study}: {words.listed(list(folders))}", {}, page.differences(runs))
-    )
+    title = f"{study}: {words.listed(list(folders))}"
+    _write(output, page.study_page(runs, title, {}, page.differences(runs)))
     return output
 
 

@@ -31,8 +31,10 @@ def main(params: dict[str, Any], metrics: Path, plot_data: Path, images: Path, o
 
 def write(
     params: dict[str, Any], metrics: Path, plot_data: Path, images: Path, output: Path, own: Path
-) -> None:
-    """Write the page of a study; `own` is the study.yaml that it was composed from, which need not exist.
+) -> reading.Study:
+    """Write the page of a study, and return its tables.
+
+    `own` is the study.yaml that it was composed from, which need not exist.
 
     Raises:
         InputError: the study has no results.
@@ -61,6 +63,7 @@ def write(
     )
     with replacing(output) as partial:
         partial.write_text(text, encoding="utf-8")
+    return study
 
 
 def links(folders: list[Path], output: Path) -> dict[str, str]:

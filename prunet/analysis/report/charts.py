@@ -108,11 +108,9 @@ def _confusion(study: Study) -> list[Chart]:
         return []
     wrong = [cell for cell in cells if cell["true"] != cell["named"]]
     most = max(wrong, key=lambda cell: float(cell["share"]), default=None)
-    caption = f"Answers of all networks to the test images at round {study.params['round']}, by class. " + (
-        f"Most frequent mistake: {most['true']}, named {most['named']} in {most['shown']}."
-        if most
-        else "All are right."
-    )
+    caption = f"Answers of all networks to the test images at round {study.params['round']}, by class."
+    if most:
+        caption += f" Most frequent mistake: {most['true']}, named {most['named']} in {most['shown']}."
     spec = figures.confusion(cells, names)
     return [Chart("confusion", "Which class is taken for which", caption, {}, spec)]
 
@@ -128,21 +126,10 @@ def _sizes(study: Study) -> list[Chart]:
         f"intervals. The smallest is {words.times(smallest['times_smaller'])} times smaller than dense, with "
         f"{words.percent(smallest['accuracy'])} (dense: {words.percent(smallest['accuracy_dense'])})."
     )
-    x = {
-        "title": "times smaller than dense",
-        "axis": {"format": "~g", "grid": False},
-        "scale": {"type": "log"},
-    }
+    x = {"title": "times smaller than dense", "axis": {"format": "~g", "grid": False}}
     y = {"scale": {"zero": False}, "axis": figures.SHARES}
-    return [
-        Chart(
-            "sizes",
-            "Test accuracy by size on disk",
-            caption,
-            looks,
-            figures.lines(points, looks, x, y),
-        )
-    ]
+    spec = figures.lines(points, looks, x | {"scale": {"type": "log"}}, y)
+    return [Chart("sizes", "Test accuracy by size on disk", caption, looks, spec)]
 
 
 def _latencies(study: Study) -> list[Chart]:
@@ -159,9 +146,8 @@ def _latencies(study: Study) -> list[Chart]:
         )
         y = {"scale": {"zero": True}, "axis": {}}
         spec = figures.lines(points, looks, figures.density_axis(points), y)
-        found.append(
-            Chart(f"latency-{batch}", f"Milliseconds for {images}, by density", caption, looks, spec)
-        )
+        title = f"Milliseconds for {images}, by density"
+        found.append(Chart(f"latency-{batch}", title, caption, looks, spec))
     return found
 
 
@@ -184,12 +170,5 @@ def _layers(study: Study) -> list[Chart]:
         caption = f"At the last round every layer keeps {least['shown']} of its weights."
     x = {"title": "round", "axis": {"tickMinStep": 1, "grid": False}, "scale": {"nice": False}}
     y = {"scale": {"type": "log", "nice": False}, "axis": {"format": ".3~p", "labelOverlap": "parity"}}
-    return [
-        Chart(
-            "layers",
-            "Density of each layer, by round",
-            caption,
-            looks,
-            figures.lines(points, looks, x, y),
-        )
-    ]
+    spec = figures.lines(points, looks, x, y)
+    return [Chart("layers", "Density of each layer, by round", caption, looks, spec)]

@@ -23,14 +23,11 @@ def by_density(studies: Sequence[Study], name: str) -> list[Row]:
         for _, cell in study.tables["summary"].iterrows():
             value, half = cell[f"{name}_mean"], cell[f"{name}_ci95"]
             falling = cell.get("still_falling", math.nan) >= 0.5
+            note = _replicates(int(cell["replicates"])) + (", trained too briefly" if falling else "")
             rows.append(
                 _row(study, cell["scheme"], cell["density"], value, half, share=name == "accuracy")
-                | {"at": f"{words.density(cell['density'])} of the weights"}
+                | {"at": f"{words.density(cell['density'])} of the weights", "note": note}
                 | {"hollow": bool(falling), "level": cell["scheme"] == "dense"}
-                | {
-                    "note": _replicates(int(cell["replicates"]))
-                    + (", trained too briefly" if falling else "")
-                }
             )
     return rows
 
@@ -59,12 +56,7 @@ def layers(study: Study) -> list[Row]:
 def sizes(study: Study) -> list[Row]:
     """Return test accuracy by size, for the lossless file and every number of bits a weight."""
     return [
-        _row(
-            study,
-            "lossless" if point["bits"] == 32 else f"{point['bits']:.0f} bits",
-            point["times_smaller"],
-            point["accuracy"],
-        )
+        _row(study, _bits(point["bits"]), point["times_smaller"], point["accuracy"])
         | {"at": f"{words.times(point['times_smaller'])} times smaller, {words.size(point['bytes'])}"}
         | {"note": f"{words.density(point['density'])} of the weights, one network"}
         for _, point in study.tables["quantised"].iterrows()
@@ -108,6 +100,10 @@ def _row(
         "revision": study.revision,
         "level": False,
     }
+
+
+def _bits(count: float) -> str:
+    return "lossless" if count == 32 else f"{count:.0f} bits"
 
 
 def _replicates(count: int) -> str:
