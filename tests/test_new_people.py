@@ -12,7 +12,7 @@ from prunet.base import files, tables
 from prunet.cells import storage
 from prunet.data.images import dataset
 from prunet.models.built_in import MODELS
-from prunet.recognition import identification, strangers
+from prunet.recognition import features, identification, strangers
 from prunet.recognition.strangers import Strangers
 from stages import new_people as stage
 from stages import plot_new_people
@@ -92,7 +92,7 @@ def test_the_figures_draw_both_rates_the_pretrained_embedding_and_a_curve_for_ea
     drawn = {line.get_label(): line.get_ydata() for line in axes.lines}
     assert drawn["trained people"].tolist() == pytest.approx([0.8, 0.8])
     assert drawn["new people"].tolist() == pytest.approx([0.5, 0.5])
-    assert list(drawn["new people, by SFace"]) == [1, 1]
+    assert list(drawn["by SFace"]) == [1, 1]
     roc = new_people_figures.roc(curves, "toy").axes[0]
     assert [line.get_label() for line in roc.lines] == ["original, 100.0%", "original, 50.0%", "sface"]
 
@@ -119,6 +119,7 @@ def study(tmp_path_factory):
         {name: np.stack([pair[part][name] for pair in networks]) for name in networks[0][part]}
         for part in range(2)
     )
+    storage.save_weights(folder / "init", weights)
     for name, density in (("dense", 1.0), ("cells/00", 1.0), ("cells/01", 0.5), ("cells/02", 0.25)):
         storage.save_cell(folder / name, weights, masks, result(density, 0.9, 0.8))
     base = rng.integers(0, 256, (3, 1, SIDE, SIDE))
@@ -133,7 +134,7 @@ def study(tmp_path_factory):
     return folder
 
 
-ARGUMENTS = ("params", "data", "dense", "cells", "faces")
+ARGUMENTS = ("params", "data", "init", "dense", "cells", "faces")
 
 
 def test_the_stage_measures_every_round_and_draws(study, tmp_path):
@@ -141,12 +142,14 @@ def test_the_stage_measures_every_round_and_draws(study, tmp_path):
     done = invoke(stage, *(study / name for name in ARGUMENTS), *outputs)
     assert done.exit_code == 0, done.output
     table = tables.read(outputs[0], ["density", "accuracy_mean", "true_accepts_mean", "identified_2_ci95"])
-    assert table["scheme"].tolist() == ["dense", *["original"] * 3, "sface"]
-    assert table["round"].tolist()[:-1] == ["00", "00", "01", "02"]
+    assert table["scheme"].tolist() == ["dense", *["original"] * 3, "init", "pixels", "sface"]
+    assert table["round"].tolist()[:-3] == ["00", "00", "01", "02"]
     assert table["accuracy_mean"].iloc[0] == pytest.approx(0.75)  # at the last step
     assert (table["faces"] == 4).all()
     assert table["true_accepts_mean"].iloc[-1] == 1
     assert (table["auroc_mean"] > 0.5).all()
+    assert table.iloc[0]["auroc_mean"] == table.iloc[4]["auroc_mean"]  # the toy is not trained
+    assert table["replicates"].tolist() == [2] * 5 + [1] * 2
     curves = pd.read_csv(outputs[1], dtype=str)
     assert list(curves.groupby(["scheme", "round"], dropna=False, sort=False).groups)[:3] == [
         ("dense", "00"),
@@ -166,3 +169,11 @@ def test_strangers_without_names_are_refused(study, tmp_path):
     message = refusal(stage, *inputs, tmp_path / "faces", tmp_path / "table", tmp_path / "roc")
     assert message.startswith("the folder export.strangers has no photos of people by name: put photos")
     assert not (tmp_path / "table").exists()
+
+
+def test_the_cosine_of_pixels_is_their_correlation():
+    images = np.random.default_rng(0).integers(0, 256, (2, 1, 5, 5), np.uint8)
+    first, second = features.pixels(images)
+    assert first @ second == pytest.approx(np.corrcoef(images.reshape(2, -1))[0, 1], abs=1e-6)
+    brighter = features.pixels(images // 2 + 50)
+    assert (brighter * features.pixels(images)).sum(1) == pytest.approx([1, 1], abs=1e-3)

@@ -12,7 +12,9 @@ from prunet.base.progress import progress
 from prunet.data.faces.likeness import Vectors
 from prunet.recognition import identification, verification
 
-PRETRAINED = "sface"  # stands for a scheme in the row of the pretrained embedding
+# What stands for a scheme in the rows of embeddings to compare with: the networks before their training, the
+# pixels themselves, the pretrained network.
+INITIAL, PIXELS, PRETRAINED = "init", "pixels", "sface"
 DRAWS = 20  # of the photos that are enrolled
 FALSE_ACCEPTS = np.geomspace(0.001, 1, 61)  # of the ROC curves
 
@@ -22,7 +24,7 @@ class Cell(NamedTuple):
 
     scheme: str
     round: str
-    density: float  # NaN of the pretrained embedding
+    density: float  # NaN of embeddings to compare with
     replicates: Sequence[int]  # of each network
     accuracies: Sequence[float]  # of each network, on the test split; NaN if it is not measured
     embed: Callable[[], Iterator[Vectors]]  # yields the embeddings of the new people's faces by each network

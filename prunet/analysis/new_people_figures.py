@@ -14,22 +14,26 @@ from prunet.analysis.canvas import (
     new_figure,
 )
 
+# Label and line style of embeddings to compare with.
+OTHERS = {"init": ("before training", "--"), "pixels": ("by pixels", ":"), "sface": ("by SFace", "-")}
+
 
 def by_density(table: pd.DataFrame, title: str) -> Figure:
     """Draw accuracy on trained people and true accepts of new people, by density, with 95% intervals.
 
     Args:
-        table: from `new_people.measure`: the rows of one scheme, and of the pretrained embedding.
+        table: from `new_people.measure`: the rows of one scheme, and of embeddings to compare with.
         title: of the figure.
     """
-    own, pretrained = table[table["density"].notna()], table[table["density"].isna()]
+    own, others = table[table["density"].notna()], table[table["density"].isna()]
     figure, axes = density_figure(own, title)
     drawn = {"accuracy": "trained people", "true_accepts": "new people"}
     for number, (name, label) in enumerate(drawn.items()):
         style = line_style(number) | {"label": label, "markersize": 3}
         line_with_band(axes, own["density"], own[f"{name}_mean"], own[f"{name}_ci95"], **style)
-    for value in pretrained["true_accepts_mean"]:
-        axes.axhline(value, color="0.5", linewidth=0.8, zorder=0, label="new people, by SFace")
+    for _, row in others.iterrows():
+        label, dashes = OTHERS[row["scheme"]]
+        axes.axhline(row["true_accepts_mean"], color="0.5", linewidth=0.8, linestyle=dashes, label=label)
     axes.set(ylabel=f"accuracy, or true accepts\nat {own['false_accepts'].iloc[0]:.0%} false accepts")
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     limit_to_shares(axes)

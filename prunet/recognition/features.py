@@ -61,6 +61,12 @@ def embedder(model: nn.Module, metadata: dict[str, Any]) -> Callable[[NDArray[np
     return embed
 
 
+def pixels(images: NDArray[np.uint8]) -> Vectors:
+    """Return images (N, C, S, S) as unit vectors (N, D) without a network: their cosine is a correlation."""
+    flat = images.reshape(len(images), -1).astype(np.float64)
+    return unit(flat - flat.mean(1, keepdims=True)).astype(np.float32)
+
+
 def _pooled(layer: nn.Module, features: Tensor) -> Tensor:
     """Map what a linear layer (N, ..., D) or a convolution (N, D, ...) reads to (N, D)."""
     if isinstance(layer, nn.Linear):
