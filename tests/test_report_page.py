@@ -25,6 +25,7 @@ def report(page: "Page", output):
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.context.set_offline(True)
+    page.set_default_timeout(30_000)  # it draws a dozen figures, also on a busy machine
     page.goto(output.as_uri())
     page.wait_for_selector("#confusion svg .mark-rect path")
     yield page
