@@ -8,6 +8,7 @@ const SUGGESTIONS = [
   [/^dark|^very bright/, "too dark or bright"],
   [/^perhaps no face/, "not a face"],
 ];
+const AGAIN = "Run `python -m stages.clean` again; all earlier decisions are saved.";
 const OTHERS = 10; // faces of the same person beside the selected one
 
 const find = (id) => document.getElementById(id);
@@ -79,6 +80,8 @@ function apply(answer) {
   panel();
 }
 
+const personOf = (number) => decided[number]?.move_to || faces[number].label;
+
 function verdict(number) {
   const line = decided[number];
   if (!line) return "";
@@ -95,8 +98,8 @@ function refresh(element) {
   element.title = [verdict(number), ...faces[number].reasons].filter(Boolean).join("\n");
   element.querySelector(".leave").textContent = line ? "↺" : "✕";
   element.querySelector(".leave").title = line ? "Keep this face" : `Leave out: ${suggestion(number)}`;
-  const label = `${faces[number].label}, face ${faces[number].name}. ${verdict(number)} ${faces[number].reasons.join(", ")}`;
-  element.querySelector(".pick").setAttribute("aria-label", label);
+  const label = [`${faces[number].label}, face ${faces[number].name}`, verdict(number), ...faces[number].reasons];
+  element.querySelector(".pick").setAttribute("aria-label", label.filter(Boolean).join(". "));
 }
 
 function panel() {
@@ -106,7 +109,8 @@ function panel() {
   const large = make("button", { className: "large", title: "See the photo", onclick: openPhoto }, picture(number));
   const text = make("div", {}, make("h2", {}, named(face.label)));
   text.append(make("p", { className: "source", title: face.url }, named(face.url || `row ${face.row}`)));
-  if (decided[number]) text.append(make("p", { className: decided[number].move_to ? "state to" : "state" }, verdict(number)));
+  const color = decided[number]?.move_to ? "state to" : "state";
+  if (decided[number]) text.append(make("p", { className: color }, verdict(number)));
   if (face.reasons.length) text.append(make("ul", {}, ...face.reasons.map((reason) => make("li", {}, reason))));
   const action = (key, words, run, className = "") =>
     make("button", { className, onclick: run, title: words }, make("kbd", {}, key), " ", words);
@@ -117,19 +121,19 @@ function panel() {
   const reasons = REASONS.map((reason, i) => action(`${i + 1}`, reason, () => leaveOut(reason)));
   const why = make("div", { className: "reasons" }, make("h3", {}, "Leave out for another reason"), ...reasons);
   const parts = [make("div", { className: "head" }, large, text), actions, why];
-  if (face.similar !== null && face.reasons.some((reason) => reason.startsWith("looks like"))) {
-    parts.push(make("div", {}, make("h3", {}, "Looks like ", named(faces[face.similar].label)), strip(faces[face.similar].label, face.similar)));
+  if (face.reasons.some((reason) => reason.startsWith("looks like"))) {
+    parts.push(strip("Looks like ", personOf(face.similar), number));
   }
-  parts.push(make("div", {}, make("h3", {}, "Other faces of ", named(face.label)), strip(face.label, number, true)));
+  parts.push(strip("Other faces of ", face.label, number));
   find("panel").replaceChildren(...parts);
 }
 
-// Faces of a person, the least doubtful first; `number` comes before them, or is left out.
-function strip(label, number, without = false) {
-  const others = faces.map((_, n) => n).filter((n) => faces[n].label === label && n !== number && !decided[n]);
-  others.sort((a, b) => faces[a].score - faces[b].score);
-  const shown = [...(without ? [] : [number]), ...others].slice(0, OTHERS);
-  return make("div", { className: "strip" }, ...shown.map((n) => make("img", { src: `face/${n}`, alt: "" })));
+// Faces of a person, the least doubtful first, without the face `number` and those left out.
+function strip(title, person, number) {
+  const kept = (n) => personOf(n) === person && n !== number && (!decided[n] || decided[n].move_to);
+  const shown = faces.map((_, n) => n).filter(kept).sort((a, b) => faces[a].score - faces[b].score);
+  const images = shown.slice(0, OTHERS).map((n) => make("img", { src: `face/${n}`, alt: "" }));
+  return make("div", {}, make("h3", {}, title, named(person)), make("div", { className: "strip" }, ...images));
 }
 
 // Moving between faces
@@ -172,7 +176,7 @@ async function post(action, body = {}) {
   try {
     response = await fetch(action, request);
   } catch {
-    notice("lost", "Not saved: the page's program has ended. Start `python -m stages.clean` again; all earlier decisions are saved.");
+    notice("lost", `Not saved: the page's program has ended. ${AGAIN}`);
     return null;
   }
   const answer = await response.json();
@@ -220,10 +224,12 @@ async function reload() {
 
 async function end() {
   const summary = find("summary").textContent;
+  find("finish-dialog").close();
   if (!(await post("done"))) return;
   ended = true;
   const next = make("p", {}, "Next: run ", make("code", {}, "dvc repro"), ". You can close this window.");
-  document.body.replaceChildren(make("div", { className: "end" }, make("h1", {}, "Done"), make("p", {}, summary), next));
+  const words = [make("h1", {}, "Done"), make("p", {}, summary), next];
+  document.body.replaceChildren(make("div", { className: "end" }, ...words));
 }
 
 // Dialogs
@@ -236,13 +242,14 @@ function openPhoto() {
   const face = faces[selected()];
   find("photo").src = `photo/${selected()}`;
   find("photo").alt = `Photo of ${face.label}`;
-  find("photo-caption").replaceChildren(named(face.label), " · ", named(face.url), verdict(selected()) && ` · ${verdict(selected())}`);
+  const caption = [named(face.label), " · ", named(face.url)];
+  find("photo-caption").replaceChildren(...caption, verdict(selected()) && ` · ${verdict(selected())}`);
   openDialog("photo-dialog");
 }
 
 function openMove() {
   const face = faces[selected()];
-  const likely = face.similar === null ? "" : faces[face.similar].label;
+  const likely = face.similar === null ? "" : personOf(face.similar);
   for (const option of find("people").options) option.disabled = option.value === face.label;
   find("people").value = decided[selected()]?.move_to || likely;
   openDialog("move-dialog");
@@ -333,7 +340,7 @@ async function listen() {
     if (news.revision !== revision) apply(await (await fetch("state")).json());
   };
   live.onerror = () => {
-    if (!ended) notice("lost", "The page's program does not answer. Start `python -m stages.clean` again; all decisions are saved.");
+    if (!ended) notice("lost", `The page's program does not answer. ${AGAIN}`);
   };
 }
 
