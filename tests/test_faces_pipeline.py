@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from prunet.data.faces.cleaning.decisions import Decisions
+from stages import clean
+from tests.toy_faces import read_table
 from tests.toy_pipeline import ROOT, ran, sh, small_copy
 
 pytestmark = pytest.mark.slow
@@ -45,6 +48,19 @@ def test_git_would_take_no_picture_of_a_person_and_no_list_of_a_study(miniature)
     assert faces
     assert not faces & {name.rpartition("/")[2] for name in listed}
     assert "data/sample/list.csv" not in listed
+
+
+@pytest.mark.field
+def test_a_face_moved_on_the_page_is_the_other_persons_after_the_next_run(miniature):
+    data = miniature / "data"
+    faces = clean.read(data / "photos", data / "crops", data / "contact-sheets")
+    face = faces.rows[0]
+    other = next(row["label"] for row in faces.rows if row["label"] != face["label"])
+    Decisions(data / "lists" / "exclude.csv", faces.rows).move(face, other)
+    assert "resize" in ran(sh(miniature, "dvc", "repro", "resize"))
+    (moved,) = (row for row in read_table(data / "gray" / "manifest.csv") if row["crop"] == face["image"])
+    assert (moved["label"], moved["status"]) == (other, "ok")
+    assert (data / "gray" / moved["image"]).parent.name == other
 
 
 def test_git_keeps_figures_of_results_and_no_other_pictures():
