@@ -46,7 +46,8 @@ def main(
     own_columns = ["scheme", "round", "density"]
     table, found = (pd.concat(parts, ignore_index=True) for parts in (counted, listed))
     found["image"] = test[found["image"]]
-    found["file"] = found["image"].map(lambda image: (contents["files"] or {image: ""})[image])
+    files = contents["files"] or [""] * len(contents["labels"])
+    found["file"] = [files[image] for image in found["image"]]
     for path, rows in ((confusion, table), (wrong, found)):
         tables.write(path, rows[[*own_columns, *rows.columns.drop(own_columns)]])
     title = f"{params['study']['name']}: names of the test images, % of each class"

@@ -32,9 +32,9 @@ def main(ticket: Path | None, network: str | None, first: Path, second: Path) ->
     extracted, _ = naming.extract_all(sources, detection.detector(), chosen.finding, "only", chosen.start())
     for source, (status, detail, faces, _) in extracted:
         if not faces:
-            raise InputError(
-                f"{printable(str(source.path))} has no single face ({status}: {readable(detail)})"
-            )
+            reason = readable(detail).removesuffix(".")
+            photo = printable(str(source.path))
+            raise InputError(f"{photo} has no single face ({status}: {reason}); give a photo of one person.")
     vectors = [extraction.inputs[0] for _, extraction in extracted]
     cosine, threshold = float(vectors[0] @ vectors[1]), chosen.pairs["threshold"]
     click.echo(f"{'the same person' if cosine >= threshold else 'two people'}: cosine {cosine:.4f}")

@@ -46,7 +46,9 @@ def test_images_are_listed_by_how_many_networks_get_them_wrong():
         [3, "=1+1", "ada", 2, 3],
         [1, "ada", "=1+1", 1, 3],
     ]
-    assert mistakes.wrong(LABELS[None], LABELS, NAMES).empty
+    none = mistakes.wrong(LABELS[None], LABELS, NAMES)
+    assert none.empty
+    assert np.arange(9)[pd.concat([none, table])["image"]].tolist() == [1, 3, 1]
 
 
 @pytest.mark.parametrize(

@@ -52,5 +52,6 @@ def wrong(answers: Answers, labels: NDArray[np.int64], names: Sequence[str]) -> 
             if named != labels[image]:
                 row = {"image": image, "true": names[labels[image]], "named": names[named]}
                 rows.append(row | {"networks": int(networks), "of": len(answers)})
-    table = pd.DataFrame(rows, columns=["image", "true", "named", "networks", "of"])
+    types = {"image": int, "true": str, "named": str, "networks": int, "of": int}  # also of no rows
+    table = pd.DataFrame(rows, columns=list(types)).astype(types)
     return table.sort_values("networks", ascending=False, kind="stable", ignore_index=True)
