@@ -80,7 +80,11 @@ def test_a_change_reaches_the_stages_that_depend_on_it_and_no_others(changes, st
 
 @pytest.mark.parametrize(
     ("changes", "shown"),
-    [({"prune": {"rate": 0.3}}, True), ({"training": {"lr": 0.02}}, True), ({"crop": {"margin": 0.3}}, False)],
+    [
+        ({"prune": {"rate": 0.3}}, True),
+        ({"training": {"lr": 0.02}}, True),
+        ({"crop": {"margin": 0.3}}, False),
+    ],
 )
 def test_the_report_shows_what_decides_the_results_of_its_study(changes, shown):
     found = stage_params(toys.params_values(**{"schemes": SCHEMES} | changes))
