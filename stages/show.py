@@ -64,7 +64,7 @@ def main(params_folder: Path, metrics: Path, watch: bool, checkpoints: Path) -> 
         rows = tables.read(metrics / study / "latency.csv").query("device == 'cpu'")
         found = {int(batch): crossover(part.to_dict("records")) for batch, part in rows.groupby("batch")}
         click.echo(f"{study}: {sentence(found)}")
-    click.echo("Report: plots/*/report.html. Figures: plots/*/figures/*.png. All rounds: metrics/*/summary.csv.")
+    click.echo("Reports: plots/*/report.html. Figures: plots/*/figures/*.png. Tables: metrics/*/summary.csv.")
 
 
 def draw_curves(checkpoints: Path) -> None:
