@@ -45,7 +45,8 @@ def pages() -> list[Path]:
                 found, dataset = params.report_params(values, name), folder / "data" / f"{name}.safetensors"
                 own = folder / report_page.OWN
                 study = report_page.write(found, metrics, plots / "data", dataset, output, own)
-                entries.append((title, study, report_page.relative(output, OVERVIEW.parent)))
+                address = report_page.relative(output, OVERVIEW.parent)
+                entries.append((title, study, address, revisions.commit(folder)))
                 written.append(output)
             except InputError as error:
                 waiting.append((title, error.message))

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 from omegaconf import OmegaConf
 
+from prunet.analysis.report import revisions
 from prunet.base.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,7 +27,7 @@ def main() -> None:
     for path in sorted(ROOT.glob("studies/*/study.yaml")):
         name = path.parent.name
         link = f"[{name}](studies/{name}/study.yaml)"
-        click.echo(f"| {link} | {state(path.parent)} | {version(path.parent)} |")
+        click.echo(f"| {link} | {state(path.parent)} | {revisions.commit(path.parent)} |")
 
 
 def state(folder: Path) -> str:
@@ -55,18 +56,6 @@ def state(folder: Path) -> str:
     if any(name.startswith(CODE) and kind != "deleted" for name, kind in changes):
         return "older code"
     return "other parameters" if any(name == "params.yaml" for name, _ in changes) else "current"
-
-
-def version(folder: Path) -> str:
-    """Return the last commit that changed a study's results, abbreviated; empty if there are none."""
-    done = subprocess.run(
-        ["git", "log", "-1", "--format=%h", "--", "dvc.lock"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.strip()
 
 
 if __name__ == "__main__":

@@ -83,6 +83,18 @@ def study(tmp_path):
     return lambda *results, **more: reading.read(PARAMS, *write(tmp_path, *results, **more))
 
 
+def test_the_page_names_what_trained_the_networks(study):
+    trained = {"processor": "x86_64 Toy", "torch": "2.14.1"}
+    cells = dict.fromkeys(RESULTS, trained) | {("dense", "00"): trained | {"processor": "Toy GPU"}}
+    found = study({name: result | cells[name] for name, result in RESULTS.items()})
+    assert sentences.made(found) == [
+        "Trained with PyTorch 2.14.1 on Toy GPU.",
+        "Trained with PyTorch 2.14.1 on x86_64 Toy.",
+    ]
+    assert "Trained with PyTorch 2.14.1 on Toy GPU." in page.study_page([found], "toy", {}, [])
+    assert sentences.made(study()) == []
+
+
 def test_the_answers_are_sentences_with_numbers_and_intervals(study):
     found = study()
     assert sentences.question(found) == (
@@ -94,8 +106,8 @@ def test_the_answers_are_sentences_with_numbers_and_intervals(study):
         "The sparsest winning ticket keeps 50.0% of the weights (less than 0.2 points below"
     )
     assert answers[1] == (
-        "Dense, the network's test accuracy is 91.00% ± 2.48 points (3 replicates). "
-        "On as many other images (40) it may be 78.21% to 96.61%."
+        "The dense network's test accuracy is 91.00% ± 2.48 points (3 replicates). "
+        "Over other test images, as many as these 40, its interval is 78.21% to 96.61%."
     )
     assert answers[2] == (
         "On test images, after Holm's correction, less accurate than dense: new values at 100% and less "

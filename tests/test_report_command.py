@@ -53,6 +53,19 @@ def test_every_study_with_results_gets_a_page_and_the_overview_names_the_others(
     assert '<code>prune.rate</code></th><td class="wide">0.5</td>' in named
 
 
+def test_the_overview_has_the_commit_of_the_results(project):
+    git("init", "-q")
+    (project / "dvc.lock").write_text("schema: '2.0'\n")
+    git("add", ".")
+    git("commit", "-qm", "results")
+    commit = git("rev-parse", "--short", "HEAD")
+    (project / "notes.md").write_text("later")
+    git("add", ".")
+    git("commit", "-qm", "notes")
+    invoke(report)
+    assert f"commit <code>{commit}</code>" in (project / "plots" / "index.html").read_text("utf-8")
+
+
 def test_without_any_results_one_sentence_says_what_to_run(project):
     shutil.rmtree(project / "metrics")
     done = invoke(report)

@@ -11,6 +11,7 @@ from prunet.cells import storage
 from prunet.cells.masks import density
 from prunet.models.built_in import MODELS, initial_weights
 from prunet.training import rand_augment
+from prunet.training.cells import processor
 from prunet.training.pixels import pixel_values
 from prunet.training.plan import MaskSchedule, TrainingPlan
 from prunet.training.trainer import Trainer
@@ -56,6 +57,7 @@ def test_the_result_is_complete(make, tmp_path):
     assert result["density"] == pytest.approx((150 * 36 + 30_000 + 300) / (300 * 36 + 30_000 + 300))
     assert result["epochs_per_step"] == 8 / 60
     assert (result["key"], result["device"], result["threads"]) == ("key", trainer.device.type, 1)
+    assert (result["processor"], result["torch"]) == (processor(), torch.__version__)
     assert [set(run["seeds"]) for run in result["networks"]] == 2 * [{"init", "order", "augment", "dropout"}]
     seeds = [seed for run in result["networks"] for seed in run["seeds"].values()]
     assert len(set(seeds)) == len(seeds)

@@ -36,7 +36,8 @@ def summarize(results: Results, test_images: int) -> pd.DataFrame:
     `still_falling` is the share of networks whose validation loss still falls at the last step, or NaN;
     `guesses` that of networks not clearly better on the test split than always its largest class; `explored`
     the mean share of the weights that were ever trained, NaN for schemes whose masks stay; `pruned_at` the
-    mean step after which networks got their masks, NaN for schemes whose masks do not settle.
+    mean step after which networks got their masks, NaN for schemes whose masks do not settle. `processor`
+    and `torch`, PyTorch's release, say what trained them.
     """
     rows = []
     for (scheme, number), result in results.items():
@@ -52,7 +53,7 @@ def summarize(results: Results, test_images: int) -> pd.DataFrame:
             row[f"{name}_ci95"] = interval(values)
         row["test_images"] = test_images
         row["accuracy_low"], row["accuracy_high"] = wilson(row["accuracy_mean"], test_images)
-        rows.append(row)
+        rows.append(row | {name: result.get(name) for name in ("processor", "torch")})
     return pd.DataFrame(rows)
 
 

@@ -8,7 +8,18 @@ import pandas as pd
 from prunet.base.errors import InputError
 from prunet.base.files import read_rows, reading, replacing
 
-TEXT = ("scheme", "round", "criterion", "layer", "form", "device", "against", "verdict")  # columns of words
+TEXT = (
+    "scheme",
+    "round",
+    "criterion",
+    "layer",
+    "form",
+    "device",
+    "against",
+    "verdict",
+    "processor",
+    "torch",
+)  # columns of words
 
 
 def read(path: Path, columns: Sequence[str] = (), rounds: Sequence[str] = ()) -> pd.DataFrame:

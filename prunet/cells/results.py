@@ -56,6 +56,8 @@ class CellResult(Part):
     density: Share
     layer_density: dict[str, Share]
     epochs_per_step: float
+    processor: str = ""
+    torch: str = ""
     networks: list[NetworkResult] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -69,11 +71,11 @@ def read(path: Path) -> dict[str, Any]:
     """Read a result.json.
 
     Returns:
-        `density` and `layer_density` (0 to 1), `epochs_per_step`, and `networks`, a list of one dict each:
-        `replicate`, `early_stop_step`, `still_falling` (the validation loss, at the last step), `explored`
-        (share of the weights that were ever trained, where masks change), `pruned_at` (a step, where masks
-        settle), `early` and `final` (test scores),
-        `curve` (on validation images).
+        `density` and `layer_density` (0 to 1), `epochs_per_step`, `processor` and `torch` (its release)
+        that trained it, and `networks`, a list of one dict each: `replicate`, `early_stop_step`,
+        `still_falling` (the validation loss, at the last step), `explored` (share of the weights that were
+        ever trained, where masks change), `pruned_at` (a step, where masks settle), `early` and `final` (test
+        scores), `curve` (on validation images).
 
     Raises:
         InputError: the file is missing, is not JSON, or is not the result of a cell.

@@ -74,15 +74,19 @@ def key(settings: Mapping[str, Any], inputs: Iterable[str], code_paths: Iterable
         inputs: the `contents` of the files and folders that the cell is made from.
         code_paths: files and folders of code, besides `DECIDING`.
     """
-    on_gpu = torch.cuda.is_available()
     known = {
         "settings": settings,
         "code": [_digest(*DECIDING), _digest(*code_paths)],
         "torch": torch.__version__,
-        "processor": torch.cuda.get_device_name() if on_gpu else code.processor(),
+        "processor": processor(),
         "threads": settings["training"]["threads"] or cores(),
     }
     return hashlib.sha256(json.dumps([known, *inputs], sort_keys=True).encode()).hexdigest()
+
+
+def processor() -> str:
+    """Return the kind of processor that networks train on here: a GPU where there is one."""
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else code.processor()
 
 
 @cache  # it takes a quarter of a second, and a stage has many cells

@@ -23,7 +23,7 @@ from prunet.models.state import state
 from prunet.structure import masks as unit_masks
 from prunet.structure.finding import Units, find_units
 from prunet.training import batches, convergence, evaluation, gradients, live, loop, runs, workers
-from prunet.training.cells import Cell, Job, find
+from prunet.training.cells import Cell, Job, find, processor
 from prunet.training.checkpoints import Checkpoint
 from prunet.training.gradients import Network
 from prunet.training.loop import Finished
@@ -301,6 +301,8 @@ class Trainer:
                 "layer_density": {name: density({name: mask}) for name, mask in masks.items()},
                 "epochs_per_step": self.settings["batch_size"] / len(self.splits["train"][1]),
                 "device": self.device.type,
+                "processor": processor(),
+                "torch": torch.__version__,
                 "threads": self._threads(),
                 "networks": [part.results[number] for part, number in parts],
             }

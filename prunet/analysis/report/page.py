@@ -58,6 +58,7 @@ def study_page(
             if len(studies) == 1 and (found := first.tables.get(name)) is not None
         ],
         settings=list(flattened(first.params["settings"])),
+        made=list(dict.fromkeys(sentence for study in studies for sentence in sentences.made(study))),
         changes=changes,
         sheets=sheets,
         wrong=wrong,
@@ -66,16 +67,16 @@ def study_page(
     )
 
 
-def overview(entries: Sequence[tuple[str, Study, str]], waiting: Sequence[tuple[str, str]]) -> str:
+def overview(entries: Sequence[tuple[str, Study, str, str]], waiting: Sequence[tuple[str, str]]) -> str:
     """Return the page over several studies.
 
     Args:
-        entries: title, study, and the address of its page, relative to this one.
+        entries: title, study, the address of its page, relative to this one, and the commit of its results.
         waiting: title of each study without a page, and the reason.
     """
     shown = []
     specs = {}
-    for number, (title, study, address) in enumerate(entries):
+    for number, (title, study, address, commit) in enumerate(entries):
         chart = charts.headline([study])
         chart = chart._replace(name=f"accuracy-{number}", drawn=chart.drawn | {"height": 180})
         specs[chart.name] = chart.spec
@@ -83,6 +84,7 @@ def overview(entries: Sequence[tuple[str, Study, str]], waiting: Sequence[tuple[
             {
                 "title": title,
                 "address": address,
+                "commit": commit,
                 "question": sentences.question(study),
                 "tiles": tiles.tiles(study),
                 "answers": sentences.answers(study),

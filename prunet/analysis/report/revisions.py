@@ -14,6 +14,12 @@ WORKSPACE = "workspace"  # DVC's name for the files as they are
 PARTS = ("params.yaml", "metrics", "plots")
 
 
+def commit(folder: Path) -> str:
+    """Return the last commit that changed a DVC project's results, abbreviated; empty if there is none."""
+    command = ["git", "log", "-1", "--format=%h", "--", "dvc.lock"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False).stdout.strip()
+
+
 def extract(name: str, output: Path) -> Path:
     """Return a folder with parameters, metrics and plot data of the working folder's project at a revision.
 

@@ -43,10 +43,12 @@ def _dense(study: Study) -> list[str]:
     unit = "" if math.isnan(row["accuracy_ci95"]) else " points"
     accuracy = words.with_interval(row["accuracy_mean"], row["accuracy_ci95"])
     count = int(row["replicates"])
-    found = f"Dense, the network's test accuracy is {accuracy}{unit} ({count} replicate{'s' * (count > 1)})."
+    found = f"The dense network's test accuracy is {accuracy}{unit} ({count} replicate{'s' * (count > 1)})."
     if "accuracy_low" in row:
         span = f"{words.percent(row['accuracy_low'])} to {words.percent(row['accuracy_high'])}"
-        found += f" On as many other images ({row['test_images']:,.0f}) it may be {span}."
+        found += (
+            f" Over other test images, as many as these {row['test_images']:,.0f}, its interval is {span}."
+        )
     return [found]
 
 
@@ -120,3 +122,12 @@ def notices(study: Study) -> list[str]:
     if summary[["accuracy_mean", "early_stop_step_mean"]].isna().any(axis=None):
         found.append("Some cells have no accuracy (NaN); figures leave them out.")
     return found + study.problems
+
+
+def made(study: Study) -> list[str]:
+    """Return what trained the networks; nothing for the tables of an older version."""
+    summary = study.tables["summary"]
+    if "processor" not in summary:
+        return []
+    machines = summary[["torch", "processor"]].dropna().drop_duplicates()
+    return [f"Trained with PyTorch {torch} on {processor}." for torch, processor in machines.to_numpy()]
