@@ -20,7 +20,7 @@ HEADER = (
 )
 OUTPUTS = (
     "# Outputs of DVC, and photos of your own with their list. Metrics, plot data and figures are in git.\n"
-    "/data\n/models\n/exports\n/.checkpoints\n/live\n/photos\n/list.csv\n"
+    "/data\n/models\n/exports\n/.checkpoints\n/photos\n/list.csv\n"
 )
 
 

@@ -17,7 +17,7 @@ CODE = ("prunet/", "stages/")
 
 @click.command()
 def main() -> None:
-    """Print a Markdown table of the named studies, the state of their results and the commit that has them.
+    """Print the table of studies/README.md: studies, the state of their results, and the commit.
 
     current: every result was computed by the present code with the present parameters. older code, other
     parameters: some were not; `make study STUDY=NAME` computes them anew. not run: there are no results.
@@ -26,7 +26,7 @@ def main() -> None:
     click.echo("|---|---|---|")
     for path in sorted(ROOT.glob("studies/*/study.yaml")):
         name = path.parent.name
-        link = f"[{name}](studies/{name}/study.yaml)"
+        link = f"[{name}]({name}/study.yaml)"
         click.echo(f"| {link} | {state(path.parent)} | {revisions.commit(path.parent)} |")
 
 

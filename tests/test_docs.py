@@ -13,7 +13,7 @@ from prunet.config import reference
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
     path.relative_to(ROOT)
-    for pattern in ("*.md", "docs/*.md", "networks/*.md", "studies/*/README.md")
+    for pattern in ("*.md", "docs/*.md", "networks/*.md", "studies/*.md")
     for path in ROOT.glob(pattern)
 )
 

@@ -1,5 +1,6 @@
 """Learning curves while networks train."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -85,47 +86,53 @@ def test_a_tracker_that_fails_is_named_once_and_ends_no_training(curves, capsys)
 
 def test_a_function_of_yours_is_the_tracker(monkeypatch):
     monkeypatch.setenv(trackers.NAMED, "builtins:print")
-    assert trackers.tracker() is print
+    with trackers.tracker() as track:
+        assert track is print
 
 
 @pytest.mark.parametrize("named", ["nowhere:log", "builtins:nothing", "builtins", ":"])
 def test_a_tracker_that_is_not_there_is_refused(monkeypatch, named):
     monkeypatch.setenv(trackers.NAMED, named)
-    with pytest.raises(InputError, match=r"PRUNET_TRACKER=.* names no function .*MODULE:FUNCTION"):
-        trackers.tracker()
+    expected = r"PRUNET_TRACKER=.* names no function .*MODULE:FUNCTION"
+    with pytest.raises(InputError, match=expected), trackers.tracker():
+        pass
 
 
 def test_nothing_is_tracked_unless_asked_for_or_run_by_dvc(monkeypatch):
     for name in (trackers.NAMED, trackers.DVC):
         monkeypatch.delenv(name, raising=False)
-    assert trackers.tracker() is None
+    with trackers.tracker() as track:
+        assert track is None
 
 
 TRACK = """
+import subprocess, sys
 from prunet.training import trackers
 
-track = trackers._dvclive(0)
-for step in (0, 10):
-    row = {"study": "toy", "cell": "original/01", "network": 0, "step": step}
-    track(**row, val_loss=2 - step / 10, val_accuracy=step / 10)
+trackers.DELAY = 0
+with trackers.tracker() as track:
+    for step in (0, 10):
+        row = {"study": "toy", "cell": "original/01", "network": 0, "step": step}
+        track(**row, val_loss=2 - step / 10, val_accuracy=step / 10)
+    subprocess.run([sys.executable, "-m", "dvc", "plots", "show", "--json"], check=True)
 """
 
 
-def test_dvclive_gets_the_curves(tmp_path):
+def test_dvc_plots_show_draws_the_curves_while_networks_train(tmp_path):
     """In a process of its own: DVCLive sets up logging and threads."""
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
     subprocess.run([*git, "init", "-q"], cwd=tmp_path, check=True)
     subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "first"], cwd=tmp_path, check=True)
     subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], cwd=tmp_path, check=True)
     root = str(Path(__file__).parents[1])
-    environment = {
-        "PYTHONPATH": root,
-        "DVC_ROOT": str(tmp_path),
-        "HOME": str(tmp_path),
-        "PATH": "/usr/bin:/bin",
-    }
-    subprocess.run([sys.executable, "-c", TRACK], cwd=tmp_path, env=environment, check=True)
-    tables = tmp_path / "live/plots/metrics/toy/original/01"
-    assert (tables / "val_accuracy/0.tsv").read_text().split() == ["step", "0", "0", "0.0", "10", "1.0"]
-    assert (tables / "val_loss/0.tsv").read_text().split() == ["step", "0", "0", "2.0", "10", "1.0"]
-    assert not list(tmp_path.glob("**/live/**/dvc.yaml"))
+    own = {"PYTHONPATH": root, "DVC_ROOT": str(tmp_path), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(
+        [sys.executable, "-c", TRACK], cwd=tmp_path, env=own, capture_output=True, text=True, check=True
+    )
+    plots = json.loads(done.stdout)["data"]
+    folder = "live/plots/metrics/toy/original/01"
+    assert set(plots) == {f"{folder}/val_accuracy/0.tsv", f"{folder}/val_loss/0.tsv"}
+    (drawn,) = plots[f"{folder}/val_accuracy/0.tsv"]
+    points = [(row["step"], row["0"]) for row in drawn["content"]["data"]["values"]]
+    assert points == [("0", "0.0"), ("10", "1.0")]
+    assert not (tmp_path / "live").exists()

@@ -30,10 +30,13 @@ def watching(path: Path, study: str, names: Names, steps: int) -> Iterator["Curv
     Raises:
         InputError: the tracker cannot be imported.
     """
-    track = trackers.tracker()
     path.parent.mkdir(parents=True, exist_ok=True)
     total = steps * sum(map(len, names))
-    with path.open("w", newline="") as file, progress(total=total, unit="step", unit_scale=True) as bar:
+    with (
+        trackers.tracker() as track,
+        path.open("w", newline="") as file,
+        progress(total=total, unit="step", unit_scale=True) as bar,
+    ):
         yield Curves(file, bar, track, study, names, steps)
 
 

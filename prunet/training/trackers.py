@@ -2,8 +2,11 @@
 
 import importlib
 import os
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from prunet.base.errors import InputError
@@ -12,19 +15,31 @@ NAMED = "PRUNET_TRACKER"
 DVC = "DVC_ROOT"  # set for the commands that DVC runs
 DELAY = 30.0  # seconds: DVCLive takes two to start, and nobody watches a shorter training
 
+FOLDER = Path(
+    "live"
+)  # not in .gitignore, or DVC would not look for its dvc.yaml; it is gone when the stage ends
+PLOTS = "plots:\n  - plots: {x: step}\n"
+
 # Called with `study`, `cell` (scheme/round), `network` (its number), `step`, `val_loss`, `val_accuracy`.
 Track = Callable[..., None]
 
 
-def tracker() -> Track | None:
-    """Return the function that `PRUNET_TRACKER` names as MODULE:FUNCTION; where DVC runs the stage, DVCLive.
+@contextmanager
+def tracker() -> Iterator[Track | None]:
+    """Give the function that `PRUNET_TRACKER` names as MODULE:FUNCTION; where DVC runs the stage, DVCLive.
 
     Raises:
         InputError: there is no such function.
     """
     if named := os.environ.get(NAMED):
-        return _named(named)
-    return _dvclive(DELAY) if DVC in os.environ else None
+        yield _named(named)
+    elif DVC in os.environ:
+        try:
+            yield _dvclive(DELAY)
+        finally:
+            shutil.rmtree(FOLDER, ignore_errors=True)
+    else:
+        yield None
 
 
 def _named(named: str) -> Track:
@@ -39,7 +54,7 @@ def _named(named: str) -> Track:
 
 
 def _dvclive(delay: float) -> Track:
-    """Return a function that writes a table for each network to live/plots, once `delay` seconds are over."""
+    """Return a function that writes a table for each network to `FOLDER`, once `delay` seconds are over."""
     start, rows, live = time.monotonic() + delay, [], None
 
     def track(**row: Any) -> None:
@@ -50,7 +65,8 @@ def _dvclive(delay: float) -> Track:
         if live is None:
             from dvclive.live import Live
 
-            live = Live("live", save_dvc_exp=False, dvcyaml=None, report=None)
+            live = Live(str(FOLDER), save_dvc_exp=False, dvcyaml=None, report=None)
+            (FOLDER / "dvc.yaml").write_text(PLOTS)
         for row in rows:
             live.step = row["step"]
             for measure in ("val_loss", "val_accuracy"):
