@@ -38,7 +38,7 @@ def test_the_gallery_draws_kept_images_and_refuses_an_empty_folder(tmp_path, sta
     save(grays / "ada" / "1.png", 20, 20)
     for folder, row in (
         (crops, {"image": "ada/1.png", "photo": "ada/1.jpg"}),
-        (grays, {"label": "ada", "image": "ada/1.png", "status": status}),
+        (grays, {"label": "ada", "image": "ada/1.png", "crop": "ada/1.png", "status": status}),
     ):
         files.write_rows(folder / "manifest.csv", list(row), [row])
     done = invoke(gallery, crops, photos, grays, output)
