@@ -38,7 +38,7 @@ def main(params: dict[str, Any], data: Path, dense: Path, cells: Path, strangers
     card.md                accuracy, bytes, multiply-adds, milliseconds; how to load it all without prunet
     about.json             the ticket's metadata; size and test accuracy of each file
 
-    A ticket of faces has the threshold from which on two photos count as of one person (`stages.verify`),
+    A ticket of faces has the lowest cosine at which two photos count as of one person (`stages.verify`),
     measured on strangers by name, or else on the test images. Every ONNX file is run on the test images and
     compared with PyTorch before OUTPUT is written. The printed table has the shares of test images and of
     strangers that get a name, at several thresholds.

@@ -23,7 +23,7 @@ from prunet.training import streams
 def main(
     params: dict[str, Any], data: Path, dense: Path, cells: Path, confusion: Path, wrong: Path, figure: Path
 ) -> None:
-    """Name the test images of the dataset DATA by the networks DENSE, and by those of one round of CELLS.
+    """Classify the test images of the dataset DATA by the networks DENSE, and those of one round of CELLS.
 
     PARAMS is a JSON file with the study, how faces were found, and the scheme and the `round` of CELLS.
     Writes two CSV files: CONFUSION, how often images of a class got each name, and WRONG, the images that got

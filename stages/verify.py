@@ -20,10 +20,9 @@ from prunet.recognition.output import NETWORK, printable
 def main(ticket: Path | None, network: str | None, first: Path, second: Path) -> None:
     """Tell whether the photos FIRST and SECOND, with one face each, show the same person.
 
-    Prints the cosine of the faces' embeddings, and the threshold from which on two photos count as of one
-    person: at most 1% of the photos of two people reached it where it was measured, for a ticket by the stage
-    `export`. On other photos than those the share may be another one: of people as alike as siblings it is
-    higher.
+    Prints the cosine of the faces' embeddings and the threshold: photos whose cosine reaches it count as of
+    one person. Where the threshold was measured (of a ticket: by the stage `export`), at most 1% of the pairs
+    of photos of two people reached it. On other photos the share may differ: for siblings it is higher.
     """
     chosen = embeddings.load(ticket, network)
     if chosen.pairs is None:

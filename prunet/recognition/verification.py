@@ -87,7 +87,7 @@ def _curve(found: Pairs) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def calibrate(embeddings: Vectors, people: NDArray[np.int64], of: str) -> dict[str, Any]:
-    """Return the `threshold` from which on two photos count as of one person, for a ticket's metadata.
+    """Return the lowest cosine at which two photos count as of one person, for a ticket's metadata.
 
     Args:
         embeddings: (N, D) unit vectors, of at least two people.
@@ -95,8 +95,8 @@ def calibrate(embeddings: Vectors, people: NDArray[np.int64], of: str) -> dict[s
         of: words that say who they are.
 
     Returns:
-        Beside it the rate of `false_accepts` that it allows, the number of `pairs` of two people and of
-        `people` that it was measured on, and `of`.
+        It as `threshold`, the rate of `false_accepts` that it allows, the number of `pairs` of two people and
+        of `people` that it was measured on, and `of`.
     """
     found = pairs(embeddings, people)
     return {
