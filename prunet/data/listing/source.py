@@ -23,7 +23,8 @@ def read_list(source: Path) -> list[Listed]:
     """Read the rows of a CSV list or of a folder tree `label/photo.jpg`.
 
     A line of a list that is not two values, or has a quotation mark too many or too few, is a row with a
-    problem, and the lines after it are read. Bytes that are not UTF-8 become lone surrogates (`surrogateescape`).
+    problem, and the lines after it are read. Bytes that are not UTF-8 become lone surrogates
+    (`surrogateescape`).
 
     The rows of a tree are sorted by path; the url is the path relative to `source`. Names that start with a
     dot are skipped, and links to folders followed. A file outside all label folders gets an empty label.
