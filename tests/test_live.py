@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from prunet.base.errors import InputError
+from prunet.base.files import write_rows
 from prunet.base.tables import read
 from prunet.training import live, trackers
 
@@ -30,17 +31,24 @@ class Bar:
 
 @pytest.fixture
 def curves(tmp_path):
-    with (tmp_path / "live.csv").open("w") as file:
-        yield live.Curves(file, Bar(), None, "toy", NAMES, 20)
+    write_rows(tmp_path / "live.csv", live.COLUMNS, [])
+    return live.Curves(tmp_path / "live.csv", Bar(), None, "toy", NAMES, 20)
 
 
 def test_the_table_has_every_evaluation_at_once(curves, tmp_path):
     curves.hear(0, [(0, [2.0, 2.5], [0.25, 0.5])])
-    table = read(tmp_path / "live.csv")  # before the file is closed
+    table = read(tmp_path / "live.csv")
     assert list(table.columns) == list(live.COLUMNS)
     assert table.values.tolist() == [["dense", 0, 0, 2.0, 0.25], ["dense", 1, 0, 2.5, 0.5]]
     curves.hear(1, [(0, [1.0], [0.0]), (10, [0.5], [1.0])])
     assert read(tmp_path / "live.csv")["step"].tolist() == [0, 0, 0, 10]
+
+
+def test_a_table_that_cannot_be_written_is_one_sentence(curves, tmp_path):
+    (tmp_path / "live.csv").unlink()
+    (tmp_path / "live.csv").mkdir()
+    with pytest.raises(InputError, match=r"live.csv cannot be written \(Is a directory\)"):
+        curves.hear(1, [(0, [1.0], [0.5])])
 
 
 def test_the_bar_counts_the_steps_of_all_networks_and_names_the_slowest(curves):

@@ -45,6 +45,19 @@ def replacing(path: Path) -> Iterator[Path]:
         _raise_input_error(error, path)
 
 
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Convert an `OSError` from writing `path` in place to an `InputError`.
+
+    Raises:
+        InputError: the disk is full or `path` cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        _raise_input_error(error, path)
+
+
 def _raise_input_error(error: OSError, path: Path) -> NoReturn:
     fix = FIXES.get(error.errno or 0, "fix this and run it again")
     if isinstance(error, shutil.Error):  # from copytree: a list of failures

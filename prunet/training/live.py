@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from prunet.base import files
 from prunet.base.progress import progress
 from prunet.training import trackers
 from prunet.training.state import Point
@@ -28,28 +29,22 @@ def watching(path: Path, study: str, names: Names, steps: int) -> Iterator["Curv
         steps: the last step of a training.
 
     Raises:
-        InputError: the tracker cannot be imported.
+        InputError: the tracker cannot be imported, or the file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    files.write_rows(path, COLUMNS, [])
     total = steps * sum(map(len, names))
-    with (
-        trackers.tracker() as track,
-        path.open("w", newline="") as file,
-        progress(total=total, unit="step", unit_scale=True) as bar,
-    ):
-        yield Curves(file, bar, track, study, names, steps)
+    with trackers.tracker() as track, progress(total=total, unit="step", unit_scale=True) as bar:
+        yield Curves(path, bar, track, study, names, steps)
 
 
 class Curves:
     """Watches tasks (`workers.run`) that train networks and tell their evaluations."""
 
     def __init__(
-        self, file: Any, bar: Any, track: trackers.Track | None, study: str, names: Names, steps: int
+        self, path: Path, bar: Any, track: trackers.Track | None, study: str, names: Names, steps: int
     ) -> None:
-        self._file, self._bar, self._track = file, bar, track
+        self._path, self._bar, self._track = path, bar, track
         self._study, self._names, self._steps = study, names, steps
-        self._table = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        self._table.writeheader()
         self._reached: dict[int, int] = {}  # last step by task
         self._finished = 0  # networks
 
@@ -60,8 +55,8 @@ class Curves:
             for step, losses, accuracies in points
             for (cell, network), loss, accuracy in zip(self._names[task], losses, accuracies, strict=True)
         ]
-        self._table.writerows(rows)
-        self._file.flush()
+        with files.writing(self._path), self._path.open("a", newline="") as file:
+            csv.DictWriter(file, COLUMNS, lineterminator="\n").writerows(rows)
         self._advance(task, points[-1][0])
         for row in rows:
             self._hand_on(row)
