@@ -14,24 +14,19 @@ from prunet.data.faces import exclusion
 from prunet.data.faces.cleaning import server
 from prunet.data.faces.cleaning.decisions import Decisions
 from stages import clean
-from tests.toy_cleaning import faces_of, page_of, prepare
-from tests.toy_faces import contents, many, message
-
-HEADER = "label,image,reason\n"
+from tests.toy_cleaning import HEADER, faces_of, page_of, prepare_eight, undecided
+from tests.toy_faces import contents, message
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("faces")
-    prepare(folder, many(4), [f"https://host.example/{n}.jpg" for n in range(1, 9)])
-    return folder
+    return prepare_eight(tmp_path_factory.mktemp("faces"))
 
 
 @pytest.fixture
 def folder(prepared):
     """The toy faces, with an empty exclude list; odd rows are boris, even ones ada."""
-    (prepared / "exclude.csv").write_text(HEADER)
-    return prepared
+    return undecided(prepared)
 
 
 def name(number):

@@ -5,12 +5,11 @@ import time
 import pytest
 
 from prunet.data.faces import exclusion
-from tests.toy_cleaning import page_of, prepare, serving
-from tests.toy_faces import many, texture
+from tests.toy_cleaning import HEADER, page_of, prepare, prepare_eight, serving, undecided
+from tests.toy_faces import texture
 
 pytestmark = pytest.mark.browser
 
-HEADER = "label,image,reason\n"
 MOVES = "label,image,reason,move_to\n"
 # Labels that are folders' names, and urls, which are any text.
 HOSTILE = ["<img src=x onerror=alert(1)>", "\"'><b>{{7*7}}", "مرحبا (x)", "<script>alert(1)", "&lt;i&gt;"]
@@ -25,16 +24,13 @@ HOSTILE_URLS = [
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("faces")
-    prepare(folder, many(4), [f"https://host.example/{n}.jpg" for n in range(1, 9)])
-    return folder
+    return prepare_eight(tmp_path_factory.mktemp("faces"))
 
 
 @pytest.fixture
 def folder(prepared):
     """The toy faces, with an empty exclude list; odd rows are boris, even ones ada."""
-    (prepared / "exclude.csv").write_text(HEADER)
-    return prepared
+    return undecided(prepared)
 
 
 def open_page(page, address):

@@ -12,6 +12,8 @@ from prunet.data.faces.cleaning.decisions import Decisions
 from stages import clean, crop, resize
 from tests import toy_faces
 
+HEADER = "label,image,reason\n"
+
 
 def prepare(folder, photos, urls=()):
     """Run the stages crop and resize on photos [(label, pixels)], with these urls in the list."""
@@ -25,6 +27,18 @@ def prepare(folder, photos, urls=()):
         patch.setattr(detection, "detector", lambda: toy_faces.fake_faces)
         toy_faces.run(crop, folder)
     toy_faces.run(resize, folder)
+
+
+def prepare_eight(folder):
+    """Prepare four photos of boris, in odd rows, and four of ada, in even ones; return the folder."""
+    prepare(folder, toy_faces.many(4), [f"https://host.example/{n}.jpg" for n in range(1, 9)])
+    return folder
+
+
+def undecided(folder):
+    """Empty the exclude list; return the folder."""
+    (folder / "exclude.csv").write_text(HEADER)
+    return folder
 
 
 def faces_of(folder):
