@@ -164,7 +164,7 @@ def profile() -> None:
 
     def show() -> None:
         with TemporaryDirectory() as folder, torch.profiler.profile() as record:
-            prunet_loop.train(steps, Path(folder) / "0.safetensors")
+            list(prunet_loop.train(steps, Path(folder) / "0.safetensors"))
         print(record.key_averages().table(sort_by="self_cpu_time_total", row_limit=15))
 
     machine.apart(show, 1)

@@ -3,7 +3,7 @@
 import copy
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -57,7 +57,7 @@ def run(work: Job, count: int, side_by_side: int, threads: int) -> tuple[float, 
         return seconds, [files.read_json(path.with_suffix(".json"))["began"] for path in paths]
 
 
-def train(work: Job, path: Path, _: workers.Tell | None = None) -> None:
+def train(work: Job, path: Path) -> Iterator[Any]:
     """Train; write the outcome to the checkpoint `path` and the start times to a JSON file next to it."""
     loop.device()  # configures PyTorch as in a stage
     network = gradients.network(work.model, work.settings)
@@ -74,7 +74,8 @@ def train(work: Job, path: Path, _: workers.Tell | None = None) -> None:
     size = batches.input_shape(dict(work.splits), work.settings["augment"])[-1]
     checkpoint = Checkpoint(path, "bench", math.inf)
     timed_network = network._replace(gradients=timed)
-    loop.train(timed_network, work.start, work.masks, work.splits, size, work.settings, runs, checkpoint)
+    given = work.start, work.masks, work.splits, size, work.settings, runs, checkpoint
+    yield from loop.train(timed_network, *given)
     files.write_json(path.with_suffix(".json"), {"began": began})
 
 

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 PROCESS = os.getpid()
@@ -84,11 +84,12 @@ def watched(module: Any) -> Any:
     loop, workers, evaluation = trainer.loop, trainer.workers, sys.modules["prunet.training.evaluation"]
     trainer.watched = True  # type: ignore[attr-defined]
     evaluation.evaluate = timed(evaluation.evaluate, "evaluate")  # type: ignore[attr-defined]
-    train = timed(loop.train, "train")
+    train = loop.train
 
-    def train_and_note(*arguments: Any) -> None:
-        before = dict(spent)
-        train(*arguments)
+    def train_and_note(*arguments: Any) -> Iterator[Any]:
+        before, began = dict(spent), time.perf_counter()
+        yield from train(*arguments)
+        spent["train"] += time.perf_counter() - began
         note(**{key: spent[key] - before[key] for key in ("train", "evaluate")})
 
     run = timed(workers.run, "side_by_side")

@@ -74,7 +74,7 @@ def test_the_plain_loop_computes_what_prunet_computes(tmp_path):
     splits = batches.to_device(toys.data(), None, "none", torch.device("cpu"))
     settings = toys.SETTINGS | {"steps": 5, "eval_every": 5, "weight_decay": 0.0}
     work = prunet_loop.job(models.MODELS["lenet-300-100"]((1, 6, 6), 3), splits, settings)
-    prunet_loop.train(work, tmp_path / "0.safetensors")
+    list(prunet_loop.train(work, tmp_path / "0.safetensors"))
     trained = loop.load_finished(Checkpoint(tmp_path / "0.safetensors", "bench", 0)).weights
 
     model = models.MODELS["lenet-300-100"]((1, 6, 6), 3)

@@ -8,13 +8,12 @@ import pytest
 from prunet.base import code
 from prunet.base.errors import InputError
 from prunet.cells import storage
-from prunet.training import cells, loop, workers
+from prunet.training import cells, groups, loop, outcomes, workers
 from prunet.training.plan import TrainingPlan
-from prunet.training.trainer import Member, Trainer
 from tests import toys
 from tests.toy_cells import alone, cell, equal, maker, outcome, train
 
-run, State = workers.run, loop.TrainingState
+run, State, divide = workers.run, loop.TrainingState, groups.divide
 
 
 @pytest.fixture
@@ -41,7 +40,7 @@ def test_finished_cells_are_reused_and_a_new_round_is_trained_alone(make, monkey
     trained = []
     monkeypatch.setattr(workers, "run", lambda tasks, *rest: trained.append(tasks) or run(tasks, *rest))
     trainer.train([cell(trainer, name) for name in (one, two, three)])
-    assert [task.args[0][0].cell.name for task in trained[0]] == [three, three]
+    assert [task.args[0].names for task in trained[0]] == [[(three, 0)], [(three, 1)]]
     assert all(equal(found[0], outcome(folder)[0]) for found, folder in zip(before, folders, strict=True))
 
 
@@ -146,7 +145,7 @@ def test_a_cell_that_was_killed_resumes_at_its_last_checkpoint_to_the_same_bits(
 @pytest.mark.field
 def test_checkpoints_that_a_kill_left_beside_finished_cells_are_deleted_by_the_next_run(make, monkeypatch):
     """Those of cells that it does not train stay."""
-    trainer, save = make(steps=1), Trainer._save
+    trainer, save = make(steps=1), outcomes.save
     unfinished, asked = trainer.folder / "unfinished", [cell(trainer, f"random/{n}") for n in ("01", "02")]
 
     def save_and_die(*given):
@@ -154,7 +153,7 @@ def test_checkpoints_that_a_kill_left_beside_finished_cells_are_deleted_by_the_n
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_save", save_and_die)
+        patch.setattr(outcomes, "save", save_and_die)
         with pytest.raises(KeyboardInterrupt):
             trainer.train(asked)
     assert list(unfinished.iterdir())
@@ -207,7 +206,7 @@ def test_a_checkpoint_with_another_key_is_never_resumed(make, monkeypatch, capfd
     """Other code, parameters, data, or another processor."""
     trainer, other = make(), make(lr=0.02)
     with monkeypatch.context() as patch:
-        patch.setattr(trainer, "_save", refuse_to_train)
+        patch.setattr(outcomes, "save", refuse_to_train)
         with pytest.raises(InputError):
             trainer.train([cell(trainer)])
     assert len(list((trainer.folder / "unfinished").iterdir())) == 2
@@ -248,24 +247,30 @@ def test_networks_of_all_cells_share_one_pool_of_workers(make, monkeypatch):
     monkeypatch.setattr("prunet.training.trainer.cores", lambda: 3)
     trainer.train([cell(trainer, name) for name in ("a/01", "a/02")])
     ((tasks, processes, threads, *_),) = calls
-    members = [(member.cell.name, member.number) for task in tasks for member in task.args[0]]
+    members = [name for task in tasks for name in task.args[0].names]
     assert members == [(name, number) for name in ("a/01", "a/02") for number in (0, 1)]
     assert (processes, threads) == (3, 1)
 
 
-def test_on_a_gpu_cells_of_one_plan_are_one_stack(make):
-    def groups(trainer, *plans):
+def test_on_a_gpu_cells_of_one_plan_are_one_stack(make, monkeypatch):
+    def names(trainer, *plans):
+        """Return the networks of each task of a trainer that finds a GPU."""
+        tasks = []
         trainer.device = SimpleNamespace(type="cuda")
-        assert trainer._at_once() == 1
-        asked = [cell(trainer, f"a/{number:02}", plan=plan) for number, plan in enumerate(plans)]
-        return [[(member.cell.name, member.number) for member in group] for group in trainer._groups(asked)]
+        monkeypatch.setattr(workers, "run", lambda *arguments: tasks.append(arguments[:2]))
+        monkeypatch.setattr(outcomes, "save", refuse_to_train)
+        with pytest.raises(InputError):
+            trainer.train([cell(trainer, f"a/{number:02}", plan=plan) for number, plan in enumerate(plans)])
+        ((found, at_once),) = tasks
+        assert at_once == 1
+        return [task.args[0].names for task in found]
 
     plain, late = TrainingPlan(), TrainingPlan(first=5)
-    assert groups(make(2), late, plain, plain) == [
+    assert names(make(2), late, plain, plain) == [
         [("a/00", 0), ("a/00", 1)],
         [("a/01", 0), ("a/01", 1), ("a/02", 0), ("a/02", 1)],
     ]
-    assert groups(make(2, "resnet-20", side=8), plain) == [[("a/00", 0)], [("a/00", 1)]]
+    assert names(make(2, "resnet-20", side=8), plain) == [[("a/00", 0)], [("a/00", 1)]]
 
 
 def test_cells_trained_as_one_stack_have_their_own_results_in_order(make, monkeypatch):
@@ -274,9 +279,7 @@ def test_cells_trained_as_one_stack_have_their_own_results_in_order(make, monkey
     thin["fc1.weight"][:, ::2] = False
     named = {"01": thin, "02": trainer.dense_masks()}
     alone = [train(trainer, f"alone/{number}", masks=masks) for number, masks in named.items()]
-    monkeypatch.setattr(
-        trainer, "_groups", lambda cells: [[Member(each, n) for each in cells for n in range(each.networks)]]
-    )
+    monkeypatch.setattr(groups, "divide", lambda cells, _, *rest: divide(cells, True, *rest))
     stacked = [cell(trainer, f"stack/{number}", masks=masks) for number, masks in named.items()]
     for folder, (weights, masks, result) in zip(trainer.train(stacked), alone, strict=True):
         found, found_masks, found_result = outcome(folder)

@@ -13,10 +13,11 @@ from prunet.base.errors import InputError
 from prunet.training import workers
 
 
-def leave(path, threads, tell=None):
+def leave(path, threads):
     """Leave the process and its thread count in a file."""
     path.write_text(f"{os.getpid()} {torch.get_num_threads()}")
     assert torch.get_num_threads() == threads
+    return ()
 
 
 def test_every_task_runs_once_in_processes_of_so_many_threads(tmp_path):
@@ -27,11 +28,11 @@ def test_every_task_runs_once_in_processes_of_so_many_threads(tmp_path):
     assert str(os.getpid()) not in {process for process, _ in ran.values()}
 
 
-def wait_for(path, others, tell):
+def wait_for(path, others):
     """Run until the other tasks have run: another worker must do them."""
     while len(list(path.parent.iterdir())) < others:
         time.sleep(0.005)
-    leave(path, 1)
+    return leave(path, 1)
 
 
 def test_a_free_worker_takes_the_next_task(tmp_path):
@@ -50,16 +51,16 @@ def test_one_worker_is_this_process(tmp_path):
     assert (tmp_path / "only").read_text().split()[0] == str(os.getpid())
 
 
-def tell_twice(word, tell):
-    tell(word)
-    tell(2 * word)
+def say_twice(word):
+    yield word
+    yield 2 * word
 
 
 @pytest.mark.field
 @pytest.mark.parametrize("count", [1, 2])
-def test_this_process_hears_what_tasks_tell_and_that_they_have_finished(count):
+def test_this_process_hears_what_tasks_yield_and_that_they_have_finished(count):
     events = {number: [] for number in range(3)}
-    tasks = [partial(tell_twice, word) for word in "abc"]
+    tasks = [partial(say_twice, word) for word in "abc"]
     workers.run(
         tasks,
         count,
@@ -70,15 +71,15 @@ def test_this_process_hears_what_tasks_tell_and_that_they_have_finished(count):
     assert events == {number: [word, 2 * word, "finished"] for number, word in enumerate("abc")}
 
 
-def tell_and_wait(path, tell):
-    tell("begun")
+def begin_and_wait(path):
+    yield "begun"
     while not path.exists():
         time.sleep(0.005)
 
 
 def test_it_hears_them_while_they_run(tmp_path):
     """The tasks end only after this process has heard of them."""
-    tasks = [partial(tell_and_wait, tmp_path / str(number)) for number in range(2)]
+    tasks = [partial(begin_and_wait, tmp_path / str(number)) for number in range(2)]
     workers.run(tasks, 2, 1, hear=lambda task, _: (tmp_path / str(task)).touch())
 
 
@@ -93,8 +94,8 @@ AFTER_A_PARALLEL_LOOP = """
 import torch
 from prunet.training import workers
 
-def add_up(tell=None):
-    return torch.ones(10**6).cumsum(0).sum()
+def add_up():
+    return [torch.ones(10**6).cumsum(0).sum().item()]
 
 torch.set_num_threads(2)
 add_up()
@@ -108,15 +109,15 @@ def test_several_processes_of_several_threads_work_after_a_parallel_loop_of_this
     subprocess.run([sys.executable, "-c", AFTER_A_PARALLEL_LOOP], check=True, timeout=120)
 
 
-def sleep(tell):
+def sleep():
     time.sleep(8)
 
 
-def kill(tell):
+def kill():
     signal.raise_signal(signal.SIGKILL)
 
 
-def fail(sentence, tell):
+def fail(sentence):
     raise InputError(sentence)
 
 
@@ -132,7 +133,7 @@ def test_a_killed_process_is_an_error_that_says_how_to_resume():
         workers.run([kill, sleep], 2, 1)
 
 
-def beat(path, tell):
+def beat(path):
     while True:
         path.write_text(str(time.monotonic()))
         time.sleep(0.01)

@@ -71,7 +71,7 @@ class Toy:
     def finish(self, checkpoint=None):
         checkpoint = checkpoint or Checkpoint(self.folder / f"{next(NUMBERS)}.safetensors", "toy", NEVER)
         given = self.start, self.masks, self.splits, self.size, self.settings, self.runs
-        loop.train(self.network, *given, checkpoint, self.plan)
+        list(loop.train(self.network, *given, checkpoint, self.plan))
         return loop.load_finished(checkpoint)
 
     def train(self, checkpoint=None):

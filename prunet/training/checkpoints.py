@@ -9,7 +9,7 @@ import click
 import torch
 from torch import Tensor
 
-from prunet.base import tensors
+from prunet.base import files, tensors
 from prunet.base.errors import InputError
 
 
@@ -42,6 +42,11 @@ class Checkpoint:
     def _ignore(self, reason: str) -> tuple[dict[str, Tensor], Any] | None:
         click.echo(f"warning: {self.path} {reason}; training starts from the beginning.", err=True)
         return None
+
+    def receive(self, content: bytes) -> None:
+        """Write what another machine has saved."""
+        with files.replacing(self.path) as partial:
+            partial.write_bytes(content)
 
     def due(self) -> bool:
         """Return whether it is time to save again."""

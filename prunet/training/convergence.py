@@ -41,6 +41,22 @@ def guesses(accuracy: float, images: int, largest_class: float) -> bool:
     return right == 0 or bool(bdtrc(right - 1, images, largest_class) > 0.025)
 
 
+def warnings(study: str, steps: int, results: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a sentence if most networks were trained too briefly, and one if most of the dense ones guess.
+
+    Args:
+        study: its name.
+        steps: of one training.
+        results: of cells (result.json).
+    """
+    networks = [network for result in results for network in result["networks"]]
+    dense = [
+        network["guesses"] for result in results if result["density"] == 1 for network in result["networks"]
+    ]
+    found = warning(study, steps, networks), guessing_warning(study, sum(dense), len(dense))
+    return [sentence for sentence in found if sentence]
+
+
 def guessing_warning(study: str, count: int, networks: int) -> str | None:
     """Return a sentence if at least half of the dense networks of a study guess: `count` of `networks`."""
     if not networks or 2 * count < networks:

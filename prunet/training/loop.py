@@ -2,7 +2,7 @@
 
 import ctypes
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -60,9 +60,11 @@ def train(
     runs: Sequence[Mapping[str, Any]],
     checkpoint: Checkpoint,
     plan: TrainingPlan = TrainingPlan(),  # noqa: B008 (a named tuple cannot change)
-    tell: Callable[[Sequence[Point]], None] = lambda _: None,
-) -> None:
-    """Train N networks from `start` under `masks` as one stack and measure them.
+) -> Iterator[list[Point]]:
+    """Train N networks from `start` under `masks` as one stack and measure them; yield evaluations.
+
+    It trains as it is iterated, and yields the evaluations on the validation split as they come: after a kill
+    those of the earlier run first, all at once.
 
     A run that was killed resumes from its last checkpoint, to the same bits; a finished run returns at once.
     `load_finished` reads the outcome.
@@ -79,7 +81,6 @@ def train(
             `augment` and of `dropout`, separate streams; with a mask schedule, of `masks` too.
         checkpoint: file of the state, and of the outcome.
         plan: the steps to train, their learning rates, mask updates and penalties.
-        tell: gets the evaluations on the validation split as they come; after a kill the earlier ones first.
 
     Raises:
         InputError: a validation loss is no longer finite.
@@ -94,7 +95,7 @@ def train(
     else:
         state.evaluate(splits, size)
         skipped = plan.first
-    tell(state.points)
+    yield list(state.points)
     batches = training_batches(splits["train"], size, settings, runs, state.augment, state.step - skipped)
     if settings["augment"] == "rand-augment":
         assert plan.moments
@@ -112,7 +113,7 @@ def train(
             state.keep()
         if step % settings["eval_every"] == 0 or step == settings["steps"]:
             state.evaluate(splits, size)
-            tell(state.points[-1:])
+            yield state.points[-1:]
         if checkpoint.due():
             checkpoint.save(*state.checkpoint())
 

@@ -1,10 +1,9 @@
 """A study's model and data on the device, ready to train any number of cells."""
 
-from collections.abc import Mapping, Sequence
-from functools import cached_property, lru_cache, partial
-from itertools import groupby
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 import numpy as np
@@ -15,29 +14,33 @@ from torch import Tensor
 from prunet.base.errors import InputError
 from prunet.base.files import read_json
 from prunet.base.processes import cores
-from prunet.cells import storage
-from prunet.cells.masks import Masks, Weights, density
+from prunet.cells.masks import Masks, Weights
 from prunet.models import built_in, heads, loading
 from prunet.models import weights as loaded_weights
 from prunet.models.state import state
 from prunet.structure import masks as unit_masks
 from prunet.structure.finding import Units, find_units
-from prunet.training import batches, convergence, evaluation, gradients, live, loop, runs, workers
+from prunet.training import (
+    batches,
+    cluster,
+    convergence,
+    evaluation,
+    gradients,
+    groups,
+    live,
+    loop,
+    outcomes,
+    runs,
+    workers,
+)
 from prunet.training.cells import Cell, Job, find, processor
 from prunet.training.checkpoints import Checkpoint
 from prunet.training.gradients import Network
-from prunet.training.loop import Finished
+from prunet.training.groups import Given, Group
 from prunet.training.pixels import Moments
 from prunet.training.plan import TrainingPlan
-from prunet.training.vectors import Stack
-from prunet.training.workers import Tell
-
-
-class Member(NamedTuple):
-    """One network of a cell."""
-
-    cell: Cell
-    number: int
+from prunet.training.state import Point
+from prunet.training.workers import Finish, Hear
 
 
 class Trainer:
@@ -69,6 +72,7 @@ class Trainer:
         self.folder, self.checkpoint_seconds = checkpoints / self.name, checkpoint_seconds
         self.device = loop.device()
         augment = self.settings["augment"]
+        self._data = data
         self.splits = batches.to_device(
             data, study["input_size"], augment, self.device, study["normalise"], study["interpolation"]
         )
@@ -215,61 +219,77 @@ class Trainer:
             for cell, folder in zip(cells, own, strict=True)
         ]
         missing = [cell for cell, folder in zip(cells, found, strict=True) if folder is None]
-        groups = self._groups(missing)
-        points = [self._checkpoint(group) for group in groups]
-        tasks = [
-            partial(self._train_group, group, checkpoint)
-            for group, checkpoint in zip(groups, points, strict=True)
-        ]
-        names = [[(member.cell.name, member.number) for member in group] for group in groups]
+        together = self.network.stackable and self._on_gpus()
+        divided = groups.divide(missing, together, self.folder / "unfinished", self.checkpoint_seconds)
+        names = [group.names for group in divided]
         with live.watching(self.folder / "live.csv", self.name, names, self.settings["steps"]) as curves:
-            at_once = max(1, min(self._at_once(), len(tasks)))
-            workers.run(tasks, at_once, self._threads(), curves.hear, curves.finish)
-        self._save(missing, groups, points)
-        self._delete_checkpoints(cells)
+            self._train(divided, curves.hear, curves.finish)
+        made = {
+            "epochs_per_step": self.settings["batch_size"] / len(self.splits["train"][1]),
+            "device": self.device.type,
+            "torch": torch.__version__,
+            "threads": self._threads(),
+        }
+        outcomes.save(missing, divided, self.folder, made)
+        groups.delete_checkpoints(cells, self.folder / "unfinished")
         folders = [before or trained for before, trained in zip(found, own, strict=True)]
         results = [read_json(path / "result.json") for path in folders]
-        networks = [run for result in results for run in result["networks"]]
-        dense = [run["guesses"] for result in results if result["density"] == 1 for run in result["networks"]]
-        for warning in (
-            convergence.warning(self.name, self.settings["steps"], networks),
-            convergence.guessing_warning(self.name, sum(dense), len(dense)),
-        ):
-            if warning:
-                click.echo(warning, err=True)
+        for warning in convergence.warnings(self.name, self.settings["steps"], results):
+            click.echo(warning, err=True)
         return folders
 
-    def _groups(self, cells: Sequence[Cell]) -> list[list[Member]]:
-        """Return the networks that train together: on a CPU each alone, since a stack leaves the caches."""
-        members = [Member(cell, number) for cell in cells for number in range(cell.networks)]
-        if self.device.type == "cuda" and self.network.stackable:
-            # Of one scheme all rounds have the same plan, or all but round 0.
-            return [list(group) for _, group in groupby(members, lambda member: _job(member.cell).plan)]
-        return [[member] for member in members]
+    def _train(self, divided: list[Group], hear: Hear, finish: Finish) -> None:
+        """Train every group, on a cluster if there is one, and leave its outcome in its checkpoint."""
+        if divided and cluster.chosen():
+            make, points = partial(Trainer, self.study), [group.checkpoint for group in divided]
+            given = [partial(self._given, group) for group in divided]
+            cluster.run(make, self._data, given, points, self._threads(), self._on_gpus(), hear, finish)
+        else:
+            tasks = [partial(self._train_group, group) for group in divided]
+            workers.run(tasks, max(1, min(self._at_once(), len(tasks))), self._threads(), hear, finish)
 
-    def _train_group(self, group: list[Member], checkpoint: Checkpoint, tell: Tell) -> None:
+    def _train_group(self, group: Group) -> Iterator[list[Point]]:
+        return self.train_stack(self._given(group), group.checkpoint)
+
+    def _on_gpus(self) -> bool:
+        if cluster.chosen():
+            return bool(cluster.connect().get("GPU"))
+        return self.device.type == "cuda"
+
+    def _given(self, group: Group) -> Given:
+        """Return what a group of networks is trained from.
+
+        Raises:
+            InputError: start values or masks do not fit the model.
+        """
+        jobs = [groups.job(member.cell) for member in group.members]
+        for job in jobs:
+            self._check(job)
+        zeros = [job.masks | self.dependents(job.masks) if job.whole_units else job.masks for job in jobs]
+        first = group.members[0].cell
+        return Given(
+            group.stack([job.weights for job in jobs]),
+            group.stack(zeros),
+            [
+                self._runs(member.cell, job)[member.number]
+                for member, job in zip(group.members, jobs, strict=True)
+            ],
+            jobs[0].plan._replace(head=self._head(), moments=self._moments),
+            first.name,
+        )
+
+    def train_stack(self, given: Given, checkpoint: Checkpoint) -> Iterator[list[Point]]:
+        """Train networks as one stack, on this machine; yield their evaluations (`loop.train`).
+
+        Raises:
+            InputError: a loss is no longer finite.
+        """
+        here = [run | {"processor": processor()} for run in given.runs]
+        fixed = self.splits, self.size, self.settings, here, checkpoint, given.plan
         try:
-            jobs = [_job(member.cell) for member in group]
-            for job in jobs:
-                self._check(job)
-            zeros = [job.masks | self.dependents(job.masks) if job.whole_units else job.masks for job in jobs]
-            loop.train(
-                self.network,
-                _stack([job.weights for job in jobs], group),
-                _stack(zeros, group),
-                self.splits,
-                self.size,
-                self.settings,
-                [
-                    self._runs(member.cell, job)[member.number]
-                    for member, job in zip(group, jobs, strict=True)
-                ],
-                checkpoint,
-                jobs[0].plan._replace(head=self._head(), moments=self._moments),
-                tell,
-            )
+            yield from loop.train(self.network, given.start, given.masks, *fixed)
         except InputError as error:
-            raise InputError(f"study {self.name}, {group[0].cell.name}: {error.message}") from None
+            raise InputError(f"study {self.name}, {given.cell}: {error.message}") from None
 
     def _head(self) -> tuple[str, ...]:
         """Return the names of the head's tensors, which `freeze` trains alone; without it, none."""
@@ -282,55 +302,12 @@ class Trainer:
         changing = cell.name if job.plan.mask_schedule else None
         return runs.runs(self.seed, self.name, job.drawn_for, self.replicates, cell.networks, changing)
 
-    def _save(self, cells: Sequence[Cell], groups: list[list[Member]], points: list[Checkpoint]) -> None:
-        """Write the folders of cells whose networks are all finished, with one cell at a time in memory."""
-        trained = {
-            (member.cell.name, member.number): (checkpoint, number)
-            for group, checkpoint in zip(groups, points, strict=True)
-            for number, member in enumerate(group)
-        }
-        load = lru_cache(max((cell.networks for cell in cells), default=0))(loop.load_finished)
-        for cell in cells:
-            own = [trained[cell.name, number] for number in range(cell.networks)]
-            parts = [(load(checkpoint), number) for checkpoint, number in own]
-            job = _job(cell)
-            masks = _gathered(parts, "masks", job.masks)
-            result = {
-                "key": cell.key,
-                "density": density(masks),
-                "layer_density": {name: density({name: mask}) for name, mask in masks.items()},
-                "epochs_per_step": self.settings["batch_size"] / len(self.splits["train"][1]),
-                "device": self.device.type,
-                "processor": processor(),
-                "torch": torch.__version__,
-                "threads": self._threads(),
-                "networks": [part.results[number] for part, number in parts],
-            }
-            weights = _gathered(parts, "weights", job.weights)
-            kept = _gathered(parts, "kept", job.weights) if parts[0][0].kept else None
-            storage.save_cell(self.folder / cell.name, weights, masks, result, job.whole_units, kept)
-
     def _threads(self) -> int:
         return self.settings["threads"] or cores()
 
     def _at_once(self) -> int:
         """Return how many processes train: on a GPU this one alone, since CUDA does not survive a fork."""
         return 1 if self.device.type == "cuda" else max(1, cores() // self._threads())
-
-    def _checkpoint(self, group: list[Member]) -> Checkpoint:
-        first, last = group[0], group[-1]
-        key = " ".join(f"{member.cell.key}/{member.number}" for member in group)
-        names = [f"{_flat(member.cell)}-{member.number}" for member in (first, last)]
-        path = self.folder / "unfinished" / f"{'-to-'.join(dict.fromkeys(names))}.safetensors"
-        return Checkpoint(path, key, self.checkpoint_seconds)
-
-    def _delete_checkpoints(self, cells: Sequence[Cell]) -> None:
-        """Delete the checkpoints of finished cells, also those that a run left when it was killed here."""
-        names = {_flat(cell) for cell in cells}
-        for path in (self.folder / "unfinished").glob("*.safetensors"):
-            first = path.stem.partition("-to-")[0]
-            if first.rpartition("-")[0] in names:
-                path.unlink()
 
     def _check(self, job: Job) -> None:
         count = len(next(iter(job.weights.values())))
@@ -360,24 +337,3 @@ class Trainer:
                 f"study {self.name}: {count} networks need about {needed / 1e9:.1f} GB of memory and "
                 f"{free / 1e9:.1f} GB are free: lower studies.{self.name}.replicates or reinits."
             )
-
-
-def _flat(cell: Cell) -> str:
-    return cell.name.replace("/", "-")
-
-
-@lru_cache(maxsize=1)  # the networks of a cell follow one another
-def _job(cell: Cell) -> Job:
-    return cell.job()
-
-
-def _stack(arrays: list[dict[str, Any]], group: list[Member]) -> Stack:
-    rows = [slice(member.number, member.number + 1) for member in group]
-    return {
-        name: torch.cat([torch.from_numpy(part[name][row]) for part, row in zip(arrays, rows, strict=True)])
-        for name in arrays[0]
-    }
-
-
-def _gathered(parts: list[tuple[Finished, int]], kind: str, names: dict[str, Any]) -> dict[str, Any]:
-    return {name: np.stack([getattr(part, kind)[name][number] for part, number in parts]) for name in names}

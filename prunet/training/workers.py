@@ -2,9 +2,8 @@
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -14,10 +13,13 @@ import torch
 from prunet.base.errors import InputError
 from prunet.base.processes import end_openmp_threads, end_with_parent
 
-Tell = Callable[[Any], None]
-Task = Callable[[Tell], None]
+Task = Callable[[], Iterable[Any]]
 
-TOLD, FINISHED, FAILED = range(3)  # events of a worker
+YIELDED, FINISHED, FAILED = range(3)  # events of a worker
+
+
+Hear = Callable[[int, Any], None]
+Finish = Callable[[int], None]
 
 
 def _ignore(*_: Any) -> None:
@@ -28,8 +30,8 @@ def run(
     tasks: Sequence[Task],
     workers: int,
     threads: int,
-    hear: Callable[[int, Any], None] = _ignore,
-    finish: Callable[[int], None] = _ignore,
+    hear: Hear = _ignore,
+    finish: Finish = _ignore,
 ) -> None:
     """Run every task once, in `workers` processes of `threads` threads each.
 
@@ -37,10 +39,10 @@ def run(
     No process outlives this one, however it ends.
 
     Args:
-        tasks: each is called with a function by which it tells this process something.
+        tasks: each is called once; what it yields is what this process hears.
         workers: number of processes; with 1 the tasks run in this one.
         threads: of each.
-        hear: called in this process with the number of a task and what it tells.
+        hear: called in this process with the number of a task and what it yields.
         finish: called in this process with the number of a task that has finished.
 
     Raises:
@@ -49,7 +51,8 @@ def run(
     if workers == 1:
         with _threads(threads):
             for number, task in enumerate(tasks):
-                task(partial(hear, number))
+                for message in task():
+                    hear(number, message)
                 finish(number)
         return
     context = multiprocessing.get_context("fork")
@@ -85,18 +88,14 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _listen(
-    receivers: Sequence["Connection[Any, Any]"],
-    hear: Callable[[int, Any], None],
-    finish: Callable[[int], None],
-) -> None:
+def _listen(receivers: Sequence["Connection[Any, Any]"], hear: Hear, finish: Finish) -> None:
     """Hand on what the workers have sent; raise the error of a task."""
     for receiver in receivers:
         while receiver.poll():
             event, *details = receiver.recv()
             if event == FAILED:
                 raise InputError(*details)
-            (hear if event == TOLD else finish)(*details)
+            (hear if event == YIELDED else finish)(*details)
 
 
 def _check(processes: Sequence[BaseProcess]) -> None:
@@ -118,7 +117,8 @@ def _work(tasks: Sequence[Task], following: Any, threads: int, sender: "Connecti
                 number, following.value = following.value, following.value + 1
             if number >= len(tasks):
                 return
-            tasks[number](lambda message, task=number: sender.send((TOLD, task, message)))
+            for message in tasks[number]():
+                sender.send((YIELDED, number, message))
             sender.send((FINISHED, number))
     except InputError as error:
         sender.send((FAILED, error.message))
