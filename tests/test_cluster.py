@@ -117,7 +117,7 @@ def test_an_address_without_a_cluster_is_one_sentence(address):
 def test_ray_client_is_refused(monkeypatch):
     monkeypatch.setenv(cluster.ADDRESS, "ray://127.0.0.1:10001")
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
-    with pytest.raises(InputError, match="is an address of Ray Client, .* set RAY_ADDRESS=auto"):
+    with pytest.raises(InputError, match=r"is an address of Ray Client, .* set RAY_ADDRESS=auto"):
         cluster.connect()
 
 
