@@ -4,7 +4,7 @@ from itertools import product
 import pytest
 import torch
 
-from prunet.training import augmentation
+from prunet.training import augmentation, mixing, rand_augment
 from prunet.training.augmentation import AUGMENTATIONS, VISIBLE, augment_batch
 
 
@@ -118,3 +118,23 @@ def test_the_crops_of_a_network_depend_on_its_own_generator(augment):
         assert torch.equal(alone[0], together[number])
     if augment == "none":
         assert torch.equal(together, images[chosen])
+
+
+@pytest.mark.parametrize("augment", ["none", *AUGMENTATIONS])
+@pytest.mark.parametrize("mixup", [0.0, 0.2])
+def test_skipped_batches_advance_the_generators_as_those_with_images_do(augment, mixup):
+    size = 8
+    side = round(size / VISIBLE[augment])
+    settings = {"batch_size": 3, "augment": augment, "mixup": mixup, "cutmix": 0.0}
+    skipping, drawing = [rng(1), rng(2)], [rng(1), rng(2)]
+    augmentation.skip(2, side, size, settings, skipping)
+    images, labels = torch.zeros(1, 3, side, side), torch.zeros(2, 3, dtype=torch.int64)
+    crops = (augment_batch(images, labels, size, augment, drawing) for _ in range(2))
+    drawn = ((step, (batch, labels)) for step, batch in enumerate(crops))
+    if augment == "rand-augment":
+        drawn = rand_augment.distorted(drawn, (0.0, 1.0), drawing)
+    if mixup:
+        drawn = mixing.mixed(drawn, 3, settings, drawing)
+    assert len(list(drawn)) == 2
+    for skipped, drawn_from in zip(skipping, drawing, strict=True):
+        assert torch.equal(skipped.get_state(), drawn_from.get_state())

@@ -10,9 +10,11 @@ import torch
 
 from prunet.base.errors import InputError
 from prunet.data.images.dataset import SPLITS
+from prunet.data.images.squares import square
 from prunet.data.sets.folder import folder
 from prunet.models.built_in import MODELS, initial_weights
 from prunet.training import augmentation, batches, evaluation, gradients, pixels, streams
+from prunet.training.plan import TrainingPlan
 from prunet.training.trainer import Trainer
 from tests import toys
 from tests.image_sets import tree
@@ -131,6 +133,14 @@ def test_a_training_with_every_setting_equals_that_of_images_in_memory(in_memory
     )
     assert equal(first, second)
     assert result["networks"] == other["networks"]
+
+
+def test_a_rewound_training_decodes_no_batch_before_its_first_step(on_disk, tmp_path, monkeypatch):
+    training, decoded = set(paths_of(on_disk, "train")), []
+    monkeypatch.setattr(streams, "square", lambda path, side: decoded.append(path) or square(path, side))
+    study = toys.study(augment="crop-flip", steps=6) | {"input_size": 16, "replicates": 1}
+    train(Trainer(study, on_disk, tmp_path), plan=TrainingPlan(first=4))
+    assert len([path for path in decoded if path in training]) == 2 * study["training"]["batch_size"]
 
 
 def test_chosen_images_equal_those_in_memory(in_memory, on_disk):

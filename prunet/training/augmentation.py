@@ -1,8 +1,10 @@
 """Data augmentation: random crops, mirrored at random, a whole batch at a time on the images' device."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import product
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -26,10 +28,30 @@ def drawing_from(generator: Generator) -> Iterator[None]:
 
     The global generator, which belongs to dropout, is as before afterwards.
     """
-    seed = int(torch.randint(2**63 - 1, (), generator=generator))
+    seed = _draw_seed(generator)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield
+
+
+def _draw_seed(generator: Generator) -> int:
+    return int(torch.randint(2**63 - 1, (), generator=generator))
+
+
+def _draw_crops(batch: int, slack: int, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw the top and left pixels (B, 1) of crops, from 0 to `slack`, and whether each is mirrored."""
+    top, left = torch.randint(0, slack + 1, (2, batch, 1), generator=generator)
+    return top, left, torch.randint(0, 2, (batch, 1), generator=generator, dtype=torch.bool)
+
+
+def _draw_resized_crops(batch: int, generator: Generator) -> tuple[Tensor, ...]:
+    """Draw four numbers (B,) from 0 to 1 for resized crops, and whether each is mirrored."""
+    numbers = torch.rand(4, batch, generator=generator, dtype=torch.float64)
+    return *numbers, torch.randint(0, 2, (batch,), generator=generator, dtype=torch.bool)
+
+
+def _padding(size: int) -> int:
+    return round(size * PADDING)
 
 
 def crop_flip(images: Tensor, chosen: Tensor, size: int, generator: Generator) -> Tensor:
@@ -41,9 +63,7 @@ def crop_flip(images: Tensor, chosen: Tensor, size: int, generator: Generator) -
         size: pixels a side of the result (B, C, size, size).
         generator: on the CPU, so that a seed gives the same crops on every device.
     """
-    batch, slack = len(chosen), images.shape[-1] - size
-    top, left = torch.randint(0, slack + 1, (2, batch, 1), generator=generator)
-    mirrored = torch.randint(0, 2, (batch, 1), generator=generator, dtype=torch.bool)
+    top, left, mirrored = _draw_crops(len(chosen), images.shape[-1] - size, generator)
     offsets = torch.arange(size)
     rows = (top + offsets).to(images.device)
     columns = (left + torch.where(mirrored, size - 1 - offsets, offsets)).to(images.device)
@@ -57,7 +77,7 @@ def pad_crop_flip(images: Tensor, chosen: Tensor, size: int, generator: Generato
     The arguments are those of `crop_flip`; images are (N, C, size, size), scaled so that zero is the
     mean, or black.
     """
-    padded = functional.pad(images[chosen], [round(size * PADDING)] * 4)
+    padded = functional.pad(images[chosen], [_padding(size)] * 4)
     return crop_flip(padded, torch.arange(len(chosen), device=chosen.device), size, generator)
 
 
@@ -69,8 +89,7 @@ def resized_crop_flip(images: Tensor, chosen: Tensor, size: int, generator: Gene
     Crops are resized bilinearly. The arguments are those of `crop_flip`; S may have any value.
     """
     batch = len(chosen)
-    share, shape, down, across = torch.rand(4, batch, generator=generator, dtype=torch.float64)
-    mirrored = torch.randint(0, 2, (batch,), generator=generator, dtype=torch.bool)
+    share, shape, down, across, mirrored = _draw_resized_crops(batch, generator)
     area = AREA[0] + (AREA[1] - AREA[0]) * share
     widest = torch.minimum(-area.log(), torch.full_like(area, math.log(RATIO[1])))
     ratio = torch.exp((2 * shape - 1) * widest)  # RATIO is symmetric, and so is the part that fits
@@ -116,3 +135,28 @@ def augment_batch(
     return torch.stack(
         [crop(images, own, size, generator) for own, generator in zip(chosen, generators, strict=True)]
     )
+
+
+def skip(
+    batches: int, side: int, size: int, settings: Mapping[str, Any], generators: Sequence[Generator]
+) -> None:
+    """Advance the networks' generators by the numbers that training batches draw, without their images.
+
+    Args:
+        batches: how many to skip.
+        side: pixels a side of the images before augmentation.
+        size: pixels a side that the model sees.
+        settings: the study's `training` block of params.yaml.
+        generators: one for each network.
+    """
+    batch, augment = settings["batch_size"], settings["augment"]
+    slack = 2 * _padding(size) if augment == "pad-crop-flip" else side - size
+    for generator, _ in product(generators, range(batches)):
+        if augment in ("resized-crop-flip", "rand-augment"):
+            _draw_resized_crops(batch, generator)
+        elif augment != "none":
+            _draw_crops(batch, slack, generator)
+        if augment == "rand-augment":
+            _draw_seed(generator)
+        if settings["mixup"] or settings["cutmix"]:
+            _draw_seed(generator)

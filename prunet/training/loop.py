@@ -3,7 +3,6 @@
 import ctypes
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any, NamedTuple
 
 import torch
@@ -12,7 +11,7 @@ from torch.utils import deterministic
 
 from prunet.base.errors import InputError
 from prunet.cells.masks import Masks, Weights
-from prunet.training import evaluation, mixing, rand_augment
+from prunet.training import augmentation, evaluation, mixing, rand_augment
 from prunet.training.batches import Split, training_batches
 from prunet.training.checkpoints import Checkpoint
 from prunet.training.convergence import guesses, still_falling
@@ -91,20 +90,19 @@ def train(
     state = TrainingState(network, start, masks, splits["train"][0].device, settings, runs, plan)
     if saved:
         state.restore(*saved)
-        skipped = 0
     else:
         state.evaluate(splits, size)
-        skipped = plan.first
+        # Augmentation continues where it was at step `first`, as the data order does.
+        augmentation.skip(plan.first, splits["train"][0].shape[-1], size, settings, state.augment)
     yield list(state.points)
-    batches = training_batches(splits["train"], size, settings, runs, state.augment, state.step - skipped)
+    batches = training_batches(splits["train"], size, settings, runs, state.augment, state.step)
     if settings["augment"] == "rand-augment":
         assert plan.moments
         batches = rand_augment.distorted(batches, plan.moments, state.augment)
     if settings["mixup"] or settings["cutmix"]:
         classes = 1 + max(int(labels.max()) for _, labels in splits.values())
         batches = mixing.mixed(batches, classes, settings, state.augment)
-    # Skipped batches are drawn all the same, so that augmentation continues where it was at step `first`.
-    for step, (images, labels) in islice(batches, skipped, None):
+    for step, (images, labels) in batches:
         rate = learning_rate(settings["steps"] if plan.last_rate else step, settings)
         state.take_step(images, labels, rate)
         if step in state.update_steps:
