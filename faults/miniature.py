@@ -19,7 +19,7 @@ from prunet.config import params
 
 ROOT = Path(__file__).parent.parent
 OUTPUTS = ("data", "models", "exports", "metrics", "plots")
-TIMES = ("latency.csv", "speedups.png")  # contain only measured times
+TIMES = ("latency.csv", "speedups.png", "times.csv")  # contain only measured times
 RESULTS = ("metrics/", "plots/", "studies/", ".checkpoints/")
 
 

@@ -8,6 +8,7 @@ import click
 
 from prunet.base import files
 from prunet.base.options import paths
+from prunet.base.processes import run_and_exit
 from prunet.config import params
 
 
@@ -39,4 +40,4 @@ def remove_stale(study: Path, prune: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_and_exit(main)

@@ -8,6 +8,7 @@ import click
 from prunet.analysis import claims
 from prunet.base import tables
 from prunet.base.options import PARAMS, paths
+from prunet.base.processes import run_and_exit
 from prunet.cells import results
 
 
@@ -21,4 +22,4 @@ def main(params: dict[str, Any], models: Path, output: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_and_exit(main)

@@ -12,6 +12,7 @@ import numpy as np
 from prunet.base.errors import InputError
 from prunet.base.files import replacing, write_json, write_rows
 from prunet.base.options import PARAMS, paths
+from prunet.base.processes import run_and_exit
 from prunet.base.progress import progress
 from prunet.data.faces import alike, cropping, detection, embedding, likeness
 from prunet.data.listing import quality, scraping
@@ -77,4 +78,4 @@ def require_faces(results: Sequence[dict[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_and_exit(main)

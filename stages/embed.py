@@ -9,6 +9,7 @@ import numpy as np
 from prunet.base import tables
 from prunet.base.errors import InputError
 from prunet.base.options import PARAMS, paths
+from prunet.base.processes import run_and_exit
 from prunet.base.seeds import derive
 from prunet.data.faces import embedding, likeness
 from prunet.data.images.dataset import SPLITS, require_all_classes
@@ -50,4 +51,4 @@ def embeddings(crops: Path) -> dict[str, np.ndarray]:
 
 
 if __name__ == "__main__":
-    main()
+    run_and_exit(main)

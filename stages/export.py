@@ -69,7 +69,7 @@ def pairs(ticket: selection.Ticket, contents: dict[str, Any], found: Strangers) 
     images, people, of = found.images[known], found.people[known], "whom the network never saw"
     if len(set(people.tolist())) < 2:
         test = contents["split"] == dataset.SPLITS.index("test")
-        images, people = streams.pixels(contents["images"], test), contents["labels"][test]
+        images, people = streams.choose(contents["images"], test), contents["labels"][test]
         of = "whom the network was trained on, so that more pairs of others reach it"
     embed = features.embedder(inference.build(weights, metadata), metadata)
     return verification.calibrate(embed(images), people, of)

@@ -37,7 +37,7 @@ def main(params: dict[str, Any], data: Path, dense: Path, cells: Path, metrics: 
         select,
         params["rounds"],
         selection.select(dense, 0, metadata),
-        streams.pixels(contents["images"], test),
+        streams.choose(contents["images"], test),
         contents["labels"][test],
         params["footprint"],
     )

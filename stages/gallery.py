@@ -8,6 +8,7 @@ import click
 from prunet.base.errors import InputError
 from prunet.base.files import read_rows, replacing
 from prunet.base.options import paths
+from prunet.base.processes import run_and_exit
 from prunet.data.faces.strip import save_strip
 from prunet.data.images.decoding import load_rgb
 
@@ -45,4 +46,4 @@ def main(crops: Path, photos: Path, grays: Path, output: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_and_exit(main)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from prunet.base.options import PARAMS, paths
+from prunet.base.processes import run_and_exit
 from prunet.data.images import dataset
 from prunet.data.sets.folder import folder
 from prunet.data.sets.optdigits import optdigits
@@ -46,4 +47,4 @@ def main(params: dict[str, Any], root: Path | None, output: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_and_exit(main)

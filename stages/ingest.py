@@ -11,6 +11,7 @@ import click
 from prunet.base.errors import InputError
 from prunet.base.files import replacing, write_json, write_rows
 from prunet.base.options import PARAMS, paths
+from prunet.base.processes import run_and_exit
 from prunet.data.fetching import conflicts, report
 from prunet.data.fetching.bodies import Settings
 from prunet.data.fetching.concurrency import fetch_all
@@ -103,4 +104,4 @@ def _move_images(rows: list[scraping.Row], bodies: Path, output: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_and_exit(main)

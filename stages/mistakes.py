@@ -33,7 +33,7 @@ def main(
     contents = dataset.load(data)
     metadata = selection.about_study(params["study"], params["finding"], contents)
     test = np.flatnonzero(contents["split"] == dataset.SPLITS.index("test"))
-    images, labels = streams.pixels(contents["images"], test), contents["labels"][test]
+    images, labels = streams.choose(contents["images"], test), contents["labels"][test]
     cases = {("dense", "00"): dense, (params["scheme"], params["round"]): cells / params["round"]}
     counted, listed = [], []
     for (scheme, number), folder in cases.items():

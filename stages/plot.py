@@ -8,6 +8,7 @@ import click
 from prunet.analysis import canvas, figures, footprint_figures
 from prunet.base import tables
 from prunet.base.options import PARAMS, paths
+from prunet.base.processes import run_and_exit
 
 # Required columns of each table.
 SUMMARY = ("scheme", "round", "density", "accuracy_mean", "early_stop_step_mean", "still_falling")
@@ -49,4 +50,4 @@ def main(params: dict[str, Any], metrics: Path, plot_data: Path, output: Path) -
 
 
 if __name__ == "__main__":
-    main()
+    run_and_exit(main)

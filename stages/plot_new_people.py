@@ -8,6 +8,7 @@ import click
 from prunet.analysis import canvas, new_people_figures
 from prunet.base import tables
 from prunet.base.options import PARAMS, paths
+from prunet.base.processes import run_and_exit
 
 TABLE = ("scheme", "round", "density", "accuracy_mean", "true_accepts_mean", "false_accepts")
 ROC = ("scheme", "round", "density", "false_accepts", "true_accepts")
@@ -30,4 +31,4 @@ def main(params: dict[str, Any], new_people_csv: Path, roc_csv: Path, output: Pa
 
 
 if __name__ == "__main__":
-    main()
+    run_and_exit(main)

@@ -8,6 +8,7 @@ import click
 from prunet.analysis import canvas, sensitivity_figures
 from prunet.base import tables
 from prunet.base.options import PARAMS, paths
+from prunet.base.processes import run_and_exit
 
 COLUMNS = ("layer", "share", "accuracy_mean", "accuracy_ci95")
 
@@ -23,4 +24,4 @@ def main(params: dict[str, Any], sensitivity_csv: Path, output: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_and_exit(main)

@@ -8,6 +8,7 @@ import click
 from prunet.analysis import canvas, figures
 from prunet.base import tables
 from prunet.base.options import PARAMS, paths
+from prunet.base.processes import run_and_exit
 
 COLUMNS = ("start", "round", "density", "loss_mean", "loss_ci95", "error_mean", "error_ci95")
 
@@ -22,4 +23,4 @@ def main(params: dict[str, Any], stability_csv: Path, output: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_and_exit(main)

@@ -8,6 +8,7 @@ import click
 from prunet.analysis import canvas, sweep_figures
 from prunet.base import tables
 from prunet.base.options import PARAMS, paths
+from prunet.base.processes import run_and_exit
 
 COLUMNS = ("sparsity", "accuracy_mean", "accuracy_ci95", "bytes_ticket")
 
@@ -27,4 +28,4 @@ def main(params: dict[str, Any], sweep_csv: Path, output: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_and_exit(main)

@@ -12,6 +12,7 @@ from prunet.analysis.report import page, pictures, reading
 from prunet.base.errors import InputError
 from prunet.base.files import replacing
 from prunet.base.options import PARAMS, paths
+from prunet.base.processes import run_and_exit
 from prunet.data.images import dataset
 
 OWN = Path("study.yaml")  # of a named study: the parameters that differ from the checkout's
@@ -78,4 +79,4 @@ def relative(path: Path, folder: Path) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run_and_exit(main)

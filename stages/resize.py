@@ -9,6 +9,7 @@ from PIL import Image
 
 from prunet.base.files import replacing, write_json, write_rows
 from prunet.base.options import PARAMS, paths
+from prunet.base.processes import run_and_exit
 from prunet.base.progress import progress
 from prunet.data.faces import doubts, embedding, exclusion, gray, likeness, sheets
 from prunet.data.images.decoding import load_rgb
@@ -118,4 +119,4 @@ def write_sheets(
 
 
 if __name__ == "__main__":
-    main()
+    run_and_exit(main)

@@ -7,6 +7,7 @@ import click
 
 from prunet.base.files import replacing, write_rows
 from prunet.base.options import PARAMS
+from prunet.base.processes import run_and_exit
 from prunet.data.sample.drawing import draw_sample
 
 
@@ -29,4 +30,4 @@ def main(params: dict[str, Any], output: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_and_exit(main)

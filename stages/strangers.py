@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from prunet.base.errors import InputError
 from prunet.base.options import PARAMS, paths
+from prunet.base.processes import run_and_exit
 from prunet.base.progress import progress
 from prunet.data.faces import detection, embedding
 from prunet.data.images.decoding import Rejection
@@ -90,4 +91,4 @@ def stack(faces: list[Stranger], size: int) -> Strangers:
 
 
 if __name__ == "__main__":
-    main()
+    run_and_exit(main)

@@ -9,6 +9,7 @@ from prunet.analysis import comparisons, summary
 from prunet.analysis.training_costs import training_steps
 from prunet.base import files, tables
 from prunet.base.options import PARAMS, paths
+from prunet.base.processes import run_and_exit
 from prunet.cells import results
 from prunet.data.images import dataset
 
@@ -40,4 +41,4 @@ def main(params: dict[str, Any], data: Path, models: Path, metrics: Path, plot_d
 
 
 if __name__ == "__main__":
-    main()
+    run_and_exit(main)
