@@ -21,11 +21,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.filterwarnings("ignore")]
 def nodes():
     from ray.cluster_utils import Cluster
 
-    quick = {
-        "health_check_initial_delay_ms": 0,
-        "health_check_period_ms": 200,
-        "health_check_timeout_ms": 2000,
-    }
+    quick = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500}
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "_system_config": quick})
     made.add_node(num_cpus=1)
     yield made
@@ -51,11 +47,29 @@ def test_networks_have_the_same_bits_as_on_this_machine(make, tmp_path, monkeypa
     assert here[2] == there[2]
 
 
+def test_the_code_of_ones_own_network_travels_to_the_nodes(make, tmp_path, monkeypatch, nodes):
+    """The nodes do not have its files: they were started in another folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "networks").mkdir()
+    (tmp_path / "networks/parts.py").write_text("from torch import nn\n\nWIDTH = 5\n")
+    (tmp_path / "networks/own.py").write_text(
+        "from networks.parts import WIDTH, nn\n\n"
+        "def net(num_classes):\n"
+        "    ends = nn.Linear(36, WIDTH), nn.Linear(WIDTH, num_classes)\n"
+        "    return nn.Sequential(nn.Flatten(), ends[0], nn.Tanh(), ends[1])\n"
+    )
+    model = "networks/own.py:net"
+    here = train(make(model=model), "a/01")
+    monkeypatch.setenv(cluster.ADDRESS, nodes.address)
+    assert equal(here[0], train(make(model=model), "b/01")[0])
+
+
 def test_a_run_that_is_lost_with_its_node_is_trained_elsewhere_from_its_last_checkpoint(
     make, nodes, monkeypatch
 ):
     """The bits are those of an undisturbed run."""
-    long = {"steps": 3000, "eval_every": 100}
+    long = {"steps": 1000, "eval_every": 50}
     here = train(make(**long), "a/01")
     monkeypatch.setenv(cluster.ADDRESS, nodes.address)
     extra = nodes.add_node(num_cpus=1, resources={"extra": 1})
@@ -63,7 +77,7 @@ def test_a_run_that_is_lost_with_its_node_is_trained_elsewhere_from_its_last_che
 
     def lose_node(number, points):
         received.append((number, points[-1][0]))
-        if points[-1][0] == 500 and extra in nodes.list_all_nodes():
+        if points[-1][0] == 200 and extra in nodes.list_all_nodes():
             nodes.remove_node(extra, allow_graceful=False)
 
     monkeypatch.setattr("prunet.training.live.Curves.hear", lambda _, *event: lose_node(*event))

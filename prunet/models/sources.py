@@ -26,11 +26,21 @@ def digests(study: Mapping[str, Any], watched: Path) -> dict[str, str]:
     model, weights = study["model"], study["weights"]
     if libraries.find(model):
         found["model"] = libraries.release(model)
-    elif model not in built_in.MODELS and (paths := functions.files(model)):
+    elif paths := code_files(model):
         found["model"] = _digest(paths, watched)
     if weights not in ("none", "pretrained"):
         found["weights"] = _digest([Path(weights)], watched)
     return found
+
+
+def code_files(model: str) -> list[Path]:
+    """List the Python files of a user's own network; none for one of prunet or of a library."""
+    return [] if model in built_in.MODELS or libraries.find(model) else functions.files(model)
+
+
+def shipped(model: str) -> list[Path]:
+    """List those of `code_files` below the working folder, which other machines may not have."""
+    return [path for path in code_files(model) if not path.is_absolute() and ".." not in path.parts]
 
 
 def _digest(paths: list[Path], watched: Path) -> str:

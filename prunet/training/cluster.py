@@ -3,9 +3,10 @@
 import logging
 import os
 import socket
+import sys
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ ADDRESS = "RAY_ADDRESS"
 ATTEMPTS = 5  # of a run that brought no new checkpoint
 INSTALL = "pip install -r requirements-ray.txt"
 
-_trainers: dict[str, Any] = {}  # of a process of the cluster: the one that it uses
+# Of a process of the cluster: the trainer that it uses, and the folder with the code of the study's network.
+_trainers: dict[str, tuple[Any, tempfile.TemporaryDirectory[str]]] = {}
 
 
 def chosen() -> bool:
@@ -81,6 +83,7 @@ def _no_cluster(address: str, error: Exception) -> InputError:
 def run(
     make: Callable[[Any], Any],
     data: Any,
+    code_files: Sequence[Path],
     given: Sequence[Callable[[], Any]],
     checkpoints: Sequence[Checkpoint],
     threads: int,
@@ -96,6 +99,7 @@ def run(
     Args:
         make: returns a `Trainer` for the data, in a process of the cluster.
         data: a dataset.
+        code_files: relative paths of the code of the study's own network.
         given: functions that return what the runs are trained from, called as late as possible.
         checkpoints: of each run.
         threads: processor cores of a run.
@@ -110,7 +114,7 @@ def run(
     resources = connect()
     limit = int(resources["GPU"] if gpu else max(1, resources.get("CPU", 1) // threads))
     task = ray.remote(_train).options(num_cpus=threads, num_gpus=int(gpu), max_retries=0)
-    shared = _share(make, data)
+    shared = _share((make, data, {path: path.read_bytes() for path in code_files}))
     waiting, running, lost = deque(range(len(given))), dict[Any, int](), [0] * len(given)
     try:
         while waiting or running:
@@ -142,12 +146,12 @@ def run(
             ray.cancel(stream, force=True)
 
 
-def _share(make: Callable[[Any], Any], data: Any) -> Any:
+def _share(values: Any) -> Any:
     """Put what all runs need into the cluster's object store."""
     import ray
 
     try:
-        return ray.put((make, data))
+        return ray.put(values)
     except ray.exceptions.ObjectStoreFullError:
         raise InputError(
             "the object store of the Ray cluster is too small for the data set: start Ray with a larger "
@@ -196,19 +200,31 @@ def _train(
     torch.set_num_threads(threads)
     name = shared[0].hex()
     if name not in _trainers:
-        make, data = ray.get(shared[0])
+        make, data, code_files = ray.get(shared[0])
         _trainers.clear()
-        _trainers[name] = make(data)
+        code_folder = _working_folder(code_files)
+        _trainers[name] = make(data), code_folder
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Checkpoint(Path(folder) / "run.safetensors", key, seconds)
         if saved is not None:
             checkpoint.receive(saved)
         sent = saved
-        for points in _trainers[name].train_stack(given, checkpoint):
+        for points in _trainers[name][0].train_stack(given, checkpoint):
             content = checkpoint.path.read_bytes() if checkpoint.path.exists() else None
             yield points, None if content == sent else content
             sent = content
         yield [], checkpoint.path.read_bytes()
+
+
+def _working_folder(files: Mapping[Path, bytes]) -> tempfile.TemporaryDirectory[str]:
+    """Make this process work in a new folder with some files, as a stage does in the study's folder."""
+    folder = tempfile.TemporaryDirectory()
+    for path, content in files.items():
+        (folder.name / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder.name / path).write_bytes(content)
+    os.chdir(folder.name)
+    sys.path.insert(0, folder.name)
+    return folder
 
 
 def _sentence(error: Any) -> Exception:

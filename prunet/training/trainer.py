@@ -1,6 +1,7 @@
 """A study's model and data on the device, ready to train any number of cells."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from prunet.base.errors import InputError
 from prunet.base.files import read_json
 from prunet.base.processes import cores
 from prunet.cells.masks import Masks, Weights
-from prunet.models import built_in, heads, loading
+from prunet.data.images.image_files import Files
+from prunet.models import built_in, heads, loading, sources
 from prunet.models import weights as loaded_weights
 from prunet.models.state import state
 from prunet.structure import masks as unit_masks
@@ -72,7 +74,7 @@ class Trainer:
         self.folder, self.checkpoint_seconds = checkpoints / self.name, checkpoint_seconds
         self.device = loop.device()
         augment = self.settings["augment"]
-        self._data = data
+        self._data = _anywhere(data)
         self.splits = batches.to_device(
             data, study["input_size"], augment, self.device, study["normalise"], study["interpolation"]
         )
@@ -226,7 +228,7 @@ class Trainer:
             self._train(divided, curves.hear, curves.finish)
         made = {
             "epochs_per_step": self.settings["batch_size"] / len(self.splits["train"][1]),
-            "device": self.device.type,
+            "device": "cuda" if self._on_gpus() else "cpu",
             "torch": torch.__version__,
             "threads": self._threads(),
         }
@@ -243,7 +245,8 @@ class Trainer:
         if divided and cluster.chosen():
             make, points = partial(Trainer, self.study), [group.checkpoint for group in divided]
             given = [partial(self._given, group) for group in divided]
-            cluster.run(make, self._data, given, points, self._threads(), self._on_gpus(), hear, finish)
+            own = sources.shipped(self.study["model"])
+            cluster.run(make, self._data, own, given, points, self._threads(), self._on_gpus(), hear, finish)
         else:
             tasks = [partial(self._train_group, group) for group in divided]
             workers.run(tasks, max(1, min(self._at_once(), len(tasks))), self._threads(), hear, finish)
@@ -337,3 +340,11 @@ class Trainer:
                 f"study {self.name}: {count} networks need about {needed / 1e9:.1f} GB of memory and "
                 f"{free / 1e9:.1f} GB are free: lower studies.{self.name}.replicates or reinits."
             )
+
+
+def _anywhere(data: dict[str, Any]) -> dict[str, Any]:
+    """Return a dataset whose image files are found from any working folder."""
+    images = data["images"]
+    if isinstance(images, Files):
+        images = replace(images, folder=str(Path(images.folder).absolute()))
+    return data | {"images": images}
