@@ -27,11 +27,12 @@ def main(
 ) -> None:
     """Write the faces of the folder CROPS to the folder OUTPUT as square gray PNGs of one size.
 
-    PARAMS is a JSON file with the size in pixels. EXCLUDE is a CSV file (label,image,reason and perhaps
-    move_to) of faces to leave out, or to move to another person, by their names on the sheets or by their
-    photos' names in the list, of which the folder PHOTOS has the manifest. FOLDER gets a contact sheet of
-    each person, with these faces crossed out in red, and a table of what is doubtful about each face.
-    OUTPUT/manifest.csv has one row per face; OUTPUT/counts.json counts them.
+    PARAMS is a JSON file with the size in pixels and the distance of near-duplicates. EXCLUDE is a CSV file
+    (label,image,reason and perhaps move_to) of faces to leave out, or to move to another person, by their
+    names on the sheets or by their photos' names in the list, of which the folder PHOTOS has the manifest.
+    FOLDER gets a contact sheet of each person, with these faces crossed out in red, and a table of what is
+    doubtful about each face.
+    OUTPUT/manifest.csv has one row per face, with its doubts; OUTPUT/counts.json counts them.
     """
     rows = accepted(read_manifest(crops, CROP_COLUMNS), crops, "face", "photo")
     urls = {row["row"]: row["url"] for row in read_manifest(photos, scraping.COLUMNS)}
@@ -41,6 +42,11 @@ def main(
     for problem in problems:
         click.echo(f"warning: {exclude}: {problem}", err=True)
     results = [result(row, decided.get(row["row"])) for row in rows]
+    table = find_doubts(rows, results, crops, photos, params["near_duplicate_distance"])
+    results = [
+        entry | {"doubt_score": doubt["score"], "doubt_reasons": doubt["reasons"]}
+        for entry, doubt in zip(results, table, strict=True)
+    ]
     counts = Counter(entry["status"] for entry in results)
     numbers = {"ok": counts["ok"], "excluded": counts["excluded"], "exclude_unmatched": len(problems)}
     with replacing(output) as partial:
@@ -55,9 +61,6 @@ def main(
         {row["label"] for row in rows} - {r["label"] for r in results if r["status"] == "ok"}
     ):
         click.echo(f"warning: every face of {label} is excluded", err=True)
-    vectors = likeness.load(crops, len(rows), embedding.SIZE) if (crops / likeness.FILE).exists() else None
-    kept = [entry["status"] == "ok" for entry in results]
-    table = doubts.find(rows, [entry["label"] for entry in results], kept, crops, photos, vectors)
     write_sheets(folder, crops, rows, decided, table, exclude)
     moved = sum(line.move_to != "" for line in decided.values())
     moves = f", {moved} moved to another person" if moved else ""
@@ -79,6 +82,15 @@ def decision(line: exclusion.Line) -> str:
     """Return why a face is not among its label's."""
     move = f"moved to {line.move_to}" if line.move_to else ""
     return ": ".join(text for text in (move, line.reason) if text)
+
+
+def find_doubts(
+    rows: list[dict[str, str]], results: list[dict[str, Any]], crops: Path, photos: Path, distance: int
+) -> list[dict[str, Any]]:
+    """Return the table of doubts about faces with the manifest rows `results`."""
+    vectors = likeness.load(crops, len(rows), embedding.SIZE) if (crops / likeness.FILE).exists() else None
+    people, kept = [entry["label"] for entry in results], [entry["status"] == "ok" for entry in results]
+    return doubts.find(rows, people, kept, crops, photos, vectors, distance)
 
 
 def write_sheets(

@@ -94,11 +94,11 @@ def faces(tmp_path):
     return rows, tmp_path
 
 
-def table(faces, kept=None, embeddings=None):
+def table(faces, kept=None, embeddings=None, distance=4):
     rows, folder = faces
     people = [row["label"] for row in rows]
     kept = kept or [True] * len(rows)
-    return doubts.find(rows, people, kept, folder / "crops", folder / "photos", embeddings)
+    return doubts.find(rows, people, kept, folder / "crops", folder / "photos", embeddings, distance)
 
 
 def paint(faces, number, pixels):
@@ -171,6 +171,13 @@ def test_no_face_that_looks_most_like_its_own_person_is_said_to_look_like_anothe
     vectors = np.stack([(X, Y)[n % 2] for n in range(12)])
     vectors[4] = np.array([0.3, 0.1, 0.9**0.5])
     assert all("looks like" not in row["reasons"] for row in table(faces, embeddings=vectors))
+
+
+def test_photos_of_two_people_whose_hashes_differ_in_few_bits_are_copies(faces):
+    faces[0][5]["photo_hash"] = f"{int(faces[0][0]['photo_hash'], 16) ^ 0b111:016x}"
+    for distance in (2, 3):
+        found = "same photo as one of ada" in table(faces, distance=distance)[5]["reasons"]
+        assert found == (distance == 3)
 
 
 def test_a_missing_photo_is_refused_in_one_sentence(faces):

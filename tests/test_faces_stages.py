@@ -115,6 +115,11 @@ def test_resize_writes_gray_faces_and_leaves_out_what_the_list_names(tmp_path):
     ]
     assert [row["place"] for row in rows] == ["0", "0", "1", "1", "2", "2"]
     assert rows[1]["crop"] == f"ada/{2:016x}.png"
+    doubts = read_table(tmp_path / "sheets" / "doubts.csv")
+    assert [(row["doubt_score"], row["doubt_reasons"]) for row in rows] == [
+        (row["score"], row["reasons"]) for row in doubts
+    ]
+    assert any(row["doubt_reasons"] for row in rows)
     written = {str(path.relative_to(tmp_path / "gray")) for path in (tmp_path / "gray").rglob("*.png")}
     assert written == {row["image"] for row in rows if row["status"] == "ok"}
     for name in written:
@@ -154,10 +159,11 @@ def test_a_moved_face_is_the_other_persons_from_then_on(tmp_path):
     run(crop, tmp_path)
     assert run(resize, tmp_path) == ""
     row = read_table(tmp_path / "gray" / "manifest.csv")[3]
-    assert row | {"photo_hash": ""} == {
+    expected = {
         **{"row": "4", "place": "1", "label": "boris", "image": f"boris/{name}.png", "status": "ok"},
-        **{"detail": "moved to boris: is boris", "crop": f"ada/{name}.png", "photo_hash": ""},
+        **{"detail": "moved to boris: is boris", "crop": f"ada/{name}.png"},
     }
+    assert row | expected == row
     assert not (tmp_path / "gray" / "ada" / f"{name}.png").exists()
     run(images, tmp_path)
     data = dataset.load(tmp_path / "data.safetensors")
@@ -226,7 +232,8 @@ def test_but_for_the_names_of_files_the_dataset_has_the_bytes_that_published_res
         pixels = rng.integers(0, 256, (16, 16), np.uint8)
         Image.fromarray(pixels).save(tmp_path / "gray" / name)
         row = {"row": number, "place": number // 2, "label": label, "image": name, "status": "ok"}
-        rows.append(row | {"detail": "", "crop": name, "photo_hash": f"{number // 3:016x}"})
+        row |= {"detail": "", "crop": name, "photo_hash": f"{number // 3:016x}", "doubt_score": number}
+        rows.append(row | {"doubt_reasons": "blurred"})
     write_table(tmp_path / "gray" / "manifest.csv", GRAY_COLUMNS, rows)
     run(images, tmp_path, val=0.2, test=0.1, near_duplicate_distance=0)
     data = dataset.load(tmp_path / "data.safetensors")

@@ -12,6 +12,7 @@ from tests.toy_faces import write_table
 GOOD = {
     **{"row": "7", "place": "3", "label": "ada", "image": "ada/1.png", "status": "ok", "detail": ""},
     **{"crop": "ada/1.png", "photo_hash": "0123456789abcdef"},
+    **{"doubt_score": "0", "doubt_reasons": ""},
 }
 
 
@@ -78,6 +79,12 @@ def test_a_label_that_is_not_a_folder_name_is_refused(tmp_path, label):
 def test_a_value_that_is_not_a_number_is_refused(tmp_path, column, number, status):
     message = refusal(tmp_path, {"status": status, column: number})
     assert f"row 1 below the header: its {column} is {number!r}, not a whole number;" in message
+
+
+@pytest.mark.parametrize("number", ["", "-1", "nan", "1e5", "much"])
+def test_a_score_that_is_not_a_number_is_refused(tmp_path, number):
+    message = refusal(tmp_path, {"doubt_score": number})
+    assert f"its doubt_score is {number!r}, not a number of 0 or more;" in message
 
 
 @pytest.mark.parametrize("number", ["", "g" * 16, "0x12", "f" * 15, "f" * 17, "-" + "f" * 15])

@@ -1,5 +1,6 @@
 """Parameters of each stage: a stage depends on its own, and on no others."""
 
+import copy
 import json
 
 import pytest
@@ -106,6 +107,19 @@ def test_of_faces_all_that_finds_a_face_is_exported():
     found = stage_params(load(toys.PARAMS))
     assert found["digits/export"]["finding"] is None
     assert set(found["faces/export"]["finding"]) == {"crop", "resize"}
+
+
+def test_the_distance_of_near_duplicates_reaches_the_shared_gray_faces_from_studies_of_faces():
+    values = load(toys.PARAMS)
+    for name, distance in (("digits", 9), ("faces", 2)):
+        values["studies"][name]["data"]["near_duplicate_distance"] = distance
+    assert stage_params(values)["resize"]["near_duplicate_distance"] == 2
+    values["studies"]["more"] = copy.deepcopy(values["studies"]["faces"])
+    values["studies"]["more"]["data"]["near_duplicate_distance"] = 5
+    assert stage_params(values)["resize"]["near_duplicate_distance"] == 5
+    for name in ("faces", "more"):
+        del values["studies"][name]
+    assert stage_params(values)["resize"]["near_duplicate_distance"] == 0
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,8 @@ def invoke(stage, folder, **changes):
     if stage is crop:
         params, paths = CROP | changes, ("photos", "crops")
     elif stage is resize:
-        params, paths = {"size": 36}, ("exclude.csv", "photos", "crops", "gray", "sheets")
+        params = {"size": 36, "near_duplicate_distance": 4}
+        paths = ("exclude.csv", "photos", "crops", "gray", "sheets")
     else:
         data = DATA | {"source": str(folder / "gray")} | changes
         params, paths = {"study": "toy", "seed": 0, "data": data}, ("data.safetensors",)

@@ -226,7 +226,10 @@ def stage_params(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "sample": {"seed": values["seed"], **values["sample"]},
         "ingest": values["ingest"],
         "crop": values["crop"],
-        "resize": {"size": values["resize"]["size"]},
+        "resize": {
+            "size": values["resize"]["size"],
+            "near_duplicate_distance": _near_duplicate_distance(values["studies"]),
+        },
         "strangers": {"finding": _finding(values), "false_accepts": values["export"]["false_accepts"]},
     }
     for name in own:
@@ -258,6 +261,12 @@ def _looks(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def _finding(values: dict[str, Any]) -> dict[str, Any]:
     """Return how faces are found and made gray."""
     return {"crop": values["crop"], "resize": {"size": values["resize"]["size"]}}
+
+
+def _near_duplicate_distance(studies: dict[str, Any]) -> int:
+    """Return the largest distance of near-duplicates of the studies of faces, which share the gray faces."""
+    blocks = [study["data"] for study in studies.values()]
+    return max((data["near_duplicate_distance"] for data in blocks if data["set"] == "faces"), default=0)
 
 
 def _study_params(

@@ -18,7 +18,6 @@ from prunet.data.hashing import near_pairs
 OUTLIER = 3.0  # lowest z-score of a doubt
 STRONGEST = 10.0  # a doubt counts for at most this
 COPY, SEVERAL = 10.0, 5.0  # in place of z-scores: a photo's copy under another name, several faces on a photo
-NEAR_DUPLICATE = 4  # bits of 64 in which the perceptual hashes of a photo's copies differ at most
 
 
 class Measure(NamedTuple):
@@ -49,6 +48,7 @@ def find(
     crops: Path,
     photos: Path,
     embeddings: NDArray[np.float32] | None,
+    distance: int,
 ) -> list[dict[str, Any]]:
     """Return the table of doubts (`COLUMNS`), with a row for each face, in the order of `rows`.
 
@@ -60,6 +60,7 @@ def find(
         kept: whether each face is used; one that is left out says nothing about others.
         crops, photos: folders.
         embeddings: (N, D); without them, small gray images are compared.
+        distance: copies are photos whose perceptual hashes differ in at most so many of 64 bits.
 
     Raises:
         InputError: a crop or a photo is missing or damaged.
@@ -75,7 +76,7 @@ def find(
     scores = {name: z_scores(values[name], measure) for name, measure in MEASURES.items()}
     # A face that looks more like another person is doubtful, however common that is in the set.
     scores["likeness"] = np.where(margin > 0, np.maximum(scores["likeness"], OUTLIER), 0)
-    copies = _copies(rows, people, kept)
+    copies = _copies(rows, people, kept, distance)
     found = []
     for number, row in enumerate(rows):
         other = rows[similar[number]] if similar[number] >= 0 else {"image": ""}
@@ -117,10 +118,12 @@ def _outliers(scores: Mapping[str, float], other: str) -> dict[str, float]:
     return found
 
 
-def _copies(rows: Sequence[Mapping[str, str]], people: Sequence[str], kept: Sequence[bool]) -> dict[int, str]:
+def _copies(
+    rows: Sequence[Mapping[str, str]], people: Sequence[str], kept: Sequence[bool], distance: int
+) -> dict[int, str]:
     """Return the faces whose photo is a near-duplicate of another person's, and that person."""
     hashes = np.array([[int(row["photo_hash"], 16)] for row in rows], np.uint64)
-    pairs = near_pairs(hashes, NEAR_DUPLICATE).tolist()
+    pairs = near_pairs(hashes, distance).tolist()
     both = [(i, j) for i, j in pairs if people[i] != people[j] and kept[i] and kept[j]]
     return {one: people[two] for i, j in both for one, two in ((i, j), (j, i))}
 

@@ -20,7 +20,10 @@ CROP_COLUMNS = (
     *BOX,
     *(f"{name}_{axis}" for name in LANDMARKS for axis in "xy"),
 )
-GRAY_COLUMNS = ("row", "place", "label", "image", "status", "detail", "crop", "photo_hash")
+GRAY_COLUMNS = (
+    *("row", "place", "label", "image", "status", "detail", "crop", "photo_hash"),
+    *("doubt_score", "doubt_reasons"),  # of the table of doubts (`prunet.data.faces.doubts`)
+)
 
 NUMBER = re.compile(r"[0-9]{1,9}")
 DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
@@ -32,7 +35,8 @@ def read_manifest(folder: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """Read the manifest written by ingest, crop or resize, in the order of the list.
 
     The manifest may have been edited by hand. On return, images lie in `folder / label`, no two rows share
-    one, and `row`, `place`, `usable`, `BOX`, `photo_hash` and a `doubt` that is not empty are numbers.
+    one, and `row`, `place`, `usable`, `BOX`, `photo_hash`, `doubt_score` and a `doubt` that is not empty are
+    numbers.
 
     Raises:
         InputError: the manifest is missing, its columns are not `columns`, or a row breaks a guarantee.
@@ -61,8 +65,9 @@ def _problem(row: Mapping[str, str]) -> str:
     for name in ("row", "place", "usable"):
         if name in row and not NUMBER.fullmatch(row[name]):
             return f"its {name} is {row[name]!r}, not a whole number"
-    if row.get("doubt") and not DECIMAL.fullmatch(row["doubt"]):
-        return f"its doubt is {row['doubt']!r}, not a number of 0 or more"
+    for name, value in (("doubt", row.get("doubt") or "0"), ("doubt_score", row.get("doubt_score", "0"))):
+        if not DECIMAL.fullmatch(value):
+            return f"its {name} is {value!r}, not a number of 0 or more"
     if row["status"] != "ok":
         return ""
     if problem := label_problem(row["label"]):
