@@ -25,7 +25,7 @@ def by_energy(values: Values, amount: float) -> int:
 
 def by_share(values: Values, amount: float) -> int:
     """Return this share of the full rank, rounded, at least 1."""
-    return max(1, round(amount * values.shape[-1]))
+    return max(1, int(np.rint(amount * values.shape[-1])))
 
 
 def by_number(values: Values, amount: float) -> int:
