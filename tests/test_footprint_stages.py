@@ -26,9 +26,9 @@ ROUNDS = ["00", "01", "02", "03"]
 DENSITIES = [1, 0.5, 0.2, 0.04]
 
 
-def save_cell(folder, density, scale=1.0):
+def save_cell(folder, density, scale=1.0, shape=(1, 6, 6)):
     """Write a cell of two networks with random weights, the smallest of each layer pruned."""
-    model = models.MODELS["lenet-300-100"]((1, 6, 6), 3)
+    model = models.MODELS["lenet-300-100"](shape, 3)
     weights = {name: scale * values.numpy() for name, values in drawn(model, 2).items()}
     masks = {}
     for name in models.prunable(model):

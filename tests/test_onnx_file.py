@@ -42,7 +42,7 @@ def exported(tmp_path_factory):
 @pytest.mark.parametrize("count", [1, 2, 7])
 def test_the_file_computes_what_the_model_does_for_any_number_of_images(exported, count):
     model, path = exported
-    difference = onnx_file.check(path, model, prepared(count))
+    difference = onnx_file.check(path, model, [prepared(count)])
     assert 0 <= difference < 1e-5
 
 
@@ -70,7 +70,7 @@ def test_runtimes_of_2023_can_read_the_file(tmp_path, name):
     assert file.ir_version == 8
     assert [(entry.domain, entry.version) for entry in file.opset_import] == [("", 18)]
     onnx.checker.check_model(file, full_check=True)
-    onnx_file.check(tmp_path / "model.onnx", model, torch.randn(3, 1, 32, 32))
+    onnx_file.check(tmp_path / "model.onnx", model, [torch.randn(3, 1, 32, 32)])
 
 
 def test_pruned_weights_are_zero_in_the_file(exported):
@@ -90,7 +90,7 @@ def test_the_file_does_not_say_where_it_was_made(exported):
 def test_another_network_is_detected(exported):
     _, path = exported
     with pytest.raises(InputError, match=r"does not match PyTorch: logits differ by up to"):
-        onnx_file.check(path, network(density=0.9), prepared(3))
+        onnx_file.check(path, network(density=0.9), [prepared(3)])
 
 
 def test_another_class_is_detected_within_the_tolerance(exported, monkeypatch):
@@ -100,7 +100,7 @@ def test_another_class_is_detected_within_the_tolerance(exported, monkeypatch):
     swap = torch.nn.Linear(len(NAMES), len(NAMES), bias=False)
     swap.weight.data = -torch.eye(len(NAMES))  # the least likely class becomes the most likely
     with pytest.raises(InputError, match="and 4 of 4 images get another class"):
-        onnx_file.check(path, torch.nn.Sequential(model, swap), images)
+        onnx_file.check(path, torch.nn.Sequential(model, swap), [images])
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_another_class_is_detected_within_the_tolerance(exported, monkeypatch):
 def test_images_that_give_nan_or_are_of_another_size_are_refused(exported, images, message):
     model, path = exported
     with pytest.raises(InputError, match=message):
-        onnx_file.check(path, model, images)
+        onnx_file.check(path, model, [images])
 
 
 @pytest.mark.slow
@@ -132,7 +132,7 @@ def test_a_shrunk_network_can_be_exported(tmp_path, model, mask, density, shape)
         assert [type(module) for module in shrunk.shortcut] == [Interleave, Shortcut, Select]
     onnx_file.save(tmp_path / "ticket.onnx", shrunk, PREPARATION | {"shape": [*shape]}, NAMES)
     for count in (1, 5):
-        onnx_file.check(tmp_path / "ticket.onnx", shrunk, images(shape, count).float())
+        onnx_file.check(tmp_path / "ticket.onnx", shrunk, [images(shape, count).float()])
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no onnx"])
@@ -141,7 +141,7 @@ def test_a_file_that_is_missing_or_damaged_is_refused(tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InputError, match=r"ticket.onnx cannot be run by ONNX Runtime"):
-        onnx_file.check(path, network(0.2), prepared(1))
+        onnx_file.check(path, network(0.2), [prepared(1)])
 
 
 def test_a_failed_save_keeps_the_old_file(exported, tmp_path, monkeypatch):

@@ -145,9 +145,13 @@ def test_a_rewound_training_decodes_no_batch_before_its_first_step(on_disk, tmp_
 
 def test_chosen_images_equal_those_in_memory(in_memory, on_disk):
     for chosen in (np.array([7, 2, 2]), on_disk["split"] == 1):
+        expected = in_memory["images"][chosen]
         for data in (on_disk, in_memory):
-            found = streams.pixels(data["images"], chosen)
-            np.testing.assert_array_equal(found, in_memory["images"][chosen])
+            images = streams.choose(data["images"], chosen)
+            parts = list(streams.parts(images, 2))
+            assert [len(part) for part in parts] == [2] * (len(expected) // 2) + [1] * (len(expected) % 2)
+            np.testing.assert_array_equal(torch.cat(parts), expected)
+            np.testing.assert_array_equal(streams.pixels(images, np.array([1, 0, 1])), expected[[1, 0, 1]])
     found, expected = (
         batches.take(batches.to_device(data, None, "none", CPU)["val"], torch.tensor([4, 0]))
         for data in (on_disk, in_memory)

@@ -13,6 +13,7 @@ from prunet.deployment.memory import forward_peak_bytes, parameter_bytes
 from prunet.deployment.operations import operations
 from prunet.deployment.selection import Ticket
 from prunet.deployment.sizes import sizes
+from prunet.training.streams import Images
 
 LOSSLESS = 32  # bits of a float, the width of a ticket without a codebook
 
@@ -22,7 +23,7 @@ Row = dict[str, Any]
 def on_disk(
     ticket: Ticket,
     bits: Sequence[int],
-    images: NDArray[np.uint8],
+    images: Images,
     labels: NDArray[np.int64],
     accuracy_dense: float,
 ) -> tuple[Row, list[Row]]:

@@ -1,5 +1,6 @@
 """Export of a ticket in all its forms, each evaluated on the test images."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,22 +50,25 @@ def export(
     """
     weights, masks, metadata = ticket
     chosen = {name: data["split"] == SPLITS.index(name) for name in ("val", "test")}
-    images = {name: streams.pixels(data["images"], mask) for name, mask in chosen.items()}
+    images = {name: streams.choose(data["images"], mask) for name, mask in chosen.items()}
     labels = {name: data["labels"][mask] for name, mask in chosen.items()}
     masked = inference.build(weights, metadata)
     answers = {name: inference.classify(masked, images[name], metadata) for name in chosen}
     outsiders = None if strangers is None else inference.classify(masked, strangers, metadata).max(1)
     metadata = metadata | calibrate(answers, labels, outsiders, known, false_accepts)
 
-    prepared = batches.prepare(torch.from_numpy(images["test"]), metadata["preparation"])
-    small = smaller(masked, masks, prepared[:2])
+    prepare = partial(batches.prepare, values=metadata["preparation"])
+    few = np.arange(min(len(labels["test"]), max(plain_files.BATCHES)))
+    example = prepare(torch.from_numpy(streams.pixels(images["test"], few)))
+    small = smaller(masked, masks, example[:2])
     networks = {"dense": inference.build(dense, metadata), "masked": masked, "shrunk": small}
     for name, network in networks.items():
         # The code of one's own network may turn the size of the batch into a number.
         built_in = metadata["model"] in MODELS
-        program = network if built_in else write_program(network, prepared[:2])
+        program = network if built_in else write_program(network, example[:2])
         onnx_file.save(folder / f"{name}.onnx", program, metadata["preparation"], metadata["class_names"])
-        onnx_file.check(folder / f"{name}.onnx", network, prepared)
+        tested = map(prepare, streams.parts(images["test"], onnx_file.BATCH))
+        onnx_file.check(folder / f"{name}.onnx", network, tested)
     compact.save(folder / "ticket.safetensors", weights, masks, metadata)
     compact.save(folder / "quantised.safetensors", weights, masks, metadata, bits)
     for name in ("ticket", "quantised"):
@@ -81,8 +85,8 @@ def export(
         for path in sorted(folder.iterdir())
     }
     about = metadata | {"forms": forms}
-    plain_files.save(folder, networks["dense"], small, masks, prepared)
-    plain_files.write_card(folder, about, networks["dense"], small, prepared)
+    plain_files.save(folder, networks["dense"], small, masks, example)
+    plain_files.write_card(folder, about, networks["dense"], small, example)
     files.write_json(folder / "about.json", about)
     return metadata
 

@@ -16,6 +16,7 @@ from prunet.cells.masks import Weights
 from prunet.models import loading
 from prunet.models.state import load_state
 from prunet.training import batches
+from prunet.training.streams import Images, parts
 
 
 def build(weights: Weights, metadata: dict[str, Any]) -> nn.Module:
@@ -44,7 +45,7 @@ def build_all(weights: Weights, metadata: dict[str, Any]) -> Iterator[nn.Module]
 
 @torch.no_grad()
 def classify(
-    model: nn.Module, images: NDArray[np.uint8], metadata: dict[str, Any], batch_size: int = 256
+    model: nn.Module, images: Images, metadata: dict[str, Any], batch_size: int = 256
 ) -> NDArray[np.float32]:
     """Return the class probabilities of images, (N, classes), rows summing to 1.
 
@@ -54,16 +55,13 @@ def classify(
         metadata: of the ticket.
         batch_size: images at a time; bounds the memory.
     """
-    parts = [
-        model(batches.prepare(part, metadata["preparation"])).softmax(1)
-        for part in torch.split(torch.from_numpy(images), batch_size)
+    found = [
+        model(batches.prepare(part, metadata["preparation"])).softmax(1) for part in parts(images, batch_size)
     ]
-    probabilities: NDArray[np.float32] = torch.cat(parts).numpy()
+    probabilities: NDArray[np.float32] = torch.cat(found).numpy()
     return probabilities
 
 
-def accuracy(
-    model: nn.Module, images: NDArray[np.uint8], labels: NDArray[np.int64], metadata: dict[str, Any]
-) -> float:
+def accuracy(model: nn.Module, images: Images, labels: NDArray[np.int64], metadata: dict[str, Any]) -> float:
     """Return the fraction, 0 to 1, of images (N, C, S, S) that the model assigns their label (N,)."""
     return float(np.mean(classify(model, images, metadata).argmax(1) == labels))

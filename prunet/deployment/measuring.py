@@ -16,13 +16,14 @@ from prunet.deployment.costs import Row
 from prunet.deployment.selection import Ticket
 from prunet.deployment.smaller import smaller
 from prunet.training.batches import prepare
+from prunet.training.streams import Images, pixels
 
 
 def measure_rounds(
     select: Callable[[str], Ticket],
     rounds: Sequence[str],
     dense: Ticket,
-    images: NDArray[np.uint8],
+    images: Images,
     labels: NDArray[np.int64],
     settings: Mapping[str, Any],
 ) -> dict[str, list[Row]]:
@@ -55,8 +56,8 @@ def measure_rounds(
         found = pool.map(lambda number: on_disk(select(number)), rounds)
         stored = list(progress(found, desc="size", total=len(rounds), unit="round"))
 
-    chosen = np.resize(np.arange(len(images)), max(settings["batches"]))  # a small test split is repeated
-    prepared = prepare(torch.from_numpy(images[chosen]), metadata["preparation"])
+    chosen = np.resize(np.arange(len(labels)), max(settings["batches"]))  # a small test split is repeated
+    prepared = prepare(torch.from_numpy(pixels(images, chosen)), metadata["preparation"])
     batches = [prepared[:size] for size in settings["batches"]]
     timed = forms.timed_rounds(rounds, settings["rounds"])
     tables: dict[str, list[Row]] = {"footprint": [], "latency": [], "quantised": []}

@@ -2,11 +2,11 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -69,13 +69,13 @@ def save(path: Path, model: nn.Module, preparation: dict[str, Any], class_names:
         partial.write_bytes(file.SerializeToString(deterministic=True))
 
 
-def check(path: Path, model: nn.Module, images: Tensor) -> float:
+def check(path: Path, model: nn.Module, batches: Iterable[Tensor]) -> float:
     """Run an ONNX file on images and compare its logits with those of the model that it was made from.
 
     Args:
         path: the file.
         model: on the CPU and in evaluation mode.
-        images: (N, C, H, W) float32, from `batches.prepare`.
+        batches: images, each (B, C, H, W) float32 from `batches.prepare`.
 
     Returns:
         The largest absolute difference between two logits.
@@ -84,9 +84,11 @@ def check(path: Path, model: nn.Module, images: Tensor) -> float:
         InputError: the file does not run on these images, a logit differs by more than `TOLERANCE` times the
             largest logit, or an image gets another class.
     """
-    found = _run(path, images)
+    session, answers = _session(path), []
     with torch.no_grad():
-        expected = torch.cat([model(part) for part in torch.split(images, BATCH)])
+        for images in batches:
+            answers.append((_run(path, session, images), model(images)))
+    found, expected = (torch.cat(logits) for logits in zip(*answers, strict=True))
     if found.shape != expected.shape:
         raise InputError(
             f"{path} gives logits {tuple(found.shape)} and PyTorch {tuple(expected.shape)}; export it again."
@@ -97,22 +99,33 @@ def check(path: Path, model: nn.Module, images: Tensor) -> float:
     if not difference <= limit or others:  # also fails for NaN
         raise InputError(
             f"{path} does not match PyTorch: logits differ by up to {difference:.2g} (allowed: {limit:.2g}), "
-            f"and {others} of {len(images)} images get another class; export it again with the model in "
+            f"and {others} of {len(found)} images get another class; export it again with the model in "
             "evaluation mode."
         )
     return difference
 
 
-def _run(path: Path, images: Tensor) -> Tensor:
-    """Return the logits (N, classes) that ONNX Runtime computes on one CPU core."""
+def _session(path: Path) -> Any:
+    """Load a file into ONNX Runtime, on one CPU core."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4  # errors are raised as well
+    with _refusing(path):
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def _run(path: Path, session: Any, images: Tensor) -> Tensor:
+    """Return the logits (B, classes) of images."""
+    with _refusing(path):
+        return torch.from_numpy(session.run(["logits"], {"images": images.numpy()})[0])
+
+
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    """Turn every error of ONNX Runtime into a refusal of the file."""
     try:
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        parts = [session.run(["logits"], {"images": part.numpy()})[0] for part in torch.split(images, BATCH)]
-    except Exception as error:  # ONNX Runtime's errors have no common class
+        yield
+    except Exception as error:  # they have no common class
         raise InputError(f"{path} cannot be run by ONNX Runtime ({error}); export it again.") from None
-    return torch.from_numpy(np.concatenate(parts))

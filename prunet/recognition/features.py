@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from prunet.data.faces.likeness import Vectors, unit
 from prunet.models import heads
 from prunet.training import batches
+from prunet.training.streams import Images, parts
 
 BATCH = 256  # images at a time; bounds the memory
 
@@ -35,7 +36,7 @@ def size(layer: nn.Module) -> int:
     return int(layer.in_features if isinstance(layer, nn.Linear) else layer.in_channels)  # type: ignore[arg-type]
 
 
-def embedder(model: nn.Module, metadata: dict[str, Any]) -> Callable[[NDArray[np.uint8]], Vectors]:
+def embedder(model: nn.Module, metadata: dict[str, Any]) -> Callable[[Images], Vectors]:
     """Return a function that embeds images (N, C, S, S), as the data set stores them, as unit vectors (N, D).
 
     They are what the output layer reads, averaged over positions. An image of which it reads zeros alone has
@@ -48,10 +49,10 @@ def embedder(model: nn.Module, metadata: dict[str, Any]) -> Callable[[NDArray[np
     layer = head(model, metadata)
 
     @torch.no_grad()
-    def embed(images: NDArray[np.uint8]) -> Vectors:
+    def embed(images: Images) -> Vectors:
         read, found = list[Tensor](), []
         hook = layer.register_forward_pre_hook(lambda _, inputs: read.append(_pooled(layer, inputs[0])))
-        for part in torch.split(torch.from_numpy(images), BATCH):
+        for part in parts(images, BATCH):
             model(batches.prepare(part, metadata["preparation"]))
             found.append(read[-1])  # of a model that runs the layer several times, the last
             read.clear()

@@ -1,9 +1,11 @@
 """Images on disk, decoded batch by batch in worker processes.
 
 The workers only decode and draw no random numbers. So their number does not affect the results, and a run
-that resumes from a checkpoint gets the same batches.
+that resumes from a checkpoint gets the same batches. Trainings side by side share the cores: each has its own
+workers, as many as its part of the cores (`prunet.base.processes.use_cores`).
 """
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from itertools import tee
 from pathlib import Path
@@ -78,11 +80,13 @@ class Stream:
             InputError: `TRIES` files in a row cannot be read, or a worker was killed.
         """
         ahead, batches = tee(batches)
-        end_openmp_threads()
+        decoders = _decoders()
+        if decoders:
+            end_openmp_threads()
         loader: Any = DataLoader(
             self._images,
             batch_sampler=(chosen.tolist() for chosen in ahead),
-            num_workers=cores(),
+            num_workers=decoders,
             generator=Generator(),  # the default draws from the global generator, which belongs to dropout
         )
         decoded = iter(loader)
@@ -113,6 +117,11 @@ class Stream:
                 )
 
 
+def _decoders() -> int:
+    """Return how many processes decode: none beside other threads of this one, where a fork may hang."""
+    return cores() if threading.current_thread() is threading.main_thread() else 0
+
+
 class _SquareImages(Dataset[tuple[NDArray[np.uint8], int]]):
     """Pairs of an image and its index; -1 if it and the images after it cannot be read."""
 
@@ -131,16 +140,39 @@ class _SquareImages(Dataset[tuple[NDArray[np.uint8], int]]):
         return np.zeros((3, self.side, self.side), np.uint8), -1
 
 
-def pixels(images: NDArray[np.uint8] | Files, chosen: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return the images (B, C, S, S) of a data set, in memory or on disk, at indices or where a mask is True.
+Images = NDArray[np.uint8] | Stream  # (N, C, S, S) of a data set's size
 
-    Raises:
-        InputError: `TRIES` files in a row cannot be read.
-    """
+
+def choose(images: NDArray[np.uint8] | Files, chosen: NDArray[Any]) -> Images:
+    """Return the images of a data set at indices or where a mask is True; those on disk stay there."""
     if not isinstance(images, Files):
         in_memory: NDArray[np.uint8] = images[chosen]
         return in_memory
     numbers = np.arange(len(images))[chosen]
-    stream = Stream(images, numbers, lambda read: read, images.side, torch.device("cpu"))
-    parts = [part.numpy() for part, _ in stream.read(torch.split(torch.arange(len(numbers)), DECODING_BATCH))]
-    return np.concatenate(parts)
+    return Stream(images, numbers, lambda read: read, images.side, torch.device("cpu"))
+
+
+def pixels(images: Images, chosen: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Return the few images (B, C, S, S) at indices (B,).
+
+    Raises:
+        InputError: see `Stream.read`.
+    """
+    if isinstance(images, Stream):
+        ((read, _),) = images.read([torch.from_numpy(chosen)])
+        return np.asarray(read)
+    in_memory: NDArray[np.uint8] = images[chosen]
+    return in_memory
+
+
+def parts(images: Images, size: int) -> Iterator[Tensor]:
+    """Yield all images in their order, (B, C, S, S) uint8, at most `size` at a time.
+
+    Raises:
+        InputError: see `Stream.read`.
+    """
+    if isinstance(images, Stream):
+        numbers = torch.arange(images.shape[0])
+        yield from (read for read, _ in images.read(torch.split(numbers, min(size, DECODING_BATCH))))
+    else:
+        yield from torch.split(torch.from_numpy(images), size)
