@@ -10,7 +10,7 @@ STAGES ?= plot claims report
 # Compiled bytecode is kept: otherwise each of the forty processes compiles PyTorch's modules again, for two seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: repro test study studies report experiments bench faults audit lint format clean
+.PHONY: repro test study studies report experiments bench gpu faults audit lint format clean
 
 repro: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
@@ -42,6 +42,10 @@ experiments: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m bench bench/results.json
+
+# Everything that only a GPU can show, in ten minutes. Without one: python -m bench.gpu --device cpu --quick
+gpu: $(VENV)/.installed-dev
+	$(BIN)/python -m bench.gpu bench/gpu.json
 
 # Kills, full disks, damaged files, a hostile web: about an hour, on a machine that does nothing else.
 faults: $(VENV)/.installed-dev

@@ -13,7 +13,6 @@ from prunet.base import files
 PARTS = {
     "lenet": lenet.measure,
     "light-cnn": light_cnn.measure,
-    "gpu": lenet.measure_gpu,
     "inference": inference.measure,
     "crop": crop.measure,
     "ingest": ingest.measure,

@@ -13,11 +13,10 @@ from bench.machine import Found
 from prunet.base.processes import cores
 from prunet.data.images.dataset import SPLITS
 from prunet.models import built_in as models
-from prunet.training import batches, loop
+from prunet.training import batches
 
 SHAPE = (1, 28, 28)
 CLASSES = 10
-REPLICATES = 15  # of the stack on a GPU
 TRAINING: dict[str, Any] = {
     "optimizer": "adam",
     "lr": 0.0012,
@@ -130,31 +129,6 @@ def jobs(
     steps = TRAINING | {"steps": sizes.steps, "eval_every": sizes.steps}
     rounds = TRAINING | {"steps": sizes.round_steps, "eval_every": sizes.eval_every}
     return prunet_loop.job(model, bare, steps, count), prunet_loop.job(model, splits, rounds, count)
-
-
-def measure_gpu(quick: bool, threads: int) -> tuple[dict[str, float], Found]:
-    """Measure replicates on the GPU, as one stack and one after another; nothing without a GPU."""
-    if not machine.apart(torch.cuda.is_available, 1):
-        return {}, {}
-    sizes = QUICK if quick else Sizes(steps=300)
-    data = noise(sizes)
-    found = machine.alternate(
-        {
-            "gpu_stack_ms": lambda: machine.apart(lambda: gpu_ms(data, sizes, REPLICATES), 1),
-            "gpu_singles_ms": lambda: machine.apart(lambda: gpu_ms(data, sizes, 1), 1),
-        },
-        sizes.repeats,
-    )
-    values = machine.medians(found)
-    return values | {"gpu_stack_speedup": values["gpu_singles_ms"] / values["gpu_stack_ms"]}, found
-
-
-def gpu_ms(data: dict[str, Any], sizes: Sizes, stacked: int) -> float:
-    """Return milliseconds per step of all replicates, in stacks of `stacked` one after another."""
-    work, _ = jobs(data, sizes, stacked, loop.device().type)
-    prunet_loop.run(work, 1, 1, 1)  # warm-up
-    seconds, _ = prunet_loop.run(work, REPLICATES // stacked, 1, 1)
-    return 1000 * seconds / sizes.steps
 
 
 def profile() -> None:
