@@ -1,6 +1,7 @@
 """Images on disk give the same results as images in memory."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -8,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from prunet.base import processes
 from prunet.base.errors import InputError
 from prunet.data.images.dataset import SPLITS
 from prunet.data.images.squares import square
 from prunet.data.sets.folder import folder
 from prunet.models.built_in import MODELS, initial_weights
-from prunet.training import augmentation, batches, evaluation, gradients, pixels, streams
+from prunet.training import augmentation, batches, evaluation, gradients, pixels, streams, workers
 from prunet.training.plan import TrainingPlan
 from prunet.training.trainer import Trainer
 from tests import toys
@@ -212,3 +214,22 @@ def test_a_killed_worker_ends_the_run(on_disk, monkeypatch):
     monkeypatch.setattr(streams, "square", lambda *_: os._exit(1))
     with pytest.raises(InputError, match="a process that decodes images ended"):
         everything(split)
+
+
+def test_trainings_side_by_side_share_the_cores_to_decode(monkeypatch):
+    monkeypatch.setattr(streams, "cores", processes.cores)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(5))
+    assert streams.decoders() == 5
+    found = workers.run([lambda: [streams.decoders()]] * 2, workers=2, threads=1)
+    assert sorted(pair for pair in found if pair[1] is not None) == [(0, 2), (1, 2)]
+
+
+def test_a_thread_beside_others_decodes_by_itself(on_disk, in_memory, monkeypatch):
+    monkeypatch.setattr(streams, "cores", lambda: 2)
+    decoded, test = [], on_disk["split"] == 2
+    monkeypatch.setattr(streams, "square", lambda path, side: decoded.append(path) or square(path, side))
+    images = streams.choose(on_disk["images"], test)
+    with ThreadPoolExecutor(1) as pool:
+        (found,) = pool.submit(lambda: list(streams.parts(images, 5))).result()
+    np.testing.assert_array_equal(found, in_memory["images"][test])
+    assert decoded == paths_of(on_disk, "test")  # those of another process would not be listed here

@@ -80,13 +80,13 @@ class Stream:
             InputError: `TRIES` files in a row cannot be read, or a worker was killed.
         """
         ahead, batches = tee(batches)
-        decoders = _decoders()
-        if decoders:
+        count = decoders()
+        if count:
             end_openmp_threads()
         loader: Any = DataLoader(
             self._images,
             batch_sampler=(chosen.tolist() for chosen in ahead),
-            num_workers=decoders,
+            num_workers=count,
             generator=Generator(),  # the default draws from the global generator, which belongs to dropout
         )
         decoded = iter(loader)
@@ -117,7 +117,7 @@ class Stream:
                 )
 
 
-def _decoders() -> int:
+def decoders() -> int:
     """Return how many processes decode: none beside other threads of this one, where a fork may hang."""
     return cores() if threading.current_thread() is threading.main_thread() else 0
 
