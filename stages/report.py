@@ -42,9 +42,9 @@ def pages() -> list[Path]:
             metrics, plots = folder / "metrics" / name, folder / "plots" / name
             title, output = f"{folder.name}: {name}".removeprefix(": "), plots / "report.html"
             try:
-                found, dataset = params.report_params(values, name), folder / "data" / f"{name}.safetensors"
-                own = folder / report_page.OWN
-                study = report_page.write(found, metrics, plots / "data", dataset, output, own)
+                found, images = params.report_params(values, name), folder / "data" / f"{name}.safetensors"
+                source, own = folder / values["studies"][name]["data"]["source"], folder / report_page.OWN
+                study = report_page.write(found, metrics, plots / "data", images, source, output, own)
                 address = report_page.relative(output, OVERVIEW.parent)
                 entries.append((title, study, address, revisions.commit(folder)))
                 written.append(output)

@@ -60,7 +60,11 @@ PARAMS = {
     "scheme": "original",
     "round": "01",
     "margin": 0.2,
-    "settings": {"seed": 0, "studies": {"toy": {"model": "mlp", "data": DATA}}},
+    "settings": {
+        "seed": 0,
+        "prune": {"rounds": [{"n": "00"}, {"n": "01"}]},
+        "studies": {"toy": {"model": "mlp", "data": DATA}},
+    },
 }
 
 
@@ -245,7 +249,8 @@ def save_images(folder):
     """Write a dataset file of three classes with hostile names."""
     pixels = np.random.default_rng(0).integers(0, 256, (18, 1, 9, 9), np.uint8)
     labels, split = np.arange(18) % 3, np.repeat([0, 1, 2], 6).astype(np.uint8)
-    dataset.save(folder / "toy.safetensors", pixels, labels.astype(np.int64), split, HOSTILE)
+    names = [f"{HOSTILE[1]}/{number}.png" for number in range(18)]
+    dataset.save(folder / "toy.safetensors", pixels, labels.astype(np.int64), split, HOSTILE, names)
     return folder / "toy.safetensors"
 
 
@@ -263,12 +268,13 @@ def confused():
     return {"confusion": pd.DataFrame(cells).assign(**own), "mistakes": pd.DataFrame(wrong).assign(**own)}
 
 
-def made(tmp_path, images, **more):
+def made(tmp_path, images, params=PARAMS, **more):
     """Run the stage; return its page."""
     metrics, plot_data = write(tmp_path, **confused(), **more)
-    (tmp_path / "params.json").write_text(json.dumps(PARAMS))
+    (tmp_path / "params.json").write_text(json.dumps(params))
     output = tmp_path / "plots" / "toy" / "report.html"
-    done = invoke(report_page, tmp_path / "params.json", metrics, plot_data, images, output)
+    inputs = tmp_path / "params.json", metrics, plot_data, images, tmp_path / "gray"
+    done = invoke(report_page, *inputs, output)
     assert done.exit_code == 0, done.output
     return output
 

@@ -6,9 +6,13 @@ import subprocess
 import pytest
 from ruamel.yaml import YAML
 
+from prunet.data.listing.manifests import GRAY_COLUMNS
 from stages import report
 from tests import toys
-from tests.test_report import SINGLE, embedded, write
+from tests.test_durations import write as write_times
+from tests.test_report import SINGLE, embedded, save_images, write
+from tests.test_report_faces import MANIFEST
+from tests.toy_faces import write_table
 from tests.toy_tools import invoke
 
 
@@ -51,6 +55,24 @@ def test_every_study_with_results_gets_a_page_and_the_overview_names_the_others(
     named = (project / pages[1]).read_text("utf-8")
     assert "<h1>done: toy</h1>" in named
     assert '<code>prune.rate</code></th><td class="wide">0.5</td>' in named
+
+
+def test_the_faces_and_times_of_a_named_study_are_those_of_its_own_folder(project):
+    folder = project / "studies" / "done"
+    data = toys.params_values()["studies"]["toy"]["data"] | {"val": 0.2, "test": 0.2}
+    data |= {"set": "faces", "source": "data/gray"}
+    save_params(folder / "params.yaml", study={"data": data})
+    (folder / "study.yaml").write_text("studies: {toy: {}}\n")
+    write(folder, SINGLE)
+    (folder / "data").mkdir()
+    save_images(folder / "data")
+    write_table(folder / "data" / "gray" / "manifest.csv", GRAY_COLUMNS, MANIFEST)
+    write_times(folder, check=12.3)
+    assert invoke(report).exit_code == 0
+    text = (folder / "plots" / "toy" / "report.html").read_text("utf-8")
+    assert "dark; blurred</figcaption>" in text
+    assert '<td class="number">12.3</td>' in text
+    assert "seconds of every stage" not in (project / "plots" / "toy" / "report.html").read_text("utf-8")
 
 
 def test_the_overview_has_the_commit_of_the_results(project):

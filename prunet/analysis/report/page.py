@@ -8,6 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from prunet.analysis.report import charts, rows, sentences, tiles, vega
+from prunet.analysis.report.durations import Duration
 from prunet.analysis.report.reading import Study
 
 TABLES = {"claims": "Published claims", "new_people": "New people, by round"}  # shown as they are
@@ -21,6 +22,8 @@ def study_page(
     changes: Sequence[tuple[str, Sequence[Any]]] = (),
     sheets: Sequence[tuple[str, str]] = (),
     wrong: Sequence[tuple[str, str]] = (),
+    doubtful: Sequence[tuple[str, str]] = (),
+    durations: Sequence[Duration] = (),
     missing: Sequence[str] = (),
 ) -> str:
     """Return the page of one study, or of one study at several revisions side by side.
@@ -32,6 +35,8 @@ def study_page(
         changes: parameters to point out: the dotted name, and the value of each of `studies`.
         sheets: name of each class, and a data URL of a picture of its images.
         wrong: caption and data URL of each test image that networks get wrong.
+        doubtful: caption and data URL of the faces that are most in doubt.
+        durations: how long each stage ran.
         missing: a sentence for everything else that could not be read.
     """
     first = studies[0]
@@ -62,6 +67,8 @@ def study_page(
         changes=changes,
         sheets=sheets,
         wrong=wrong,
+        doubtful=doubtful,
+        durations=durations,
         missing=missing,
         links=links,
     )

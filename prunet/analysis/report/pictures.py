@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from prunet.analysis.report.reading import records
 
 SIDE = 56  # pixels of a picture
 COLUMNS = 8
-IMAGES, OF_A_CLASS, CLASSES, WRONG = 480, 64, 100, 40  # most that a page shows
+IMAGES, OF_A_CLASS, CLASSES, WRONG, DOUBTFUL = 480, 64, 100, 40, 20  # most that a page shows
 
 
 def sheets(data: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -36,6 +36,20 @@ def wrong(data: Mapping[str, Any], mistakes: pd.DataFrame) -> list[tuple[str, st
         )
         for row in records(mistakes.head(WRONG))
         if row["image"] < len(data["images"])
+    ]
+
+
+def doubtful(data: Mapping[str, Any], manifest: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
+    """Return a caption and a data URL for the faces of a data set that are most in doubt.
+
+    `manifest` has the rows of the gray faces; only those with doubts whose images the data set uses count.
+    """
+    numbers = {name: number for number, name in enumerate(data["files"] or [])}
+    found = [row for row in manifest if row["image"] in numbers and float(row["doubt_score"]) > 0]
+    found.sort(key=lambda row: -float(row["doubt_score"]))
+    return [
+        (f"{row['label']}: {row['doubt_reasons']}", data_url(small(data["images"][numbers[row["image"]]])))
+        for row in found[:DOUBTFUL]
     ]
 
 

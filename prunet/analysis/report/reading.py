@@ -57,6 +57,11 @@ class Study:
     def name(self) -> str:
         return str(self.params["study"])
 
+    @property
+    def is_of_faces(self) -> bool:
+        """Whether its images are those of the stage resize."""
+        return bool(self.params["settings"]["studies"][self.name]["data"]["set"] == "faces")
+
     def at_headline(self, table: str) -> pd.DataFrame:
         """Return the rows of a table at the headline scheme and round; none if there is no table."""
         rows = self.tables.get(table, pd.DataFrame(columns=["scheme", "round"]))
