@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -84,10 +84,10 @@ def check(path: Path, model: nn.Module, batches: Iterable[Tensor]) -> float:
         InputError: the file does not run on these images, a logit differs by more than `TOLERANCE` times the
             largest logit, or an image gets another class.
     """
-    session, answers = _session(path), []
+    run, answers = runner(path), []
     with torch.no_grad():
         for images in batches:
-            answers.append((_run(path, session, images), model(images)))
+            answers.append((run(images), model(images)))
     found, expected = (torch.cat(logits) for logits in zip(*answers, strict=True))
     if found.shape != expected.shape:
         raise InputError(
@@ -105,21 +105,28 @@ def check(path: Path, model: nn.Module, batches: Iterable[Tensor]) -> float:
     return difference
 
 
-def _session(path: Path) -> Any:
-    """Load a file into ONNX Runtime, on one CPU core."""
+def runner(path: Path) -> Callable[[Tensor], Tensor]:
+    """Load a file into ONNX Runtime, on one CPU core.
+
+    Returns:
+        A function of images (B, C, H, W) float32, prepared, that returns their logits (B, classes).
+
+    Raises:
+        InputError: the file cannot be loaded; or, from the function, it does not run on the images.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4  # errors are raised as well
     with _refusing(path):
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
+    def run(images: Tensor) -> Tensor:
+        with _refusing(path):
+            return torch.from_numpy(session.run(["logits"], {"images": images.numpy()})[0])
 
-def _run(path: Path, session: Any, images: Tensor) -> Tensor:
-    """Return the logits (B, classes) of images."""
-    with _refusing(path):
-        return torch.from_numpy(session.run(["logits"], {"images": images.numpy()})[0])
+    return run
 
 
 @contextmanager

@@ -1,0 +1,134 @@
+"""Weights and activations of 8 bits: static quantisation of an ONNX file by ONNX Runtime."""
+
+import gzip
+import io
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from torch import Tensor
+
+from prunet.base.errors import InputError
+from prunet.base.files import replacing
+from prunet.deployment import onnx_file
+
+# Ranges of activations: from the lowest to the highest value, with the least loss of information
+# (Kullback-Leibler divergence), or without the outermost thousandth of a percent on both sides.
+METHODS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
+PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+INSTRUCTIONS = ("avx512_vnni", "avx_vnni", "amx_int8")  # of x86 processors, for sums of 8-bit products
+
+
+def quantise(
+    source: Path, target: Path, batches: Iterable[Tensor], method: str = "minmax", ends: bool = True
+) -> None:
+    """Write an ONNX file whose weights and activations have 8 bits; equal input gives equal bytes.
+
+    Weights are signed, with a scale for each output; activations are unsigned, with a scale and a zero for
+    each tensor (Jacob et al. 2018, section 2). The file has pairs of quantising and dequantising nodes around
+    ordinary ones, which ONNX Runtime turns into integer products. Biases have 32 bits.
+
+    Args:
+        source: from `onnx_file.save`.
+        target: replaced completely or not at all; its inputs, outputs and metadata are those of `source`.
+        batches: training images, each (B, C, H, W), prepared. Their activations give the ranges; all methods
+            but `minmax` keep the activations of all of them in memory.
+        method: a key of `METHODS`.
+        ends: whether the first and the last layer are quantised too.
+
+    Raises:
+        InputError: there are no images, or ONNX Runtime cannot quantise the file.
+    """
+    from onnxruntime import quantization
+
+    images = iter(batches)
+    first = next(images, None)
+    if first is None:
+        raise InputError(
+            "int8 measures the ranges of activations on training images, and got none: give some."
+        )
+    reader = _Reader(chain([first], images))
+    with replacing(target) as partial, _quiet():
+        try:
+            quantization.quantize_static(
+                source,
+                partial,
+                reader,
+                quant_format=quantization.QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=quantization.QuantType.QUInt8,
+                weight_type=quantization.QuantType.QInt8,
+                nodes_to_exclude=[] if ends else _ends(source),
+                calibrate_method=quantization.CalibrationMethod[METHODS[method]],
+            )
+        except Exception as error:  # ONNX Runtime's errors have no common class
+            raise InputError(f"{source} cannot be quantised by ONNX Runtime ({error}).") from None
+
+
+def measure(path: Path, batches: Iterable[tuple[Tensor, Tensor]]) -> dict[str, Any]:
+    """Measure an ONNX file as ONNX Runtime runs it.
+
+    Args:
+        path: the file.
+        batches: images (B, C, H, W), prepared, and labels (B,).
+
+    Returns:
+        `bytes`, `bytes_gzip` (of the file after gzip -9) and `accuracy`, 0 to 1.
+
+    Raises:
+        InputError: the file does not run on these images.
+    """
+    run = onnx_file.runner(path)
+    right = count = 0
+    for images, labels in batches:
+        right += int((run(images).argmax(1) == labels).sum())
+        count += len(labels)
+    content = path.read_bytes()
+    packed = len(gzip.compress(content, 9, mtime=0))
+    return {"bytes": len(content), "bytes_gzip": packed, "accuracy": right / count}
+
+
+def slow_processor() -> str | None:
+    """Return a sentence if this x86 processor has no instructions for int8; None if it has, or is another."""
+    found = torch.cpu.get_capabilities()
+    if found.get("architecture") != "x86_64" or any(found.get(name) for name in INSTRUCTIONS):
+        return None
+    return (
+        f"this processor ({found.get('cpu_name', 'unknown')}) has none of {', '.join(INSTRUCTIONS)}, so that "
+        "int8 is hardly faster than float32 here, and sums of products may saturate."
+    )
+
+
+def _ends(path: Path) -> list[str]:
+    """Return the names of the first and the last node with weights."""
+    graph = onnx.load(path).graph
+    weights = {tensor.name for tensor in graph.initializer}
+    names = [node.name for node in graph.node if node.op_type in PRODUCTS and weights & set(node.input)]
+    return [names[0], names[-1]]
+
+
+class _Reader:
+    """The images in the form in which ONNX Runtime reads them."""
+
+    def __init__(self, batches: Iterator[Tensor]) -> None:
+        self._batches = batches
+
+    def get_next(self) -> dict[str, Any] | None:
+        images = next(self._batches, None)
+        return None if images is None else {"images": images.numpy()}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep ONNX Runtime from printing what it does, and from advising steps that prunet's export makes."""
+    logging.disable(logging.WARNING)
+    try:
+        with redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
