@@ -46,19 +46,19 @@ def quantise(
     """
     from onnxruntime import quantization
 
-    images = iter(batches)
+    # One image at a time: the histograms of ONNX Runtime fail on batches of different sizes.
+    images = (image for batch in batches for image in batch.split(1))
     first = next(images, None)
     if first is None:
         raise InputError(
             "int8 measures the ranges of activations on training images, and got none: give some."
         )
-    reader = _Reader(chain([first], images))
     with replacing(target) as partial, _quiet():
         try:
             quantization.quantize_static(
                 source,
                 partial,
-                reader,
+                _Reader(chain([first], images)),
                 quant_format=quantization.QuantFormat.QDQ,
                 per_channel=True,
                 activation_type=quantization.QuantType.QUInt8,
@@ -113,14 +113,14 @@ def _ends(path: Path) -> list[str]:
 
 
 class _Reader:
-    """The images in the form in which ONNX Runtime reads them."""
+    """Images (1, C, H, W) in the form in which ONNX Runtime reads them."""
 
-    def __init__(self, batches: Iterator[Tensor]) -> None:
-        self._batches = batches
+    def __init__(self, images: Iterator[Tensor]) -> None:
+        self._images = images
 
     def get_next(self) -> dict[str, Any] | None:
-        images = next(self._batches, None)
-        return None if images is None else {"images": images.numpy()}
+        image = next(self._images, None)
+        return None if image is None else {"images": image.numpy()}
 
 
 @contextmanager
