@@ -112,8 +112,9 @@ def test_tests_that_pass_fail_or_cannot_be_loaded_are_counted(tmp_path, monkeypa
     )
     (tmp_path / "tests/test_two.py").write_text("import a_module_that_does_not_exist\n")
     monkeypatch.setattr(checks, "CHECKOUT", tmp_path)
-    rows = checks.tests(CPU, QUICK._replace(tests=("test_one", "test_two")))
+    rows = list(checks.tests(CPU, QUICK._replace(tests=("test_one", "test_two"))))
     assert [row.value for row in rows] == [1, 0, 1, 1]
+    assert rows[-1].note == "tests.test_two"
 
 
 def test_a_part_that_fails_is_named_and_the_others_run(tmp_path, monkeypatch):

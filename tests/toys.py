@@ -6,9 +6,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from prunet.config import params
-from prunet.config.pruning import rounds
-
 torch.set_num_threads(1)  # as in SETTINGS: the bits depend on it
 
 PARAMS = Path(__file__).parent.parent / "params.yaml"
@@ -18,7 +15,7 @@ SETTINGS = {
     **{"clip_norm": 0.0, "ema": 0.0, "recalibrate": 0, "freeze": 0, "mixup": 0.0, "cutmix": 0.0},
     **{"label_smoothing": 0.0, "group_lasso": 0.0, "scale_l1": 0.0},
     **{"batch_size": 8, "steps": 30, "eval_every": 10, "augment": "none"},
-    **{"dtype": "float32", "channels_last": False, "threads": 1},
+    **{"dtype": "float32", "channels_last": False, "threads": 1, "ranks": 1},
 }
 
 
@@ -54,6 +51,9 @@ def params_values(*, schemes=("original",), last_round=1, study=None, training=N
         training: what differs in its block `training`.
         blocks: what differs in other blocks, by name.
     """
+    from prunet.config import params  # needs pydantic, and few tests call this
+    from prunet.config.pruning import rounds
+
     values = params.load(PARAMS)
     number = f"{last_round:02}"
     common = values["studies"]["digits"]
@@ -74,6 +74,8 @@ def params_values(*, schemes=("original",), last_round=1, study=None, training=N
 
 def write_stage_params(folder, values):
     """Write the parameters of every stage below a folder, as the stage `check` does."""
+    from prunet.config import params
+
     for name, found in params.stage_params(values).items():
         path = folder / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
