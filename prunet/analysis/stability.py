@@ -2,8 +2,8 @@
 
 If the loss rises along the path, the data order decided which minimum was found, and rewinding to these start
 values cannot be expected to find it again (Frankle et al. 2020, "Linear mode connectivity and the lottery
-ticket hypothesis", section 2). The start values are those of any step of the dense training: from some step
-on, which is late in large networks, there is no barrier (section 3).
+ticket hypothesis", section 2). The start values may come from any step of the dense training. If the step is
+late enough, there is no barrier; large networks need a later step than small ones (section 3).
 """
 
 import copy
