@@ -4,7 +4,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from prunet.analysis.report import pictures
+from prunet.data.listing.manifests import GRAY_COLUMNS
+from tests.test_durations import SECONDS
+from tests.test_durations import write as write_times
 from tests.test_report import HOSTILE, made, save_images
+from tests.test_report_faces import FACES, MANIFEST
+from tests.toy_faces import write_table
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -14,9 +20,11 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture(scope="module")
 def output(tmp_path_factory):
-    """Make the page of a toy study with hostile class names."""
+    """Make the page of a toy study of faces with hostile names, with doubts and times."""
     folder = tmp_path_factory.mktemp("report")
-    return made(folder, save_images(folder))
+    write_table(folder / "gray" / "manifest.csv", GRAY_COLUMNS, MANIFEST)
+    write_times(folder, **SECONDS)
+    return made(folder, save_images(folder), FACES)
 
 
 @pytest.fixture
@@ -73,6 +81,15 @@ def test_densities_can_be_drawn_on_a_linear_axis(report):
     report.get_by_role("radio", name="linear").check()
     report.wait_for_selector(axis.format("linear"), state="attached")
     assert report.locator(axis.format("log")).count() == 0
+
+
+def test_the_most_doubtful_faces_are_seen_with_their_reasons(report):
+    shown = report.locator(".captioned").filter(has_text="dark; blurred").locator("figure")
+    assert [figure.inner_text().strip() for figure in shown.all()] == [
+        f"{HOSTILE[1]}: {reason}" for reason in ("dark; blurred", "blurred", "very bright")
+    ]
+    sizes = "figures => figures.map(figure => figure.querySelector('img').naturalWidth)"
+    assert shown.evaluate_all(sizes) == [pictures.SIDE] * 3
 
 
 @pytest.mark.parametrize("width", [360, 1280])
