@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 from prunet.base.errors import InputError
-from prunet.compression import low_rank, ranks
+from prunet.compression import low_rank, rank_choice
 from prunet.models import factors
 from prunet.models.built_in import MODELS, prunable
 from prunet.models.state import state
@@ -86,28 +86,28 @@ DIAGONALS = np.array([[[3.0, 2, 1, 0]], [[4.0, 3, 3, 2]]])  # squares: 9 4 1 0 o
     ],
 )
 def test_the_rank_is_the_highest_that_a_network_needs(rule, amount, rank):
-    assert ranks.RULES[rule](DIAGONALS, amount) == rank
+    assert rank_choice.RULES[rule](DIAGONALS, amount) == rank
 
 
 def test_the_energy_of_a_grouped_layer_is_that_of_all_groups():
     values = np.array([[[3.0, 0], [1, 1]]])  # at rank 1: 10 of 11
-    assert ranks.by_energy(values, 10 / 11) == 1
-    assert ranks.by_energy(values, 0.95) == 2
+    assert rank_choice.by_energy(values, 10 / 11) == 1
+    assert rank_choice.by_energy(values, 0.95) == 2
 
 
 def test_a_layer_without_any_weight_has_rank_1():
-    assert ranks.by_energy(np.zeros((1, 1, 3)), 0.9) == 1
+    assert rank_choice.by_energy(np.zeros((1, 1, 3)), 0.9) == 1
 
 
 def test_only_layers_that_get_smaller_are_divided():
     model = network(nn.Linear(8, 8), nn.Linear(8, 3))  # 64 weights: 16 for each rank; 24: 11
     weights, masks = stack(model, 1)
-    assert ranks.choose(model, weights, masks, "number", 3)[0] == {"1": 3}
-    assert ranks.choose(model, weights, masks, "number", 4) == (
+    assert rank_choice.choose(model, weights, masks, "number", 3)[0] == {"1": 3}
+    assert rank_choice.choose(model, weights, masks, "number", 4) == (
         {},
         {"1": "with rank 4 it would not get smaller", "2": "its full rank is 3"},
     )
-    assert ranks.choose(model, weights, masks, "number", 2, whole=["2"]) == (
+    assert rank_choice.choose(model, weights, masks, "number", 2, whole=["2"]) == (
         {"1": 2},
         {"2": "it was to stay whole"},
     )
@@ -117,8 +117,8 @@ def test_weights_are_counted_where_they_survive():
     model = network(nn.Linear(8, 8))
     weights, masks = stack(model, 1)
     masks["1.weight"][:, 4:] = False  # 32 weights: 12 for each rank
-    assert ranks.choose(model, weights, masks, "number", 2)[0] == {"1": 2}
-    assert ranks.choose(model, weights, masks, "number", 3)[0] == {}
+    assert rank_choice.choose(model, weights, masks, "number", 2)[0] == {"1": 2}
+    assert rank_choice.choose(model, weights, masks, "number", 3)[0] == {}
 
 
 def test_empty_rows_and_columns_stay_pruned():
@@ -142,7 +142,7 @@ def test_empty_rows_and_columns_stay_pruned():
 def test_built_in_networks_in_parts(name):
     model = MODELS[name]((1, 32, 32), 3).eval()
     weights, masks = stack(model, 1)
-    chosen, _ = ranks.choose(model, weights, masks, "share", 0.1)
+    chosen, _ = rank_choice.choose(model, weights, masks, "share", 0.1)
     found = low_rank.factor(model, weights, masks, chosen, torch.randn(2, 1, 32, 32))
     assert len(chosen) >= 3
     assert sum(mask.sum() for mask in found.masks.values()) < sum(mask.sum() for mask in masks.values())
@@ -230,6 +230,6 @@ def test_choices_that_do_not_fit_are_refused():
     with pytest.raises(
         InputError, match=r"^rank 5 is larger than every layer: give at most 4, the rank of 1\.$"
     ):
-        ranks.choose(model, weights, masks, "number", 5)
+        rank_choice.choose(model, weights, masks, "number", 5)
     with pytest.raises(InputError, match=r"^there is no layer fc to leave whole: choose among 1\.$"):
-        ranks.choose(model, weights, masks, "energy", 0.5, whole=["fc"])
+        rank_choice.choose(model, weights, masks, "energy", 0.5, whole=["fc"])

@@ -47,7 +47,7 @@ def quantise(
     from onnxruntime import quantization
 
     # One image at a time: the histograms of ONNX Runtime fail on batches of different sizes.
-    images = (image for batch in batches for image in batch.split(1))
+    images = (image for batch in batches for image in torch.split(batch, 1))
     first = next(images, None)
     if first is None:
         raise InputError(

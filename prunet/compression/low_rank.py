@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from prunet.base.errors import InputError, cause
 from prunet.cells.masks import Masks, Weights
-from prunet.compression.ranks import matrices, part_masks
+from prunet.compression.rank_choice import matrices, part_masks
 from prunet.models import factors
 from prunet.models.state import load_state, state
 from prunet.structure.proof import EXACT, difference
@@ -26,7 +26,7 @@ class Factored(NamedTuple):
     Attributes:
         model: on the CPU, with the tensors of the first network.
         weights: (N, *shape) of every tensor, in the network's order.
-        masks: (N, *shape) of every prunable layer; those of the parts are from `ranks.part_masks`.
+        masks: (N, *shape) of every prunable layer; those of the parts are from `rank_choice.part_masks`.
     """
 
     model: nn.Module

@@ -1,4 +1,4 @@
-"""Ranks of layers in two parts: by energy, by share or by number."""
+"""Choice of the ranks of layers in two parts: by energy, by share or by number."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
