@@ -37,6 +37,7 @@ TRAINING: dict[str, Any] = {
     "dtype": "float32",
     "channels_last": False,
     "threads": 1,
+    "ranks": 1,
 }
 
 

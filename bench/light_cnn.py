@@ -30,6 +30,7 @@ TRAINING: dict[str, Any] = {
     "augment": "crop-flip",
     "channels_last": True,
     "threads": None,
+    "ranks": 1,
 }
 
 

@@ -52,7 +52,7 @@ def run(work: Job, count: int, side_by_side: int, threads: int) -> tuple[float, 
         paths = [Path(folder) / f"{number}.safetensors" for number in range(count)]
         tasks = [partial(train, work, path) for path in paths]
         began = time.perf_counter()
-        workers.run(tasks, side_by_side, threads)
+        list(workers.run(tasks, side_by_side, threads))
         seconds = time.perf_counter() - began
         return seconds, [files.read_json(path.with_suffix(".json"))["began"] for path in paths]
 

@@ -92,11 +92,12 @@ def watched(module: Any) -> Any:
         spent["train"] += time.perf_counter() - began
         note(**{key: spent[key] - before[key] for key in ("train", "evaluate")})
 
-    run = timed(workers.run, "side_by_side")
+    run = workers.run
 
-    def run_without_imports(*arguments: Any) -> None:
-        before = spent["imports"]
-        run(*arguments)
+    def run_without_imports(*arguments: Any) -> Iterator[Any]:
+        before, began = spent["imports"], time.perf_counter()
+        yield from run(*arguments)
+        spent["side_by_side"] += time.perf_counter() - began
         spent["imports"] = before  # imports during training already count as training
 
     loop.train, workers.run = train_and_note, run_without_imports

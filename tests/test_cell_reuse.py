@@ -257,7 +257,7 @@ def test_on_a_gpu_cells_of_one_plan_are_one_stack(make, monkeypatch):
         """Return the networks of each task of a trainer that finds a GPU."""
         tasks = []
         trainer.device = SimpleNamespace(type="cuda")
-        monkeypatch.setattr(workers, "run", lambda *arguments: tasks.append(arguments[:2]))
+        monkeypatch.setattr(workers, "run", lambda *arguments: tasks.append(arguments[:2]) or iter(()))
         monkeypatch.setattr(outcomes, "save", refuse_to_train)
         with pytest.raises(InputError):
             trainer.train([cell(trainer, f"a/{number:02}", plan=plan) for number, plan in enumerate(plans)])

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from functools import partial
 
 import pytest
@@ -11,6 +12,11 @@ import torch
 
 from prunet.base.errors import InputError
 from prunet.training import workers
+
+
+def run(*arguments, **options):
+    """Return the events of `workers.run`."""
+    return list(workers.run(*arguments, **options))
 
 
 def leave(path, threads):
@@ -22,7 +28,7 @@ def leave(path, threads):
 
 def test_every_task_runs_once_in_processes_of_so_many_threads(tmp_path):
     tasks = [partial(leave, tmp_path / str(number), 1) for number in range(5)]
-    workers.run(tasks, workers=2, threads=1)
+    run(tasks, workers=2, threads=1)
     ran = {path.name: path.read_text().split() for path in tmp_path.iterdir()}
     assert sorted(ran) == list("01234")
     assert str(os.getpid()) not in {process for process, _ in ran.values()}
@@ -38,7 +44,7 @@ def wait_for(path, others):
 def test_a_free_worker_takes_the_next_task(tmp_path):
     """While one worker has a long task, the other does all others."""
     tasks = [partial(leave, tmp_path / str(number), 1) for number in range(6)]
-    workers.run([partial(wait_for, tmp_path / "long", 6), *tasks], workers=2, threads=1)
+    run([partial(wait_for, tmp_path / "long", 6), *tasks], workers=2, threads=1)
     ran = {path.name: path.read_text().split()[0] for path in tmp_path.iterdir()}
     alone = ran.pop("long")
     assert len(ran) == 6
@@ -47,7 +53,7 @@ def test_a_free_worker_takes_the_next_task(tmp_path):
 
 
 def test_one_worker_is_this_process(tmp_path):
-    workers.run([partial(leave, tmp_path / "only", 1)], workers=1, threads=1)
+    run([partial(leave, tmp_path / "only", 1)], workers=1, threads=1)
     assert (tmp_path / "only").read_text().split()[0] == str(os.getpid())
 
 
@@ -59,16 +65,10 @@ def say_twice(word):
 @pytest.mark.field
 @pytest.mark.parametrize("count", [1, 2])
 def test_this_process_hears_what_tasks_yield_and_that_they_have_finished(count):
-    events = {number: [] for number in range(3)}
-    tasks = [partial(say_twice, word) for word in "abc"]
-    workers.run(
-        tasks,
-        count,
-        1,
-        hear=lambda task, word: events[task].append(word),
-        finish=lambda task: events[task].append("finished"),
-    )
-    assert events == {number: [word, 2 * word, "finished"] for number, word in enumerate("abc")}
+    heard = {number: [] for number in range(3)}
+    for number, word in run([partial(say_twice, word) for word in "abc"], count, 1):
+        heard[number].append(word)
+    assert heard == {number: [word, 2 * word, None] for number, word in enumerate("abc")}
 
 
 def begin_and_wait(path):
@@ -80,13 +80,14 @@ def begin_and_wait(path):
 def test_it_hears_them_while_they_run(tmp_path):
     """The tasks end only after this process has heard of them."""
     tasks = [partial(begin_and_wait, tmp_path / str(number)) for number in range(2)]
-    workers.run(tasks, 2, 1, hear=lambda task, _: (tmp_path / str(task)).touch())
+    for number, _ in workers.run(tasks, 2, 1):
+        (tmp_path / str(number)).touch()
 
 
 @pytest.mark.field
 def test_one_worker_uses_its_threads_while_it_works_and_no_longer(tmp_path):
     before = torch.get_num_threads()
-    workers.run([partial(leave, tmp_path / "only", before + 1)], workers=1, threads=before + 1)
+    run([partial(leave, tmp_path / "only", before + 1)], workers=1, threads=before + 1)
     assert torch.get_num_threads() == before
 
 
@@ -99,7 +100,7 @@ def add_up():
 
 torch.set_num_threads(2)
 add_up()
-workers.run([add_up] * 4, workers=2, threads=2)
+list(workers.run([add_up] * 4, workers=2, threads=2))
 """
 
 
@@ -124,13 +125,13 @@ def fail(sentence):
 def test_an_error_of_a_task_comes_back_unchanged_and_stops_the_others():
     start = time.monotonic()
     with pytest.raises(InputError, match=r"^the loss is nan$"):
-        workers.run([partial(fail, "the loss is nan"), sleep], workers=2, threads=1)
+        run([partial(fail, "the loss is nan"), sleep], workers=2, threads=1)
     assert time.monotonic() - start < 6
 
 
 def test_a_killed_process_is_an_error_that_says_how_to_resume():
     with pytest.raises(InputError, match=r"a training process ended with signal 9 .*run `dvc repro` again"):
-        workers.run([kill, sleep], 2, 1)
+        run([kill, sleep], 2, 1)
 
 
 def beat(path):
@@ -139,9 +140,22 @@ def beat(path):
         time.sleep(0.01)
 
 
+def test_no_worker_outlives_an_iteration_that_ends_early(tmp_path):
+    with closing(workers.run([partial(beat, tmp_path / "beat"), partial(say_twice, "a")], 2, 1)) as events:
+        next(events)
+    assert not multiprocessing.active_children()
+
+
+def test_spawned_processes_run_tasks_too():
+    """As on a GPU."""
+    assert sorted(run([partial(divmod, 7, 2), partial(divmod, 9, 2)], 2, 1, "spawn"), key=str) == [
+        *((0, 1), (0, 3), (0, None), (1, 1), (1, 4), (1, None))
+    ]
+
+
 def test_no_worker_outlives_its_parent(tmp_path):
     tasks = [partial(beat, tmp_path / str(number)) for number in range(3)]
-    parent = multiprocessing.get_context("fork").Process(target=workers.run, args=(tasks, 3, 1))
+    parent = multiprocessing.get_context("fork").Process(target=run, args=(tasks, 3, 1))
     parent.start()
     while len(list(tmp_path.iterdir())) < 3:
         time.sleep(0.05)

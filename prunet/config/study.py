@@ -74,6 +74,7 @@ class Training(Block):
     dtype: Literal["float32", "bfloat16"]
     channels_last: bool
     threads: Count | None
+    ranks: Count
 
     @model_validator(mode="after")
     def _consistent(self) -> "Training":
@@ -88,8 +89,14 @@ class Training(Block):
                 f"recalibrate is {self.recalibrate} images, and a batch has {self.batch_size}: give 0, or at "
                 "least one batch"
             )
-        if (self.mixup or self.cutmix) and self.batch_size == 1:
-            raise ValueError("mixup and cutmix mix the images of a batch: set batch_size to at least 2")
+        if self.batch_size % self.ranks:
+            raise ValueError(
+                f"batch_size is {self.batch_size}, which {self.ranks} ranks cannot share: give a multiple"
+            )
+        if (self.mixup or self.cutmix) and self.batch_size == self.ranks:
+            raise ValueError(
+                "mixup and cutmix mix the images of a batch: set batch_size to at least twice the ranks"
+            )
         if self.freeze >= self.steps:
             raise ValueError(
                 f"freeze is {self.freeze}, and the training has {self.steps} steps: freeze fewer"

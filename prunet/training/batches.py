@@ -14,6 +14,7 @@ from torch import Generator, Tensor
 
 from prunet.data.images.dataset import SPLITS
 from prunet.data.images.image_files import Files
+from prunet.training import ranks
 from prunet.training.augmentation import augment_batch
 from prunet.training.pixels import (
     Scaling,
@@ -158,13 +159,16 @@ def take(split: Split, chosen: Tensor) -> Batch:
 
 
 def chunks(split: Split, size: int) -> Iterator[Batch]:
-    """Yield a whole split in its order, at most `size` images at a time."""
+    """Yield a whole split in its order, or this rank's part of it, at most `size` images at a time."""
     images, labels = split
+    part = ranks.part(len(labels))
     if isinstance(images, Stream):
-        for pixels, found in images.read(torch.split(torch.arange(len(labels)), min(size, DECODING_BATCH))):
+        for pixels, found in images.read(
+            torch.split(torch.arange(len(labels))[part], min(size, DECODING_BATCH))
+        ):
             yield pixels, labels[found]
     else:
-        yield from zip(torch.split(images, size), torch.split(labels, size), strict=True)
+        yield from zip(torch.split(images[part], size), torch.split(labels[part], size), strict=True)
 
 
 def spread(split: Split, count: int, size: int) -> Iterator[Tensor]:
@@ -191,7 +195,7 @@ def training_batches(
     generators: list[Generator],
     done: int,
 ) -> Iterator[tuple[int, Batch]]:
-    """Yield every step after `done` with its augmented batch (N, B, ...).
+    """Yield every step after `done` with its augmented batch (N, B, ...), or this rank's part of it.
 
     The networks' `generators` of augmentation advance only when a batch is yielded.
     """
@@ -200,8 +204,13 @@ def training_batches(
         order(len(split[1]), batch_size, steps, Generator().manual_seed(run["seeds"]["order"]))
         for run in runs
     ]
-    drawn = (torch.stack(rows) for rows in zip(*(islice(own, done, None) for own in orders), strict=True))
+    part = ranks.part(batch_size)
+    drawn = (
+        torch.stack(rows)[:, part] for rows in zip(*(islice(own, done, None) for own in orders), strict=True)
+    )
+    seeded = [(generator, run["seeds"]["augment"]) for generator, run in zip(generators, runs, strict=True)]
     for step, (images, chosen, labels) in enumerate(_read(split, drawn), done + 1):
+        ranks.reseed(seeded, step)
         yield step, (augment_batch(images, chosen, size, settings["augment"], generators), labels)
 
 

@@ -8,14 +8,14 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from prunet.base import code
 from prunet.base.errors import InputError
+from prunet.base.processes import use_cores
 from prunet.training.checkpoints import Checkpoint
-from prunet.training.workers import Finish, Hear
 
 ADDRESS = "RAY_ADDRESS"
 ATTEMPTS = 5  # of a run that brought no new checkpoint
@@ -80,21 +80,25 @@ def _no_cluster(address: str, error: Exception) -> InputError:
     )
 
 
+class Resources(NamedTuple):
+    """What a training run gets, on one machine."""
+
+    cores: int
+    gpus: int
+
+
 def run(
     make: Callable[[Any], Any],
     data: Any,
     code_files: Sequence[Path],
     given: Sequence[Callable[[], Any]],
     checkpoints: Sequence[Checkpoint],
-    threads: int,
-    gpu: bool,
-    hear: Hear,
-    finish: Finish,
-) -> None:
+    each: Resources,
+) -> Iterator[tuple[int, Any]]:
     """Train every run once, on any machines of the cluster, and write its outcome to its checkpoint here.
 
     The data go into the cluster's object store once. A run whose process, machine or memory is lost starts
-    again elsewhere, from the last checkpoint that came back. No run outlives this process.
+    again elsewhere, from the last checkpoint that came back. No run outlives the iteration, nor this process.
 
     Args:
         make: returns a `Trainer` for the data, in a process of the cluster.
@@ -102,35 +106,43 @@ def run(
         code_files: relative paths of the code of the study's own network.
         given: functions that return what the runs are trained from, called as late as possible.
         checkpoints: of each run.
-        threads: processor cores of a run.
-        gpu: whether each run gets a GPU, and no other run beside it.
-        hear, finish: as in `workers.run`.
+        each: what a run gets.
+
+    Yields:
+        The number of a run with its evaluations as they come, and with None when it has finished.
 
     Raises:
-        InputError: a run raised it, was lost `ATTEMPTS` times, or found other versions.
+        InputError: a run raised it, was lost `ATTEMPTS` times, or found other versions; or no machine of the
+            cluster has what a run needs.
     """
     import ray
 
-    resources = connect()
-    limit = int(resources["GPU"] if gpu else max(1, resources.get("CPU", 1) // threads))
-    task = ray.remote(_train).options(num_cpus=threads, num_gpus=int(gpu), max_retries=0)
+    connect()
+    if not _room(each):
+        raise InputError(
+            f"a training run needs {each.cores} cores and {each.gpus} GPUs on one machine, and none of the "
+            "Ray cluster has them: lower training.threads or training.ranks."
+        )
+    task = ray.remote(_train).options(num_cpus=each.cores, num_gpus=each.gpus, max_retries=0)
     shared = _share((make, data, {path: path.read_bytes() for path in code_files}))
     waiting, running, lost = deque(range(len(given))), dict[Any, int](), [0] * len(given)
+    free = _room(each)
     try:
         while waiting or running:
-            while waiting and len(running) < limit:
+            while waiting and len(running) < free:
                 number = waiting.popleft()
                 point = checkpoints[number]
                 saved = point.path.read_bytes() if point.path.exists() else None
-                arguments = given[number](), saved, point.key, point.seconds, threads, torch.__version__
+                arguments = given[number](), saved, point.key, point.seconds, each.cores, torch.__version__
                 running[task.remote([shared], *arguments)] = number
-            for stream in ray.wait(list(running), num_returns=1, timeout=5)[0]:
+            ready = ray.wait(list(running), num_returns=1, timeout=5)[0]
+            for stream in ready:
                 number, event = running[stream], _next(stream)
+                if event is None or isinstance(event, Exception):
+                    del running[stream]
                 if event is None:
-                    del running[stream]
-                    finish(number)
+                    yield number, None
                 elif isinstance(event, Exception):
-                    del running[stream]
                     lost[number] += 1
                     _give_up(lost[number], event)
                     waiting.append(number)
@@ -140,10 +152,21 @@ def run(
                         checkpoints[number].receive(content)
                         lost[number] = 0
                     if points:
-                        hear(number, points)
+                        yield number, points
+            if len(running) < free or not ready:
+                free = _room(each)  # machines come and go
     finally:
         for stream in running:
             ray.cancel(stream, force=True)
+
+
+def _room(each: Resources) -> int:
+    """Return how many runs the machines of the cluster have room for."""
+    import ray
+
+    needs = {"CPU": each.cores, "GPU": each.gpus}
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    return sum(int(min(has.get(kind, 0) // need for kind, need in needs.items() if need)) for has in machines)
 
 
 def _share(values: Any) -> Any:
@@ -198,6 +221,8 @@ def _train(
             "install the same version on all machines of the cluster."
         )
     torch.set_num_threads(threads)
+    if not torch.cuda.is_available():  # a GPU waits for its images, which all cores decode
+        use_cores(threads)
     name = shared[0].hex()
     if name not in _trainers:
         make, data, code_files = ray.get(shared[0])
@@ -209,7 +234,7 @@ def _train(
         if saved is not None:
             checkpoint.receive(saved)
         sent = saved
-        for points in _trainers[name][0].train_stack(given, checkpoint):
+        for points in _trainers[name][0].train_group(given, checkpoint):
             content = checkpoint.path.read_bytes() if checkpoint.path.exists() else None
             yield points, None if content == sent else content
             sent = content

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from prunet.training import ranks
 from prunet.training.batches import Split, chunks, spread
 from prunet.training.gradients import Network
 from prunet.training.pixels import centre
@@ -20,7 +21,7 @@ MAX_PIXELS = 2**20  # height x width of all its images
 def evaluate(network: Network, stack: Stack, split: Split, size: int) -> tuple[list[float], list[float]]:
     """Return each network's mean cross-entropy (nats) and accuracy (0 to 1) on the images' centres.
 
-    Losses of single images are float32; their mean is taken in float64.
+    Losses of single images are float32; their mean is taken in float64. Ranks share the images.
 
     Args:
         network: computes the logits.
@@ -38,6 +39,7 @@ def evaluate(network: Network, stack: Stack, split: Split, size: int) -> tuple[l
         of_labels = log_probabilities.gather(1, expected.expand(len(logits), 1, -1))
         loss = loss - of_labels.sum((1, 2), dtype=torch.float64)
         right = right + (logits.argmax(-1) == expected).sum(1)
+    loss, right = ranks.total(loss), ranks.total(right)
     return (loss / len(labels)).tolist(), (right / len(labels)).tolist()
 
 

@@ -1,8 +1,8 @@
 """Learning curves while networks train: one bar, a table that `stages.show --watch` draws, and a tracker."""
 
 import csv
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ def watching(path: Path, study: str, names: Names, steps: int) -> Iterator["Curv
 
 
 class Curves:
-    """Watches tasks (`workers.run`) that train networks and tell their evaluations."""
+    """Watches tasks (`workers.run`) that train networks and yield their evaluations."""
 
     def __init__(
         self, path: Path, bar: Any, track: trackers.Track | None, study: str, names: Names, steps: int
@@ -47,6 +47,15 @@ class Curves:
         self._study, self._names, self._steps = study, names, steps
         self._reached: dict[int, int] = {}  # last step by task
         self._finished = 0  # networks
+
+    def follow(self, events: Generator[tuple[int, Sequence[Point] | None]]) -> None:
+        """Show what tasks yield as it comes: their networks' evaluations, and None at the end of each."""
+        with closing(events):
+            for task, points in events:
+                if points is None:
+                    self.finish(task)
+                else:
+                    self.hear(task, points)
 
     def hear(self, task: int, points: Sequence[Point]) -> None:
         """Take in evaluations of a task's networks."""

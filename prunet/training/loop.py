@@ -11,7 +11,7 @@ from torch.utils import deterministic
 
 from prunet.base.errors import InputError
 from prunet.cells.masks import Masks, Weights
-from prunet.training import augmentation, evaluation, mixing, rand_augment
+from prunet.training import augmentation, evaluation, mixing, rand_augment, ranks
 from prunet.training.batches import Split, training_batches
 from prunet.training.checkpoints import Checkpoint
 from prunet.training.convergence import guesses, still_falling
@@ -112,7 +112,7 @@ def train(
         if step % settings["eval_every"] == 0 or step == settings["steps"]:
             state.evaluate(splits, size)
             yield state.points[-1:]
-        if checkpoint.due():
+        if ranks.own() == 0 and checkpoint.due():
             checkpoint.save(*state.checkpoint())
 
     # The test split is read here alone, and chooses nothing.
@@ -120,7 +120,8 @@ def train(
     measured = [evaluation.evaluate(network, stack, splits["test"], size) for stack in stacks]
     labels = splits["test"][1]
     results = [dict(run) | _result(state, measured, labels, number) for number, run in enumerate(runs)]
-    checkpoint.save(state.outcome(), {"results": results})
+    if ranks.own() == 0:
+        checkpoint.save(state.outcome(), {"results": results})
 
 
 class Finished(NamedTuple):

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from prunet.base.errors import InputError
-from prunet.training import averages, evaluation, optimizers, penalties
+from prunet.training import averages, evaluation, optimizers, penalties, ranks
 from prunet.training.batches import Split
 from prunet.training.gradients import Network
 from prunet.training.mask_updates import MaskUpdater
@@ -100,7 +100,9 @@ class TrainingState:
 
         The first steps, up to the setting `freeze`, train the head alone.
         """
+        ranks.reseed([(self._generators[0], self._runs[0]["seeds"]["dropout"])], self.step + 1)
         self._network.gradients(self.weights, images, labels, self._gradients)
+        ranks.average(self._gradient)
         if self.step < self._settings["freeze"]:
             self._optimize_head(list(self._head.values()), rate)
         else:
@@ -148,6 +150,10 @@ class TrainingState:
         Raises:
             InputError: a loss is no longer finite.
         """
+        statistics = self.weights.keys() - self._trained.keys()
+        ranks.copy_from_first(
+            stack[name] for stack in (self.weights, self.delivered) for name in sorted(statistics)
+        )
         evaluation.recalibrate(self._network, self.delivered, splits["train"], size, self._settings)
         losses, accuracies = evaluation.evaluate(self._network, self.delivered, splits["val"], size)
         for number, (run, loss) in enumerate(zip(self._runs, losses, strict=True)):
@@ -241,6 +247,8 @@ def _generators(runs: Sequence[Mapping[str, Any]], device: torch.device) -> list
     """Return the seeded generators of dropout and of each network's augmentation."""
     # Dropout draws from the device's global generator, and nothing else does.
     on_gpu = device.type == "cuda"
-    dropout = torch.cuda.default_generators[device.index or 0] if on_gpu else torch.default_generator
+    dropout = (
+        torch.cuda.default_generators[torch.cuda.current_device()] if on_gpu else torch.default_generator
+    )
     dropout.manual_seed(runs[0]["seeds"]["dropout"])
     return [dropout, *(Generator().manual_seed(run["seeds"]["augment"]) for run in runs)]

@@ -1,6 +1,6 @@
 """A study's model and data on the device, ready to train any number of cells."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from prunet.training import (
     evaluation,
     gradients,
     groups,
+    launch,
     live,
     loop,
     outcomes,
@@ -42,7 +43,6 @@ from prunet.training.groups import Given, Group
 from prunet.training.pixels import Moments
 from prunet.training.plan import TrainingPlan
 from prunet.training.state import Point
-from prunet.training.workers import Finish, Hear
 
 
 class Trainer:
@@ -72,7 +72,7 @@ class Trainer:
         self.study, self.name, self.seed = study, study["name"], study["seed"]
         self.replicates, self.settings = study["replicates"], study["training"]
         self.folder, self.checkpoint_seconds = checkpoints / self.name, checkpoint_seconds
-        self.device = loop.device()
+        self.device, self._ranks = loop.device(), self.settings["ranks"]
         augment = self.settings["augment"]
         self._data = _anywhere(data)
         self.splits = batches.to_device(
@@ -221,11 +221,11 @@ class Trainer:
             for cell, folder in zip(cells, own, strict=True)
         ]
         missing = [cell for cell, folder in zip(cells, found, strict=True) if folder is None]
-        together = self.network.stackable and self._on_gpus()
+        together = self.network.stackable and self._ranks == 1 and self._on_gpus()
         divided = groups.divide(missing, together, self.folder / "unfinished", self.checkpoint_seconds)
         names = [group.names for group in divided]
         with live.watching(self.folder / "live.csv", self.name, names, self.settings["steps"]) as curves:
-            self._train(divided, curves.hear, curves.finish)
+            curves.follow(self._train(divided))
         made = {
             "epochs_per_step": self.settings["batch_size"] / len(self.splits["train"][1]),
             "device": "cuda" if self._on_gpus() else "cpu",
@@ -240,19 +240,24 @@ class Trainer:
             click.echo(warning, err=True)
         return folders
 
-    def _train(self, divided: list[Group], hear: Hear, finish: Finish) -> None:
-        """Train every group, on a cluster if there is one, and leave its outcome in its checkpoint."""
+    def _train(self, divided: list[Group]) -> Generator[tuple[int, Any]]:
+        """Train every group, on a cluster if there is one, and leave its outcome in its checkpoint.
+
+        Yields:
+            The number of a group with its evaluations as they come, and with None when it has finished.
+        """
         if divided and cluster.chosen():
             make, points = partial(Trainer, self.study), [group.checkpoint for group in divided]
             given = [partial(self._given, group) for group in divided]
             own = sources.shipped(self.study["model"])
-            cluster.run(make, self._data, own, given, points, self._threads(), self._on_gpus(), hear, finish)
+            each = cluster.Resources(self._threads() * self._ranks, self._ranks if self._on_gpus() else 0)
+            yield from cluster.run(make, self._data, own, given, points, each)
         else:
             tasks = [partial(self._train_group, group) for group in divided]
-            workers.run(tasks, max(1, min(self._at_once(), len(tasks))), self._threads(), hear, finish)
+            yield from workers.run(tasks, max(1, min(self._at_once(), len(tasks))), self._threads())
 
     def _train_group(self, group: Group) -> Iterator[list[Point]]:
-        return self.train_stack(self._given(group), group.checkpoint)
+        return self.train_group(self._given(group), group.checkpoint)
 
     def _on_gpus(self) -> bool:
         if cluster.chosen():
@@ -280,6 +285,13 @@ class Trainer:
             jobs[0].plan._replace(head=self._head(), moments=self._moments),
             first.name,
         )
+
+    def train_group(self, given: Given, checkpoint: Checkpoint) -> Iterator[list[Point]]:
+        """Train a group of networks on this machine, by as many ranks as the study has; see `train_stack`."""
+        if self._ranks == 1:
+            return self.train_stack(given, checkpoint)
+        make, gpus = partial(Trainer, self.study, self._data), self.device.type == "cuda"
+        return launch.train(make, given, checkpoint, self._ranks, self._threads(), gpus)
 
     def train_stack(self, given: Given, checkpoint: Checkpoint) -> Iterator[list[Point]]:
         """Train networks as one stack, on this machine; yield their evaluations (`loop.train`).
@@ -310,7 +322,7 @@ class Trainer:
 
     def _at_once(self) -> int:
         """Return how many processes train: on a GPU this one alone, since CUDA does not survive a fork."""
-        return 1 if self.device.type == "cuda" else max(1, cores() // self._threads())
+        return 1 if self.device.type == "cuda" else max(1, cores() // (self._threads() * self._ranks))
 
     def _check(self, job: Job) -> None:
         count = len(next(iter(job.weights.values())))

@@ -6,44 +6,34 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from prunet.base.errors import InputError
-from prunet.base.processes import end_openmp_threads, end_with_parent
+from prunet.base.processes import cores, end_openmp_threads, end_with_parent, use_cores
 
 Task = Callable[[], Iterable[Any]]
 
-YIELDED, FINISHED, FAILED = range(3)  # events of a worker
-
-
-Hear = Callable[[int, Any], None]
-Finish = Callable[[int], None]
-
-
-def _ignore(*_: Any) -> None:
-    pass
+FAILED = -1  # in place of a task's number: it raised an error with this message
 
 
 def run(
-    tasks: Sequence[Task],
-    workers: int,
-    threads: int,
-    hear: Hear = _ignore,
-    finish: Finish = _ignore,
-) -> None:
-    """Run every task once, in `workers` processes of `threads` threads each.
+    tasks: Sequence[Task], workers: int, threads: int, start: Literal["fork", "spawn"] = "fork"
+) -> Iterator[tuple[int, Any]]:
+    """Run every task once, in `workers` processes of `threads` threads each, as it is iterated.
 
-    The processes are forked, so that tasks see this process's data without a copy; their results go to files.
-    No process outlives this one, however it ends.
+    Forked processes see this process's data without a copy; on a GPU, processes have to be spawned. The
+    tasks' results go to files. No process outlives the iteration, nor this process, however they end.
 
     Args:
-        tasks: each is called once; what it yields is what this process hears.
+        tasks: functions that are called once and return what to yield; for spawned processes, of modules.
         workers: number of processes; with 1 the tasks run in this one.
         threads: of each.
-        hear: called in this process with the number of a task and what it yields.
-        finish: called in this process with the number of a task that has finished.
+        start: how processes start.
+
+    Yields:
+        The number of a task with each value that it yields, and with None when it has finished.
 
     Raises:
         InputError: a task raised it, or a process was killed; the other processes are stopped.
@@ -51,14 +41,14 @@ def run(
     if workers == 1:
         with _threads(threads):
             for number, task in enumerate(tasks):
-                for message in task():
-                    hear(number, message)
-                finish(number)
+                yield from ((number, value) for value in task())
+                yield number, None
         return
-    context = multiprocessing.get_context("fork")
+    context: Any = multiprocessing.get_context(start)
     following = context.Value("i", 0)
     pipes = [context.Pipe(duplex=False) for _ in range(workers)]  # one each: a kill leaves no lock behind
-    arguments = [(tasks, following, threads, sender) for _, sender in pipes]
+    share = max(1, cores() // workers)
+    arguments = [(tasks, following, threads, share, sender) for _, sender in pipes]
     processes = [context.Process(target=_work, args=given) for given in arguments]
     receivers = [receiver for receiver, _ in pipes]
     end_openmp_threads()
@@ -67,14 +57,15 @@ def run(
             process.start()
         while running := [process.sentinel for process in processes if process.exitcode is None]:
             wait([*running, *receivers], timeout=1)
-            _listen(receivers, hear, finish)
+            yield from _received(receivers)
             _check(processes)
-        _listen(receivers, hear, finish)
+        yield from _received(receivers)
         _check(processes)
     finally:
         for process in processes:
-            process.kill()
-            process.join()
+            if process.pid is not None:
+                process.kill()
+                process.join()
 
 
 @contextmanager
@@ -88,14 +79,14 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _listen(receivers: Sequence["Connection[Any, Any]"], hear: Hear, finish: Finish) -> None:
-    """Hand on what the workers have sent; raise the error of a task."""
+def _received(receivers: Sequence["Connection[Any, Any]"]) -> Iterator[tuple[int, Any]]:
+    """Yield what the workers have sent; raise the error of a task."""
     for receiver in receivers:
         while receiver.poll():
-            event, *details = receiver.recv()
-            if event == FAILED:
-                raise InputError(*details)
-            (hear if event == YIELDED else finish)(*details)
+            number, value = receiver.recv()
+            if number == FAILED:
+                raise InputError(value)
+            yield number, value
 
 
 def _check(processes: Sequence[BaseProcess]) -> None:
@@ -108,8 +99,11 @@ def _check(processes: Sequence[BaseProcess]) -> None:
             )
 
 
-def _work(tasks: Sequence[Task], following: Any, threads: int, sender: "Connection[Any, Any]") -> None:
+def _work(
+    tasks: Sequence[Task], following: Any, threads: int, share: int, sender: "Connection[Any, Any]"
+) -> None:
     end_with_parent()
+    use_cores(share)
     torch.set_num_threads(threads)
     try:
         while True:
@@ -117,9 +111,9 @@ def _work(tasks: Sequence[Task], following: Any, threads: int, sender: "Connecti
                 number, following.value = following.value, following.value + 1
             if number >= len(tasks):
                 return
-            for message in tasks[number]():
-                sender.send((YIELDED, number, message))
-            sender.send((FINISHED, number))
+            for value in tasks[number]():
+                sender.send((number, value))
+            sender.send((number, None))
     except InputError as error:
         sender.send((FAILED, error.message))
     except KeyboardInterrupt:
