@@ -96,8 +96,8 @@ def test_the_coded_bytes_decode_to_the_weights(bits):
     scales = coding.decode_array(source, (30, 1), np.float32)
     numbers = np.zeros(mask.shape, np.int64)
     kinds, zero, unit = (2, 0.5, 2) if bits == 1 else (15, 7, 1)
-    numbers[read] = unit * (coding.decode_symbols(source, int(read.sum()), kinds, np.uint8) - zero)
-    np.testing.assert_array_equal(numbers * scales, found["fc.weight"])
+    numbers[read] = unit * (coding.decode_symbols(source, int(read.sum()), kinds, np.int64) - zero)
+    np.testing.assert_array_equal(numbers.astype(np.int8) * scales, found["fc.weight"])
     np.testing.assert_array_equal(coding.decode_array(source, (30,), np.float32), bias)
 
 
