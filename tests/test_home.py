@@ -40,7 +40,7 @@ def stages(folder):
         ["export", f"{params}/export.json", data, dense, f"{cells}/original", "none", f"{folder}/export"],
         ["summarize", f"{params}/summarize.json", data, models, metrics, plots],
         ["plot", f"{params}/plot.json", metrics, plots, f"{plots}/figures"],
-        ["report_page", f"{params}/report.json", metrics, plots, data, f"{plots}/report.html"],
+        ["report_page", f"{params}/report.json", metrics, plots, data, "none", f"{plots}/report.html"],
     ]
 
 
