@@ -20,11 +20,11 @@ STAGE = "DVC_STAGE"  # set for the commands that DVC runs, e.g. train@digits
 
 
 def record() -> None:
-    """Record how long this process has run, if it is a stage of DVC; it is about to end without an error.
+    """Record how long this process has run, if DVC runs it as a stage; called when the stage has succeeded.
 
-    `TABLE` has one row for each stage: its name, wall-clock seconds since the process started, and the end
-    (UTC). It is no output of DVC, since equal outputs must have equal hashes. A table that cannot be written
-    is a warning: the stage itself has succeeded.
+    `TABLE` has a row for each stage: its name, wall-clock seconds since the process started, and its end
+    (UTC). The table is no output of DVC, since equal results must have equal hashes. If it cannot be written,
+    a warning says so, and the stage succeeds.
     """
     if address := os.environ.get(STAGE):
         stage = address.rpartition(":")[2]  # without the path of a dvc.yaml elsewhere
