@@ -53,7 +53,7 @@ def quantise(
         raise InputError(
             "int8 measures the ranges of activations on training images, and got none: give some."
         )
-    with replacing(target) as partial, _quiet():
+    with replacing(target) as partial, quiet():
         try:
             quantization.quantize_static(
                 source,
@@ -124,11 +124,15 @@ class _Reader:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep ONNX Runtime from printing what it does, and from advising steps that prunet's export makes."""
+def quiet() -> Iterator[None]:
+    """Keep ONNX Runtime from printing what it does, from advice, and from changing how others log."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
     logging.disable(logging.WARNING)
     try:
         with redirect_stdout(io.StringIO()):
             yield
     finally:
         logging.disable(logging.NOTSET)
+        root.handlers[:] = handlers
+        root.setLevel(level)
