@@ -35,6 +35,9 @@ def test_no_thread_watches_the_progress(monkeypatch, terminal):
 
 
 def train(_):
+    bar = progress(total=3)
+    bar.initial += 1  # as a resumed training does
+    bar.update(2)
     return list(progress(range(3), desc="train"))
 
 

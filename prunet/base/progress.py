@@ -20,8 +20,11 @@ def progress(iterable: Iterable[Any] | None = None, **options: Any) -> "tqdm[Any
 
     Worker processes show nothing: their parent counts what they have done.
     """
+    bar: tqdm[Any]
     if parent_process():
-        return tqdm(iterable, disable=True)
+        bar = tqdm(iterable, disable=True)
+        bar.initial = 0  # which tqdm leaves out where it shows nothing
+        return bar
     shown = {} if sys.stderr.isatty() else LOG
-    bar: tqdm[Any] = tqdm(iterable, leave=False, miniters=1, **options, **shown)
+    bar = tqdm(iterable, leave=False, miniters=1, **options, **shown)
     return bar
