@@ -1,5 +1,6 @@
 """Run the benchmarks: `python -m bench`."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,8 @@ import click
 import torch
 
 from bench import crop, default_run, inference, ingest, lenet, light_cnn, machine
-from bench.coverage.measure import FEW, measure
+from bench.coverage import measure as coverage
+from bench.scale import measure as scale
 from prunet.base import files
 
 PARTS = {
@@ -17,6 +19,10 @@ PARTS = {
     "crop": crop.measure,
     "ingest": ingest.measure,
     "default-run": default_run.measure,
+}
+ALONE: dict[str, Callable[[Path, bool], str]] = {
+    "coverage": lambda output, quick: coverage.measure(output, coverage.FEW if quick else ()),
+    "scale": scale.measure,
 }
 AT_LEAST = {
     "step_share_of_roofline": 0.5,
@@ -35,8 +41,8 @@ AT_MOST = {"evaluation_share_of_training": 0.2}
 @click.option(
     "--only",
     multiple=True,
-    type=click.Choice([*PARTS, "coverage"]),
-    help="Run only this part; repeatable. `coverage` has a file of its own and runs alone.",
+    type=click.Choice([*PARTS, *ALONE]),
+    help="Run only this part; repeatable. `coverage` and `scale` have files of their own and run alone.",
 )
 @click.option(
     "--quick", is_flag=True, help="Tiny sizes, to check that everything runs; the numbers mean nothing."
@@ -50,12 +56,13 @@ def main(only: tuple[str, ...], quick: bool, profile: bool, output: Path | None)
     should run on the machine. OUTPUT is bench/results.json, if it is not given.
 
     `--only coverage` prunes networks of torchvision and timm (requirements-bench.txt) and writes
-    bench/coverage.json; it takes about half an hour.
+    bench/coverage.json; it takes about half an hour. `--only scale` measures how the cost of a study grows
+    and writes bench/scale.json, in about six minutes.
     """
-    if "coverage" in only:
+    if alone := set(only) & ALONE.keys():
         if len(only) > 1:
-            raise click.UsageError("coverage runs alone: leave out the other parts.")
-        click.echo(measure(output or Path("bench/coverage.json"), FEW if quick else ()))
+            raise click.UsageError(f"{', '.join(sorted(alone))} runs alone: leave out the other parts.")
+        click.echo(ALONE[only[0]](output or Path(f"bench/{only[0]}.json"), quick))
         return
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # a process that used more cannot be forked

@@ -1,0 +1,62 @@
+"""How a cost grows: exponents fitted to measurements, and their table."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from scipy import stats
+
+
+def growth(unit: str, against: str, found: Mapping[int, Sequence[float]], expected: float) -> dict[str, Any]:
+    """Fit cost = a x size^exponent by least squares over the logarithms; return a row for the table.
+
+    Args:
+        unit: of the values, `seconds` or `megabytes`.
+        against: what the sizes count.
+        found: {size: values of the repeats}, all greater than 0, of at least three measurements.
+        expected: the exponent that the design should have.
+
+    Returns:
+        The arguments, with the `exponent` and the ends `low` and `high` of its 95% interval (Student's t). A
+        fixed cost bends the line: it lowers the exponent and widens the interval.
+    """
+    points = [(math.log(size), math.log(value)) for size, values in found.items() for value in values]
+    line = stats.linregress(points)
+    half = float(stats.t.ppf(0.975, len(points) - 2) * line.stderr)
+    exponent = float(line.slope)
+    return {
+        "unit": unit,
+        "against": against,
+        "sizes": list(found),
+        "values": [list(values) for values in found.values()],
+        "exponent": exponent,
+        "low": exponent - half,
+        "high": exponent + half,
+        "expected": expected,
+    }
+
+
+def table(results: Mapping[str, Any]) -> str:
+    """Return the tables of exponents and of single costs in Markdown; a sentence if there are no results."""
+    if not results:
+        return "Not measured yet."
+    machine = results["machine"]
+    lines = [
+        f"Measured on {machine['cores']} cores of {machine['cpu']}, PyTorch {machine['torch']}.",
+        "",
+        "| cost | against | sizes | smallest to largest | exponent (95% interval) | expected |",
+        "|---|---|---|---|--:|--:|",
+    ]
+    for row in results["growth"]:
+        ends = [statistics.median(values) for values in (row["values"][0], row["values"][-1])]
+        sizes = ", ".join(f"{size:,}" for size in row["sizes"])
+        between = f"{ends[0]:.3g} to {ends[1]:.3g} {row['unit']}"
+        cost = {"seconds": "time", "megabytes": "memory"}[row["unit"]]
+        exponent = f"{row['exponent']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+        lines.append(
+            f"| {cost} | {row['against']} | {sizes} | {between} | {exponent} | {row['expected']:g} |"
+        )
+    lines += ["", "| one more | costs |", "|---|--:|"]
+    lines += [f"| {name} | {value:.2g} |" for name, value in results["single"].items()]
+    return "\n".join(lines)
