@@ -62,11 +62,11 @@ def test_weights_become_the_nearest_multiples_of_each_outputs_scale(tmp_path):
     assert not found[:, 2:].any()
 
 
-@pytest.mark.parametrize("method", int8.METHODS)
-def test_the_outputs_are_near_those_of_float32(exported, tmp_path, method):
+@pytest.mark.parametrize("percentile", [100.0, 99.99])
+def test_the_outputs_are_near_those_of_float32(exported, tmp_path, percentile):
     model, source = exported
     given = prepared(30)
-    int8.quantise(source, tmp_path / "int8.onnx", given.split(20), method)
+    int8.quantise(source, tmp_path / "int8.onnx", given.split(20), percentile)
     with torch.no_grad():
         expected = model(given)
     found = onnx_file.runner(tmp_path / "int8.onnx")(given)
@@ -85,6 +85,19 @@ def test_the_ranges_come_from_the_images(tmp_path):
     np.testing.assert_allclose(found[:, 0], [0, 1.23, 2.55], atol=1e-4)
 
 
+def test_a_percentile_cuts_off_the_outermost_activations(tmp_path):
+    """Of a hundred images, one has ten times the activation of the others."""
+    source = write(tmp_path / "float.onnx", linear([[1.0, 0.0]], [0.0]))
+    images = torch.linspace(0.5, 1, 100).view(-1, 1, 1, 1).repeat(1, 1, 16, 16)
+    images[50] = 10
+    cut = []
+    for percentile in (100.0, 97.0):
+        int8.quantise(source, tmp_path / "int8.onnx", [images], percentile)
+        cut.append(float(onnx_file.runner(tmp_path / "int8.onnx")(images[50:51])))
+    assert cut[0] == pytest.approx(10, abs=0.03)
+    assert 0.9 < cut[1] < 1.1
+
+
 def test_the_first_and_the_last_layer_may_stay_whole(exported, tmp_path):
     _, source = exported
     int8.quantise(source, tmp_path / "all.onnx", [prepared(8)])
@@ -100,7 +113,7 @@ def test_the_first_and_the_last_layer_may_stay_whole(exported, tmp_path):
 def test_equal_input_gives_equal_bytes_with_the_metadata_of_the_source(exported, tmp_path):
     _, source = exported
     for name in ("one", "two"):
-        int8.quantise(source, tmp_path / f"{name}.onnx", [prepared(8)], "percentile")
+        int8.quantise(source, tmp_path / f"{name}.onnx", [prepared(8)], 99.9)
     assert (tmp_path / "one.onnx").read_bytes() == (tmp_path / "two.onnx").read_bytes()
     metadata = [
         {entry.key: entry.value for entry in onnx.load(path).metadata_props}
@@ -143,7 +156,7 @@ def test_a_file_that_cannot_be_quantised_is_refused(tmp_path):
 
 
 def test_nothing_is_printed_and_logging_stays_as_it_was(exported, tmp_path, capfd):
-    int8.quantise(exported[1], tmp_path / "int8.onnx", [prepared(8)], "entropy")
+    int8.quantise(exported[1], tmp_path / "int8.onnx", [prepared(8)], 99.9)
     assert "".join(capfd.readouterr()) == ""
     assert logging.root.manager.disable == logging.NOTSET
 

@@ -17,15 +17,12 @@ from prunet.base.errors import InputError
 from prunet.base.files import replacing
 from prunet.deployment import onnx_file
 
-# Ranges of activations: from the lowest to the highest value, with the least loss of information
-# (Kullback-Leibler divergence), or without the outermost thousandth of a percent on both sides.
-METHODS = {"minmax": "MinMax", "entropy": "Entropy", "percentile": "Percentile"}
 PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 INSTRUCTIONS = ("avx512_vnni", "avx_vnni", "amx_int8")  # of x86 processors, for sums of 8-bit products
 
 
 def quantise(
-    source: Path, target: Path, batches: Iterable[Tensor], method: str = "minmax", ends: bool = True
+    source: Path, target: Path, batches: Iterable[Tensor], percentile: float = 100.0, ends: bool = True
 ) -> None:
     """Write an ONNX file whose weights and activations have 8 bits; equal input gives equal bytes.
 
@@ -36,9 +33,11 @@ def quantise(
     Args:
         source: from `onnx_file.save`.
         target: replaced completely or not at all; its inputs, outputs and metadata are those of `source`.
-        batches: training images, each (B, C, H, W), prepared. Their activations give the ranges; all methods
-            but `minmax` keep the activations of all of them in memory.
-        method: a key of `METHODS`.
+        batches: training images, each (B, C, H, W), prepared. Their activations give the ranges.
+        percentile: of a tensor's activations, so many are inside its range and as many are cut off above as
+            below. 100: the range is from the lowest to the highest. Below 100, the activations of all images
+            are kept in memory. (The entropy method of ONNX Runtime gives the ranges of 100, because it has as
+            many bins as levels.)
         ends: whether the first and the last layer are quantised too.
 
     Raises:
@@ -46,6 +45,7 @@ def quantise(
     """
     from onnxruntime import quantization
 
+    methods = quantization.CalibrationMethod
     # One image at a time: the histograms of ONNX Runtime fail on batches of different sizes.
     images = (image for batch in batches for image in torch.split(batch, 1))
     first = next(images, None)
@@ -64,7 +64,9 @@ def quantise(
                 activation_type=quantization.QuantType.QUInt8,
                 weight_type=quantization.QuantType.QInt8,
                 nodes_to_exclude=[] if ends else _ends(source),
-                calibrate_method=quantization.CalibrationMethod[METHODS[method]],
+                calibrate_method=methods.MinMax if percentile == 100 else methods.Percentile,
+                # By default, this range is symmetric, and activations that are never negative get half of it.
+                extra_options={"CalibPercentile": percentile, "CalibTensorRangeSymmetric": False},
             )
         except Exception as error:  # ONNX Runtime's errors have no common class
             raise InputError(f"{source} cannot be quantised by ONNX Runtime ({error}).") from None
