@@ -11,7 +11,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from prunet.base import files
 from prunet.data.images import dataset
 from prunet.data.sets.folder import folder as read_folder
-from prunet.deployment import exporting, forms, inference, measuring, onnx_file, plain_files, selection
+from prunet.deployment import costs, exporting, forms, inference, measuring, onnx_file, plain_files, selection
 from prunet.recognition import features
 from prunet.training import streams
 from stages import mistakes
@@ -78,7 +78,8 @@ def test_a_network_sees_few_images_at_a_time_and_answers_as_if_all_were_in_memor
 
 
 def test_the_footprint_of_images_on_disk_is_that_of_images_in_memory(sets, waiting, monkeypatch):
-    monkeypatch.setattr(forms, "latencies", lambda *_: [])  # they take a second
+    monkeypatch.setattr(forms, "latencies", lambda *_: [])
+    monkeypatch.setattr(costs, "in_memory", lambda *_: {})  # imports PyTorch's compiler
     folder, *both = sets
     settings = {"rounds": 1, "batches": [1, 2], "seconds": 0.0, "threads": 1, "bits": [5]}
     tables = [
