@@ -38,6 +38,7 @@ TRAINING: dict[str, Any] = {
     "channels_last": False,
     "threads": 1,
     "ranks": 1,
+    "distill": {"share": 0.0, "temperature": 4.0},
 }
 
 

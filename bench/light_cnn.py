@@ -31,6 +31,7 @@ TRAINING: dict[str, Any] = {
     "channels_last": True,
     "threads": None,
     "ranks": 1,
+    "distill": {"share": 0.0, "temperature": 4.0},
 }
 
 

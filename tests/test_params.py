@@ -119,7 +119,7 @@ SKIPPED = [VALUES["prune"]["rounds"][0], {"n": "02", "from": "dense"}]  # round 
         (
             "studies.digits.training",
             TRAINING | {"mixup": 0.2, "batch_size": 1},
-            "mixup and cutmix mix the images of a batch: set batch_size to at least 2",
+            "mixup and cutmix mix the images of a batch: set batch_size to at least twice",
         ),
         ("studies.digits.training.freeze", 200, "freeze is 200, and the training has 200 steps: freeze"),
         (

@@ -34,6 +34,31 @@ def models(tmp_path):
     return cell
 
 
+def test_the_dense_network_of_the_same_replicate_teaches_where_the_study_distills(models):
+    study = maker(models.folder)(distill={"share": 0.5, "temperature": 2.0})
+    expected = models.trainer.initial_weights("dense")
+    assert models("random", reinits=3).job().teachers is None
+    teachers = models("random", study=study, reinits=3).job().teachers
+    for layer, values in expected.items():
+        assert all(np.array_equal(teachers[layer][number], values[number // 3]) for number in range(6))
+
+    (models.folder / "before").mkdir()
+    for file in (models.folder / "dense").iterdir():
+        (models.folder / "before" / file.name).write_bytes(file.read_bytes())
+
+    def keys():
+        before = models.folder, models.folder / "before", "data", {}
+        made = [tickets.cell(own, "original", scheme.load("original"), "01", *before) for own in trainers]
+        return [cell.key for cell in made]
+
+    trainers = [models.trainer, study]
+    earlier = keys()
+    storage.save_cell(
+        models.folder / "dense", models.trainer.initial_weights("other"), models.trainer.dense_masks(), {}
+    )
+    assert [one == other for one, other in zip(earlier, keys(), strict=True)] == [True, False]
+
+
 @pytest.mark.parametrize(
     ("name", "source"),
     [("original", "init"), ("rewind", "early"), ("trained", "dense"), ("lr-rewind", "dense")],

@@ -66,9 +66,9 @@ def test_a_plan_that_was_killed_ends_with_the_same_bits(tmp_path, plan):
 def test_learning_rates_of_a_plan(tmp_path, monkeypatch, plan, steps):
     run, rates, take_step = dense(tmp_path), [], loop.TrainingState.take_step
 
-    def watch(state, images, labels, rate):
+    def watch(state, images, labels, rate, taught):
         rates.append(rate)
-        take_step(state, images, labels, rate)
+        take_step(state, images, labels, rate, taught)
 
     monkeypatch.setattr(loop.TrainingState, "take_step", watch)
     run.plan = plan

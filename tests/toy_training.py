@@ -58,7 +58,7 @@ class Toy:
         }
         self.splits = to_device(toys.data(side), None, "none", CPU)
         self.runs = runs(count)
-        self.folder, self.plan = tmp_path, TrainingPlan()
+        self.folder, self.plan, self.teachers = tmp_path, TrainingPlan(), None
 
     def only(self, number):
         """Keep one of the networks."""
@@ -71,7 +71,7 @@ class Toy:
     def finish(self, checkpoint=None):
         checkpoint = checkpoint or Checkpoint(self.folder / f"{next(NUMBERS)}.safetensors", "toy", NEVER)
         given = self.start, self.masks, self.splits, self.size, self.settings, self.runs
-        list(loop.train(self.network, *given, checkpoint, self.plan))
+        list(loop.train(self.network, *given, checkpoint, self.plan, self.teachers))
         return loop.load_finished(checkpoint)
 
     def train(self, checkpoint=None):

@@ -15,7 +15,13 @@ SETTINGS = {
     **{"clip_norm": 0.0, "ema": 0.0, "recalibrate": 0, "freeze": 0, "mixup": 0.0, "cutmix": 0.0},
     **{"label_smoothing": 0.0, "group_lasso": 0.0, "scale_l1": 0.0},
     **{"batch_size": 8, "steps": 30, "eval_every": 10, "augment": "none"},
-    **{"dtype": "float32", "channels_last": False, "threads": 1, "ranks": 1},
+    **{
+        "dtype": "float32",
+        "channels_last": False,
+        "threads": 1,
+        "ranks": 1,
+        "distill": {"share": 0.0, "temperature": 4.0},
+    },
 }
 
 

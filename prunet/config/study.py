@@ -48,6 +48,11 @@ Scaling = Annotated[
 ]
 
 
+class Distillation(Block):
+    share: float = Field(ge=0, le=1)
+    temperature: float = Field(gt=0)
+
+
 class Training(Block):
     optimizer: Literal["adam", "adamw", "sgd"]
     lr: float = Field(gt=0)
@@ -62,6 +67,7 @@ class Training(Block):
     ema: float = Field(ge=0, lt=1)
     recalibrate: int = Field(ge=0)
     freeze: int = Field(ge=0)
+    distill: Distillation
     label_smoothing: float = Field(ge=0, lt=1)
     mixup: float = Field(ge=0)
     cutmix: float = Field(ge=0)

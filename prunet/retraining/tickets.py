@@ -29,7 +29,8 @@ def cell(
         name: of the scheme.
         scheme: the scheme.
         number: of the round, two digits.
-        models: folder of the study's `init.safetensors`, `rewind.safetensors` and `masks`.
+        models: folder of the study's `init.safetensors`, `rewind.safetensors`, `masks`, and of the networks
+            `dense`, which teach those of the cell if the study distills.
         before: folder of the trained networks that the round's masks were made from.
         data: the `contents` of the dataset file.
         extra: the parameters besides the study's that the scheme uses: `reinits`, the block `dynamic`.
@@ -39,6 +40,8 @@ def cell(
     reinits = extra.get("reinits", 1) if scheme.redraws else 1
     drawn_for = (name, number) if scheme.redraws else ("init",)
     seed = derive(trainer.seed, trainer.name, scheme.seed or name, number)
+
+    dense = [models / "dense"] if trainer.settings["distill"]["share"] else []
 
     def job() -> Job:
         masks = storage.load_masks(masks_file)
@@ -57,13 +60,17 @@ def cell(
                 dynamic=extra.get("dynamic", {}),
             )
         )
-        return Job(ticket.weights, ticket.masks, drawn_for, ticket.plan, whole)
+        teachers = [
+            {tensor: values.repeat(reinits, 0) for tensor, values in storage.load_network(path)[0].items()}
+            for path in dense
+        ]
+        return Job(ticket.weights, ticket.masks, drawn_for, ticket.plan, whole, *teachers)
 
     return Cell(
         f"{name}/{number}",
         key(
             trainer.study | {"scheme": name, "round": number, **extra, "reinits": reinits},
-            [data, *(contents(path) for path in (init, rewind, before, masks_file))],
+            [data, *(contents(path) for path in (init, rewind, before, masks_file, *dense))],
             ["prunet/retraining", f"prunet/schemes/{name}.py"],
         ),
         trainer.replicates * reinits,

@@ -148,6 +148,26 @@ def order(count: int, batch_size: int, steps: int, generator: torch.Generator) -
         rest = rest[batch_size:]
 
 
+def drawn(
+    count: int, settings: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], done: int
+) -> Iterator[Tensor]:
+    """Yield the indices (N, B) of the images of every step after `done`, or of this rank's part of them.
+
+    Args:
+        count: of training images.
+        settings: the study's `training` block of params.yaml.
+        runs: for each network its `seeds`.
+        done: the last step that was taken before.
+    """
+    batch_size, steps = settings["batch_size"], settings["steps"]
+    orders = [
+        islice(order(count, batch_size, steps, Generator().manual_seed(run["seeds"]["order"])), done, None)
+        for run in runs
+    ]
+    part = ranks.part(batch_size)
+    return (torch.stack(rows)[:, part] for rows in zip(*orders, strict=True))
+
+
 def take(split: Split, chosen: Tensor) -> Batch:
     """Return the images (B, C, H, W) and labels (B,) of a split at indices (B,), not augmented."""
     images, labels = split
@@ -199,18 +219,9 @@ def training_batches(
 
     The networks' `generators` of augmentation advance only when a batch is yielded.
     """
-    steps, batch_size = settings["steps"], settings["batch_size"]
-    orders = [
-        order(len(split[1]), batch_size, steps, Generator().manual_seed(run["seeds"]["order"]))
-        for run in runs
-    ]
-    part = ranks.part(batch_size)
-    drawn = (
-        torch.stack(rows)[:, part] for rows in zip(*(islice(own, done, None) for own in orders), strict=True)
-    )
-    seeded = [(generator, run["seeds"]["augment"]) for generator, run in zip(generators, runs, strict=True)]
-    for step, (images, chosen, labels) in enumerate(_read(split, drawn), done + 1):
-        ranks.reseed(seeded, step)
+    chosen_by_step = drawn(len(split[1]), settings, runs, done)
+    for step, (images, chosen, labels) in enumerate(_read(split, chosen_by_step), done + 1):
+        ranks.reseed(generators, runs, "augment", step)
         yield step, (augment_batch(images, chosen, size, settings["augment"], generators), labels)
 
 

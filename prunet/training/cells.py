@@ -38,6 +38,7 @@ class Job(NamedTuple):
             the result records its seed with the others.
         plan: of the training.
         whole_units: whether the masks removed whole units, whose biases and norms then stay zero too.
+        teachers: weights (N, *shape) of trained networks, by the setting `distill`; None without it.
     """
 
     weights: Weights
@@ -45,6 +46,7 @@ class Job(NamedTuple):
     drawn_for: tuple[str, ...]
     plan: TrainingPlan = TrainingPlan()
     whole_units: bool = False
+    teachers: Weights | None = None
 
 
 class Cell(NamedTuple):

@@ -1,7 +1,7 @@
 """Loss and accuracy of a stack of networks on a split, with norms measured anew if the study asks for it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,6 +17,11 @@ MAX_IMAGES = 500
 MAX_PIXELS = 2**20  # height x width of all its images
 
 
+def images_at_once(shape: Sequence[int]) -> int:
+    """Return how many images (..., H, W) of this shape a batch has that nothing is learned from."""
+    return max(1, min(MAX_IMAGES, MAX_PIXELS // math.prod(shape[-2:])))
+
+
 @torch.no_grad()
 def evaluate(network: Network, stack: Stack, split: Split, size: int) -> tuple[list[float], list[float]]:
     """Return each network's mean cross-entropy (nats) and accuracy (0 to 1) on the images' centres.
@@ -30,9 +35,8 @@ def evaluate(network: Network, stack: Stack, split: Split, size: int) -> tuple[l
         size: pixels a side of the centre.
     """
     images, labels = split
-    batch = max(1, min(MAX_IMAGES, MAX_PIXELS // math.prod(images.shape[2:])))
     loss = right = torch.zeros((), dtype=torch.float64, device=labels.device)
-    for pixels, expected in chunks(split, batch):
+    for pixels, expected in chunks(split, images_at_once(images.shape)):
         logits = network.logits(stack, centre(pixels, size)).float()  # (N, B, classes)
         # With the classes in the last dimension, log_softmax would take ten times as long.
         log_probabilities = logits.transpose(1, 2).contiguous().log_softmax(1)

@@ -26,9 +26,12 @@ class Network(NamedTuple):
         gradients: computes the gradients of each network's mean cross-entropy in training mode, from a stack,
             images (N, B, C, H, W) and labels (N, B), or probabilities of the classes (N, B, classes) in their
             place, and writes them into the tensors of another stack (new tensors at every step would take
-            longer than the arithmetic). It updates the running statistics of
-            norms in the first stack. Labels are smoothed by the setting `label_smoothing`, the share of each
-            label that is spread over all classes (Szegedy et al. 2016, section 7).
+            longer than the arithmetic). It updates the running statistics of norms in the first stack. Labels
+            are smoothed by the setting `label_smoothing`, the share of each label that is spread over all
+            classes (Szegedy et al. 2016, section 7). A further argument may be the logits of teachers
+            (N, B, classes). Then a share of the loss, by the setting `distill`, is not the cross-entropy but
+            temperature^2 times the Kullback-Leibler divergence of the softmax of logits / temperature from
+            the teachers' (Hinton et al. 2015, section 2).
         recalibrate: measures the running statistics of the norms in a stack anew: each becomes its mean over
             batches of images (B, C, H, W), without dropout. It does nothing without norms.
         parameters: names of the trained tensors, in the network's order.
@@ -36,7 +39,7 @@ class Network(NamedTuple):
     """
 
     logits: Callable[[Stack, Tensor], Tensor]
-    gradients: Callable[[Stack, Tensor, Tensor, Stack], None]
+    gradients: Callable[..., None]
     recalibrate: Callable[[Stack, Iterable[Tensor]], None]
     parameters: list[str]
     stackable: bool
@@ -89,17 +92,18 @@ def differentiated(model: nn.Module, settings: Mapping[str, Any]) -> Network:
         model.eval()
         return forward(_single(stack), images).unsqueeze(0)
 
-    def gradients(stack: Stack, images: Tensor, labels: Tensor, output: Stack) -> None:
+    def gradients(
+        stack: Stack, images: Tensor, labels: Tensor, output: Stack, taught: Tensor | None = None
+    ) -> None:
         model.train()
         state = _single(stack)
         leaves = [state[name].detach().requires_grad_() for name in parameters]
         with torch.enable_grad():
             outputs = forward(state | dict(zip(parameters, leaves, strict=True)), images[0])
-            loss = functional.cross_entropy(
-                outputs.float(),  # as under autocast
-                labels[0],
-                label_smoothing=settings["label_smoothing"],
-            )
+            outputs = outputs.float()  # as under autocast
+            loss = functional.cross_entropy(outputs, labels[0], label_smoothing=settings["label_smoothing"])
+            if taught is not None:
+                loss = _distilled(loss, outputs, taught[0].float(), settings["distill"])
         found = torch.autograd.grad(loss, leaves, materialize_grads=True)  # zeros for what is not used
         for name, gradient in zip(parameters, found, strict=True):
             output[name].copy_(gradient)
@@ -113,6 +117,14 @@ def differentiated(model: nn.Module, settings: Mapping[str, Any]) -> Network:
                 forward(_single(stack), images)
 
     return Network(logits, gradients, recalibrate, parameters, stackable=False)
+
+
+def _distilled(loss: Tensor, outputs: Tensor, taught: Tensor, settings: Mapping[str, float]) -> Tensor:
+    """Return the loss of which a share is the divergence from the teacher's softened probabilities."""
+    share, temperature = settings["share"], settings["temperature"]
+    soft, expected = ((values / temperature).log_softmax(-1) for values in (outputs, taught))
+    divergence = functional.kl_div(soft, expected, reduction="batchmean", log_target=True)
+    return (1 - share) * loss + share * temperature**2 * divergence
 
 
 def _single(stack: Stack) -> Stack:
@@ -140,7 +152,9 @@ def fully_connected(model: nn.Module, settings: Mapping[str, Any]) -> Network:
         return activations(stack, inputs.expand(len(stack[f"{layers[0]}.bias"]), *inputs.shape))[-1]
 
     @torch.no_grad()
-    def gradients(stack: Stack, images: Tensor, labels: Tensor, output: Stack) -> None:
+    def gradients(
+        stack: Stack, images: Tensor, labels: Tensor, output: Stack, taught: Tensor | None = None
+    ) -> None:
         *inputs, outputs = activations(stack, images.flatten(2))
         # d loss / d logits = (softmax - label) / B, where the label is one-hot, mixed or smoothed
         error, smoothing = outputs.softmax(-1), settings["label_smoothing"]
@@ -150,6 +164,11 @@ def fully_connected(model: nn.Module, settings: Mapping[str, Any]) -> Network:
             error.scatter_add_(-1, labels.unsqueeze(-1), error.new_full((*labels.shape, 1), smoothing - 1))
         if smoothing:
             error.sub_(smoothing / error.shape[-1])
+        if taught is not None:
+            share, temperature = settings["distill"]["share"], settings["distill"]["temperature"]
+            # of the divergence: temperature x (softmax(logits / temperature) - the teacher's) / B
+            soft, expected = ((values / temperature).softmax(-1) for values in (outputs, taught))
+            error.mul_(1 - share).add_(soft.sub_(expected), alpha=share * temperature)
         error.div_(labels.shape[1])
         for name, values in zip(reversed(layers), reversed(inputs), strict=True):
             torch.bmm(error.transpose(1, 2), values, out=output[f"{name}.weight"])

@@ -30,6 +30,7 @@ class Given(NamedTuple):
         runs: replicate and seeds of each network.
         plan: of the training.
         cell: name of the first network's cell, for messages.
+        teachers: weights (N, *shape) of the networks that teach these, or None.
     """
 
     start: Stack
@@ -37,6 +38,7 @@ class Given(NamedTuple):
     runs: list[dict[str, Any]]
     plan: TrainingPlan
     cell: str
+    teachers: Stack | None
 
 
 class Group(NamedTuple):

@@ -11,7 +11,7 @@ from torch.utils import deterministic
 
 from prunet.base.errors import InputError
 from prunet.cells.masks import Masks, Weights
-from prunet.training import augmentation, evaluation, mixing, rand_augment, ranks
+from prunet.training import augmentation, distillation, evaluation, mixing, rand_augment, ranks
 from prunet.training.batches import Split, training_batches
 from prunet.training.checkpoints import Checkpoint
 from prunet.training.convergence import guesses, still_falling
@@ -59,6 +59,7 @@ def train(
     runs: Sequence[Mapping[str, Any]],
     checkpoint: Checkpoint,
     plan: TrainingPlan = TrainingPlan(),  # noqa: B008 (a named tuple cannot change)
+    teachers: Stack | None = None,
 ) -> Iterator[list[Point]]:
     """Train N networks from `start` under `masks` as one stack and measure them; yield evaluations.
 
@@ -80,6 +81,7 @@ def train(
             `augment` and of `dropout`, separate streams; with a mask schedule, of `masks` too.
         checkpoint: file of the state, and of the outcome.
         plan: the steps to train, their learning rates, mask updates and penalties.
+        teachers: weights (N, *shape) of trained networks that teach these, by the setting `distill`.
 
     Raises:
         InputError: a validation loss is no longer finite.
@@ -102,9 +104,12 @@ def train(
     if settings["mixup"] or settings["cutmix"]:
         classes = 1 + max(int(labels.max()) for _, labels in splits.values())
         batches = mixing.mixed(batches, classes, settings, state.augment)
+    teach = teachers and distillation.logits(
+        network, teachers, splits["train"], size, settings, runs, state.step
+    )
     for step, (images, labels) in batches:
         rate = learning_rate(settings["steps"] if plan.last_rate else step, settings)
-        state.take_step(images, labels, rate)
+        state.take_step(images, labels, rate, teach(images) if teach else None)
         if step in state.update_steps:
             state.update_masks()
         if step == plan.keep:

@@ -6,7 +6,8 @@ norm sees its own rank's images, and the running statistics are those of rank 0.
 functions change nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from torch import Generator, Tensor, distributed
 
@@ -50,13 +51,17 @@ def copy_from_first(tensors: Iterable[Tensor]) -> None:
             distributed.broadcast(tensor, 0)
 
 
-def reseed(generators: Iterable[tuple[Generator, int]], step: int) -> None:
+def reseed(
+    generators: Sequence[Generator], runs: Sequence[Mapping[str, Any]], purpose: str, step: int
+) -> None:
     """Have each rank draw numbers of its own in a step, the same ones after a kill.
 
     Args:
-        generators: with the seed of each.
+        generators: one for each run, or one for all.
+        runs: with their `seeds`.
+        purpose: of the numbers, a name in `seeds`.
         step: from 1.
     """
     if count() > 1:
-        for generator, seed in generators:
-            generator.manual_seed(derive(seed, "rank", own(), step))
+        for generator, run in zip(generators, runs, strict=False):
+            generator.manual_seed(derive(run["seeds"][purpose], "rank", own(), step))

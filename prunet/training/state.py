@@ -95,13 +95,13 @@ class TrainingState:
         self._generators = _generators(runs, device)
         self.augment = self._generators[1:]
 
-    def take_step(self, images: Tensor, labels: Tensor, rate: float) -> None:
-        """Take one step along the gradients of a batch, images (N, B, C, H, W) and labels as of `Network`.
+    def take_step(self, images: Tensor, labels: Tensor, rate: float, taught: Tensor | None = None) -> None:
+        """Take one step along the gradients of a batch, images (N, B, C, H, W) and the rest as of `Network`.
 
         The first steps, up to the setting `freeze`, train the head alone.
         """
-        ranks.reseed([(self._generators[0], self._runs[0]["seeds"]["dropout"])], self.step + 1)
-        self._network.gradients(self.weights, images, labels, self._gradients)
+        ranks.reseed(self._generators[:1], self._runs, "dropout", self.step + 1)
+        self._network.gradients(self.weights, images, labels, self._gradients, taught)
         ranks.average(self._gradient)
         if self.step < self._settings["freeze"]:
             self._optimize_head(list(self._head.values()), rate)

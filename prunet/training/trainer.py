@@ -284,6 +284,7 @@ class Trainer:
             ],
             jobs[0].plan._replace(head=self._head(), moments=self._moments),
             first.name,
+            None if jobs[0].teachers is None else group.stack([job.teachers or {} for job in jobs]),
         )
 
     def train_group(self, given: Given, checkpoint: Checkpoint) -> Iterator[list[Point]]:
@@ -300,7 +301,15 @@ class Trainer:
             InputError: a loss is no longer finite.
         """
         here = [run | {"processor": processor()} for run in given.runs]
-        fixed = self.splits, self.size, self.settings, here, checkpoint, given.plan
+        fixed = (
+            self.splits,
+            self.size,
+            self.settings,
+            here,
+            checkpoint,
+            given.plan,
+            given.teachers,
+        )
         try:
             yield from loop.train(self.network, given.start, given.masks, *fixed)
         except InputError as error:
@@ -327,7 +336,8 @@ class Trainer:
     def _check(self, job: Job) -> None:
         count = len(next(iter(job.weights.values())))
         expected = {name: (count, *tensor.shape) for name, tensor in state(self.model).items()}
-        self._compare(job.weights, expected)
+        for weights in (job.weights, *([job.teachers] if job.teachers else [])):
+            self._compare(weights, expected)
         self.check_masks(job.masks, count)
 
     def _compare(self, arrays: dict[str, Any], expected: dict[str, tuple[int, ...]]) -> None:
