@@ -1,10 +1,10 @@
 """How a cost grows: exponents fitted to measurements, and their table."""
 
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from scipy import stats
 
 
@@ -21,10 +21,12 @@ def growth(unit: str, against: str, found: Mapping[int, Sequence[float]], expect
         The arguments, with the `exponent` and the ends `low` and `high` of its 95% interval (Student's t). A
         fixed cost bends the line: it lowers the exponent and widens the interval.
     """
-    points = [(math.log(size), math.log(value)) for size, values in found.items() for value in values]
-    line = stats.linregress(points)
-    half = float(stats.t.ppf(0.975, len(points) - 2) * line.stderr)
-    exponent = float(line.slope)
+    points = np.log([(size, value) for size, values in found.items() for value in values])
+    sizes, costs = (points - points.mean(0)).T
+    exponent = float(sizes @ costs / (sizes @ sizes))
+    freedom = len(points) - 2
+    rest = np.square(costs - exponent * sizes).sum() / freedom
+    half = float(stats.t.ppf(0.975, freedom) * np.sqrt(rest / (sizes @ sizes)))
     return {
         "unit": unit,
         "against": against,

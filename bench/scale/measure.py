@@ -21,9 +21,9 @@ def measure(output: Path, quick: bool) -> str:
     sizes = QUICK if quick else Sizes()
     series = {made.against: made for made in (*training(sizes), *overheads(sizes))}
     found: dict[str, dict[int, list[Cost]]] = {name: {} for name in series}
-    jobs = [(name, size) for _ in range(sizes.repeats) for name in series for size in series[name].tasks]
-    for name, size in tqdm(jobs, desc="scale", disable=None, leave=False):
-        found[name].setdefault(size, []).append(series[name].tasks[size]())
+    for name in tqdm([*series] * sizes.repeats, desc="scale", disable=None, leave=False):
+        for size, cost in series[name].run().items():
+            found[name].setdefault(size, []).append(cost)
     rows = [
         growth(
             part, name, {size: [getattr(cost, part) for cost in costs] for size, costs in own.items()}, power

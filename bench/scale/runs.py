@@ -7,7 +7,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from bench import prunet_loop, study
+from prunet.base.processes import cores
 from prunet.cells import storage
 from prunet.cells.masks import Masks, Weights
 from prunet.pruning.removal import remove_lowest
@@ -26,6 +27,7 @@ from prunet.training import cluster
 
 SHAPE, CLASSES = (1, 28, 28), 10
 IMAGES = 600  # of the training split, where their number does not matter
+SHORT = 2  # steps of a training that is hardly more than its overhead
 RATE = 0.2  # of the weights that each round removes
 STAGE = "  stage_{0}:\n    cmd: echo {0} > out_{0}\n    outs: [out_{0}]\n"
 
@@ -38,9 +40,10 @@ class Cost(NamedTuple):
 
 
 def spent(task: Callable[[], None]) -> Cost:
-    """Run a task in this process, which should have done nothing else before; return its cost."""
-    before, began = psutil.Process().memory_info().rss, time.perf_counter()
+    """Run a task in this process, which should have measured nothing before; return its cost."""
     with contextlib.redirect_stderr(io.StringIO()):  # warnings that so short a training learns nothing
+        chain(SHORT, 1, workers=cores())  # loads modules and libraries
+        before, began = psutil.Process().memory_info().rss, time.perf_counter()
         task()
     peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return Cost(time.perf_counter() - began, max(peak - before, 1) / 1e6)
@@ -112,16 +115,18 @@ def start_of_a_stage() -> float:
     return time.perf_counter() - began
 
 
-def on_ray(steps: int, networks: int) -> Cost:
-    """Return the cost of a study on a Ray cluster of this machine alone, with one core, that has started."""
+def on_ray(sizes: Sequence[int]) -> dict[int, Cost]:
+    """Return {networks: cost} of studies on a Ray cluster of this machine alone, with one core.
+
+    The start of the cluster and of its first process is not part of it.
+    """
     import ray
     from ray.cluster_utils import Cluster
 
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     os.environ[cluster.ADDRESS] = made.address
     try:
-        spent(partial(chain, steps, 1))
-        return spent(partial(chain, steps, networks))
+        return {networks: spent(partial(chain, SHORT, networks)) for networks in sizes}
     finally:
         ray.shutdown()
         made.shutdown()  # type: ignore[no-untyped-call]

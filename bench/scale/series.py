@@ -7,10 +7,9 @@ from typing import NamedTuple
 
 from bench import machine
 from bench.scale import runs
-from bench.scale.runs import Cost
+from bench.scale.runs import SHORT, Cost
 
 BATCH = 60  # images
-SHORT = 2  # steps of a training that is hardly more than its overhead
 STAGES, AGAIN = "empty stages of `dvc repro`", "empty stages that are up to date"
 HERE, ON_RAY = f"networks of {SHORT} steps", f"networks of {SHORT} steps, on Ray"
 AT_A_TIME = {workers: f"networks, {workers} at a time" for workers in (1, 2)}
@@ -39,7 +38,7 @@ class Sizes(NamedTuple):
     rounds: tuple[int, ...] = (1, 2, 4, 8)
     images: tuple[int, ...] = (6_000, 12_000, 24_000, 48_000)
     widths: tuple[int, ...] = (500, 1000, 2000, 4000)
-    stages: tuple[int, ...] = (8, 16, 32, 64)
+    stages: tuple[int, ...] = (5, 10, 20, 40)
     on_ray: tuple[int, ...] = (8, 16, 32, 64)
     steps: int = 400
     wide_steps: int = 10
@@ -54,12 +53,12 @@ class Series(NamedTuple):
 
     Attributes:
         against: what the sizes count.
-        tasks: {size: function that runs it and returns its cost}.
+        run: runs every size once, and returns {size: cost}.
         expected: {attribute of `Cost`: exponent that the design should have}.
     """
 
     against: str
-    tasks: Mapping[int, Task]
+    run: Callable[[], dict[int, Cost]]
     expected: Mapping[str, float]
 
 
@@ -67,31 +66,37 @@ def training(sizes: Sizes) -> list[Series]:
     """Return the series of training on this machine, without DVC."""
     steps, time, both = sizes.steps, {"seconds": 1.0}, {"seconds": 1.0, "megabytes": 1.0}
     side_by_side = [
-        Series(name, {n: trained(steps=steps, networks=n, workers=workers) for n in sizes.networks}, time)
-        for workers, name in AT_A_TIME.items()
+        Series(name, each({n: trained(steps=steps, networks=n, workers=count) for n in sizes.networks}), time)
+        for count, name in AT_A_TIME.items()
     ]
+    short = {n: trained(steps=SHORT, networks=n) for n in sizes.short}
     rounds = {n: trained(steps=steps, networks=1, rounds=n) for n in sizes.rounds}
     images = {n: trained(steps=n // BATCH, networks=1, images=n) for n in sizes.images}
     wide = {runs.weights(n): apart(partial(runs.wide, n, sizes.wide_steps)) for n in sizes.widths}
     return [
         *side_by_side,
-        Series(HERE, {n: trained(steps=SHORT, networks=n) for n in sizes.short}, both),
-        Series("rounds", rounds, {"seconds": 1.0, "megabytes": 0.0}),
-        Series("images, each seen once", images, both),
-        Series("weights", wide, both),
+        Series(HERE, each(short), both),
+        Series("rounds", each(rounds), {"seconds": 1.0, "megabytes": 0.0}),
+        Series("images, each seen once", each(images), both),
+        Series("weights", each(wide), both),
     ]
 
 
 def overheads(sizes: Sizes) -> list[Series]:
     """Return the series of DVC and, where Ray is installed, of a cluster."""
     found = [
-        Series(name, {n: partial(runs.stages, n, again) for n in sizes.stages}, {"seconds": 1.0})
+        Series(name, each({n: partial(runs.stages, n, again) for n in sizes.stages}), {"seconds": 1.0})
         for name, again in ((STAGES, False), (AGAIN, True))
     ]
     if importlib.util.find_spec("ray"):
-        on_ray = {n: partial(in_fork, partial(runs.on_ray, SHORT, n)) for n in sizes.on_ray}
-        found.append(Series(ON_RAY, on_ray, {"seconds": 1.0}))
+        on_ray = partial(runs.on_ray, sizes.on_ray)
+        found.append(Series(ON_RAY, lambda: dict(machine.apart(on_ray, 1)), {"seconds": 1.0}))
     return found
+
+
+def each(tasks: Mapping[int, Task]) -> Callable[[], dict[int, Cost]]:
+    """Return a function that runs the task of every size."""
+    return lambda: {size: task() for size, task in tasks.items()}
 
 
 def trained(**given: int) -> Task:
@@ -101,9 +106,4 @@ def trained(**given: int) -> Task:
 
 def apart(task: Callable[[], None]) -> Task:
     """Return a function that runs a task in a process of its own and returns its cost."""
-    return partial(in_fork, partial(runs.spent, task))
-
-
-def in_fork(task: Task) -> Cost:
-    """Run a task in a process of its own."""
-    return Cost(*machine.apart(task, 1))
+    return lambda: Cost(*machine.apart(partial(runs.spent, task), 1))
