@@ -118,7 +118,7 @@ class Stream:
 
 
 def decoders() -> int:
-    """Return how many processes decode: none beside other threads of this one, where a fork may hang."""
+    """Return the number of decoding processes: 0 in a thread beside the main one, where a fork may hang."""
     return cores() if threading.current_thread() is threading.main_thread() else 0
 
 
@@ -144,7 +144,11 @@ Images = NDArray[np.uint8] | Stream  # (N, C, S, S) of a data set's size
 
 
 def choose(images: NDArray[np.uint8] | Files, chosen: NDArray[Any]) -> Images:
-    """Return the images of a data set at indices or where a mask is True; those on disk stay there."""
+    """Return the images of a data set at indices or where a mask is True; those on disk stay there.
+
+    Raises:
+        InputError: the folder of images on disk does not exist.
+    """
     if not isinstance(images, Files):
         in_memory: NDArray[np.uint8] = images[chosen]
         return in_memory

@@ -23,8 +23,9 @@ def run(
 ) -> Iterator[tuple[int, Any]]:
     """Run every task once, in `workers` processes of `threads` threads each, as it is iterated.
 
-    Forked processes see this process's data without a copy; on a GPU, processes have to be spawned. The
-    tasks' results go to files. No process outlives the iteration, nor this process, however they end.
+    Forked processes see this process's data without a copy; on a GPU, processes have to be spawned. They
+    divide the cores: `prunet.base.processes.cores` returns the share of each. The tasks' results go to files.
+    No process outlives the iteration, nor this process, however they end.
 
     Args:
         tasks: functions that are called once and return what to yield; for spawned processes, of modules.
