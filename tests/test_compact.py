@@ -192,6 +192,37 @@ def test_infinite_weights_can_be_stored_but_not_quantised():
     assert np.isinf(compact.loads(compact.dumps(weights, masks, metadata))[0]["1.weight"]).all()
 
 
+@pytest.mark.parametrize("bits", [1, 5])
+def test_biases_can_share_values_too(bits):
+    weights, masks, metadata = glorot(density=0.1)
+    rng = np.random.default_rng(0)
+    biases = [name for name in weights if name not in masks]
+    for name in biases:
+        weights[name] = rng.normal(size=weights[name].shape).astype(np.float32)
+    whole = compact.dumps(weights, masks, metadata, bits)
+    data = compact.dumps(weights, masks, metadata, bits, biases=True)
+    read, read_masks, found = compact.loads(data)
+    assert (found, equal(read_masks, masks)) == (metadata, True)
+    before, _, _ = compact.loads(whole)
+    for name in masks:
+        assert bits_of(read[name]) == bits_of(before[name])
+    for name in biases:
+        codebook, indices = coding.quantise(weights[name], bits)
+        assert bits_of(read[name]) == bits_of(codebook[indices])
+    assert len(data) < len(whole) - 410 * (4 - bits / 8) + 3 * (2 + 5 * 2**bits) + 24
+
+
+def test_a_norms_statistics_stay_whole_where_biases_share_values():
+    weights, masks, metadata = ticket()
+    for name in weights.keys() - masks.keys():
+        if weights[name].dtype == np.float32:
+            weights[name] = np.arange(weights[name].size, dtype=np.float32).reshape(weights[name].shape)
+    weights |= {name: np.ones(mask.shape, np.float32) for name, mask in masks.items()}
+    read, _, _ = compact.loads(compact.dumps(weights, masks, metadata, 1, biases=True))
+    few = {name for name in weights.keys() - masks.keys() if len(np.unique(read[name])) < weights[name].size}
+    assert few == {"1.bias", "2.bias", "3.bias"}
+
+
 @pytest.mark.parametrize("bits", [None, 4])
 def test_a_file_with_any_bit_flipped_or_cut_anywhere_is_refused(bits):
     weights, masks, metadata = ticket(density=0.3)

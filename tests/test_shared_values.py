@@ -30,8 +30,8 @@ class Run:
         weights, masks = stack(self.model, 1, density=density)
         self.weights, self.masks = ({n: v[0] for n, v in part.items()} for part in (weights, masks))
 
-    def train(self, bits=2, seeds=SEEDS):
-        fixed = self.splits, SIDE, self.settings, seeds, bits
+    def train(self, bits=2, seeds=SEEDS, biases=False):
+        fixed = self.splits, SIDE, self.settings, seeds, bits, biases
         return shared_values.train(self.network, self.weights, self.masks, *fixed)
 
 
@@ -106,15 +106,20 @@ def test_equal_seeds_give_equal_bits(model):
     assert not all(np.array_equal(one[name], other[name]) for name in one)
 
 
-def test_a_ticket_file_stores_the_trained_values_exactly():
+@pytest.mark.parametrize("biases", [False, True])
+def test_a_ticket_file_stores_the_trained_values_exactly(biases):
     run = Run()
-    found, _ = run.train(bits=3)
+    rng = np.random.default_rng(0)
+    for name in run.weights.keys() - run.masks.keys():
+        run.weights[name] = rng.normal(size=run.weights[name].shape).astype(np.float32)
+    found, _ = run.train(bits=3, biases=biases)
+    assert len(np.unique(found["fc1.bias"])) == (8 if biases else 300)
     metadata = {
         "model": "lenet-300-100",
         "class_names": ["a", "b", "c"],
         "preparation": {"stored": SIDE, "side": SIDE, "shape": [1, SIDE, SIDE], "mean": 30.5, "std": 70.25},
     }
-    read, masks, _ = compact.loads(compact.dumps(found, run.masks, metadata, bits=3))
+    read, masks, _ = compact.loads(compact.dumps(found, run.masks, metadata, 3, biases))
     assert all(np.array_equal(read[name], found[name]) for name in found)
     assert all(np.array_equal(masks[name], run.masks[name]) for name in prunable(run.model))
 

@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 from prunet.base.errors import InputError
 from prunet.cells.masks import Masks, Weights
 from prunet.deployment.codebook import quantise
+from prunet.deployment.metadata import is_bias
 from prunet.training import evaluation, optimizers
 from prunet.training.batches import Split, training_batches
 from prunet.training.gradients import Network
@@ -26,12 +27,13 @@ def train(
     settings: Mapping[str, Any],
     seeds: Mapping[str, int],
     bits: int,
+    biases: bool = False,
 ) -> tuple[Weights, dict[str, float]]:
     """Quantise one network's layers and train the values that survivors share (Han et al. 2016, section 3).
 
     A surviving weight keeps its entry in the layer's codebook of `codebook.quantise`. The gradient of an
-    entry is the sum of the gradients of its weights (their equation 3). Tensors without a mask stay; norms
-    measure their statistics as in training. `compact.dumps` with these `bits` stores the result exactly.
+    entry is the sum of the gradients of its weights (their equation 3). Other tensors stay; norms measure
+    their statistics as in training. `compact.dumps` with these `bits` and `biases` stores the result exactly.
 
     Args:
         network: computes logits and gradients of the model.
@@ -45,6 +47,7 @@ def train(
             average are not.
         seeds: of the data's `order`, of `augment` and of `dropout`.
         bits: 1 to 8; a layer has at most 2**bits values.
+        biases: whether the values of each bias share as many values.
 
     Returns:
         The weights, and `val_loss`, `val_accuracy` of the network as given, with `_quantised` after
@@ -56,7 +59,9 @@ def train(
     device = splits["train"][1].device
     stack = {name: torch.tensor(values, device=device)[None] for name, values in weights.items()}
     record = _measured(network, stack, splits, size, settings, "")
-    shared = {name: _Layer(stack[name], mask, bits, name) for name, mask in masks.items()}
+    own = {name: np.ones(each.shape, bool) for name, each in weights.items() if is_bias(name, each.dtype)}
+    chosen = (own if biases else {}) | masks
+    shared = {name: _Layer(stack[name], mask, bits, name) for name, mask in chosen.items()}
     record |= _measured(network, stack, splits, size, settings, "_quantised")
 
     values = {name: layer.values for name, layer in shared.items()}

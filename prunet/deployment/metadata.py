@@ -51,6 +51,7 @@ class _Metadata(_Block):
 class _Text(_Block):
     version: Literal[1]
     bits: Annotated[int, Field(ge=1, le=8)] | None
+    biases: bool = False
     about: _Metadata
 
 
@@ -59,20 +60,26 @@ class Untrusted(Exception):
 
 
 class Spec(NamedTuple):
-    """Shape and type of one tensor of a network, and whether it has a mask."""
+    """Shape and type of one tensor of a network, whether it has a mask, and whether it has a codebook."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     pruned: bool
+    shared: bool
 
 
-def to_text(metadata: dict[str, Any], bits: int | None) -> str:
-    """Return the JSON text of a ticket file.
+def is_bias(name: str, dtype: np.dtype[Any]) -> bool:
+    """Return whether a tensor is a bias (or the shift of a norm), such as `fc1.bias` or `in_proj_bias`."""
+    return name.endswith("bias") and dtype == np.float32
+
+
+def to_text(metadata: dict[str, Any], bits: int | None, biases: bool = False) -> str:
+    """Return the JSON text of a ticket file; `biases`: whether they have codebooks too.
 
     Raises:
         ValueError: the metadata contain NaN or infinity.
     """
-    content = {"version": 1, "bits": bits, "about": metadata}
+    content = {"version": 1, "bits": bits, "about": metadata} | ({"biases": True} if biases else {})
     return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
@@ -109,5 +116,14 @@ def parse(text: str, trusted: str | None = None) -> tuple[dict[str, Any], int | 
     if total > MAX_WEIGHTS and metadata["model"] in models.MODELS:
         raise ValueError(f"its network has {total} weights, more than {MAX_WEIGHTS}")
     dtypes = {name: torch.empty(0, dtype=tensor.dtype).numpy().dtype for name, tensor in tensors.items()}
-    specs = {name: Spec(tuple(tensors[name].shape), dtypes[name], name in pruned) for name in tensors}
-    return metadata, content["bits"], specs
+    bits, biases = content["bits"], content.get("biases", False)
+    specs = {
+        name: Spec(
+            tuple(tensor.shape),
+            dtypes[name],
+            name in pruned,
+            bits is not None and (name in pruned or (biases and is_bias(name, dtypes[name]))),
+        )
+        for name, tensor in tensors.items()
+    }
+    return metadata, bits, specs
