@@ -47,7 +47,7 @@ def train(
             average are not.
         seeds: of the data's `order`, of `augment` and of `dropout`.
         bits: 1 to 8; a layer has at most 2**bits values.
-        biases: whether the values of each bias share as many values.
+        biases: whether the values of each bias share as many values; zeros stay zero.
 
     Returns:
         The weights, and `val_loss`, `val_accuracy` of the network as given, with `_quantised` after
@@ -59,11 +59,11 @@ def train(
     device = splits["train"][1].device
     stack = {name: torch.tensor(values, device=device)[None] for name, values in weights.items()}
     record = _measured(network, stack, splits, size, settings, "")
-    own = {name: np.ones(each.shape, bool) for name, each in weights.items() if is_bias(name, each.dtype)}
-    chosen = (own if biases else {}) | masks
-    shared = {name: _Layer(stack[name], mask, bits, name) for name, mask in chosen.items()}
+    own = {name: each != 0 for name, each in weights.items() if biases and is_bias(name, each.dtype)}
+    layers = {name: _Layer(stack[name], mask, bits, name) for name, mask in (own | masks).items()}
     record |= _measured(network, stack, splits, size, settings, "_quantised")
 
+    shared = {name: layer for name, layer in layers.items() if name in network.parameters}
     values = {name: layer.values for name, layer in shared.items()}
     slopes = {name: torch.zeros_like(tensor) for name, tensor in values.items()}
     step_with, _ = optimizers.build(

@@ -59,8 +59,8 @@ def dumps(
             `prunet.deployment.inference`).
         bits: None stores every survivor losslessly. 1 to 8: the survivors of a layer share 2**bits values
             (Han et al. 2016, section 3); tensors without a mask are stored losslessly.
-        biases: whether the values of each bias share 2**bits values too. In a network that is pruned to a few
-            percent, they would take a fifth of the file.
+        biases: whether the values of each bias share 2**bits values too; zeros stay zero. Of a network that
+            is pruned to a few percent, whole biases take a fifth of the file.
 
     Raises:
         InputError: weights or masks do not fit the model, the metadata are incomplete, or weights to be
@@ -145,14 +145,18 @@ def _encode(weights: Weights, masks: Masks, bits: int | None, tensors: dict[str,
     for name in masked:
         coding.encode_mask(to, masks[name])
     for name, tensor in tensors.items():
-        values = weights[name][masks[name]] if tensor.pruned else weights[name].ravel()
+        values = weights[name]
+        if not (tensor.pruned or tensor.shared):
+            coding.encode_array(to, values)
+            continue
+        mask = masks[name] if tensor.pruned else values != 0
+        if not tensor.pruned:
+            coding.encode_mask(to, mask)
         if tensor.shared:
             assert bits
-            coding.encode_codebook(to, values, bits)
-        elif tensor.pruned:
-            coding.encode_floats(to, values)
+            coding.encode_codebook(to, values[mask], bits)
         else:
-            coding.encode_array(to, values)
+            coding.encode_floats(to, values[mask])
     coding.encode_array(to, END)
     words: NDArray[np.uint32] = to.get_compressed()
     return words
@@ -172,7 +176,7 @@ def _decode(words: NDArray[np.uint32], bits: int | None, tensors: dict[str, Spec
             weights[name] = coding.decode_array(source, tensor.shape, tensor.dtype)
             continue
         read = coding.decode_codebook if tensor.shared else coding.decode_floats
-        mask = masks.get(name, np.ones(tensor.shape, bool))
+        mask = masks[name] if tensor.pruned else coding.decode_mask(source, tensor.shape)
         weights[name] = np.zeros(tensor.shape, np.float32)
         weights[name][mask] = read(source, int(np.count_nonzero(mask)))
     end = coding.decode_array(source, END.shape, END.dtype)
