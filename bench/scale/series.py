@@ -34,12 +34,12 @@ class Sizes(NamedTuple):
     """
 
     networks: tuple[int, ...] = (2, 4, 8, 16)
-    short: tuple[int, ...] = (16, 32, 64, 128)
+    short: tuple[int, ...] = (4, 8, 16, 32)
     rounds: tuple[int, ...] = (1, 2, 4, 8)
     images: tuple[int, ...] = (6_000, 12_000, 24_000, 48_000)
     widths: tuple[int, ...] = (500, 1000, 2000, 4000)
     stages: tuple[int, ...] = (5, 10, 20, 40)
-    on_ray: tuple[int, ...] = (8, 16, 32, 64)
+    on_ray: tuple[int, ...] = (4, 8, 16, 32)
     steps: int = 400
     wide_steps: int = 10
     repeats: int = 2
