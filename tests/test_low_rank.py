@@ -122,18 +122,18 @@ def test_weights_are_counted_where_they_survive():
 
 
 def test_empty_rows_and_columns_stay_pruned():
-    model = network(nn.Conv2d(4, 6, 2, groups=2))
+    model = network(nn.Conv2d(8, 20, 3, groups=2))
     weights, masks = stack(model, 2, density=0.8)
     masks["1.weight"][0, 0] = False  # an output
-    masks["1.weight"][1, 3:, 1] = False  # an input of the second group
+    masks["1.weight"][1, 10:, 1] = False  # an input of the second group
     weights["1.weight"] *= masks["1.weight"]
-    found = low_rank.factor(model, weights, masks, {"1": 3}, images((4, 5, 5)))
+    found = low_rank.factor(model, weights, masks, {"1": 10}, images((8, 5, 5)))
     expected = {name: np.ones(mask.shape, bool) for name, mask in found.masks.items()}
     expected["1.1.weight"][0, 0] = False
-    expected["1.0.weight"][1, 3:, 1] = False
+    expected["1.0.weight"][1, 10:, 1] = False
     for name, mask in expected.items():
         np.testing.assert_array_equal(found.masks[name], mask)
-        assert not found.weights[name][~mask].any()
+        assert not found.weights[name][~mask].any()  # to the last bit
     product = low_rank.product(found.weights["1.0.weight"], found.weights["1.1.weight"])
     np.testing.assert_allclose(product, weights["1.weight"], atol=1e-12)
 

@@ -19,8 +19,7 @@ Values = NDArray[np.float64]  # singular values (N, groups, full rank), in desce
 def by_energy(values: Values, amount: float) -> int:
     """Return the lowest rank that keeps this share of the squared singular values in every network."""
     kept = np.cumsum((values**2).sum(1), axis=1)
-    short = kept < amount * kept[:, -1:] * (1 - 1e-12)  # sums are rounded
-    return 1 + int(np.max(short.sum(1)))
+    return 1 + int(np.max((kept < amount * kept[:, -1:]).sum(1)))
 
 
 def by_share(values: Values, amount: float) -> int:
