@@ -119,7 +119,7 @@ def test_tests_that_pass_fail_or_cannot_be_loaded_are_counted(tmp_path, monkeypa
 
 def test_a_part_that_fails_is_named_and_the_others_run(tmp_path, monkeypatch):
     def fails(device, sizes):
-        yield Row("before", 1.0)
+        yield Row("before", math.nan)
         raise RuntimeError("no kernel\nand a long trace")
 
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
@@ -129,7 +129,8 @@ def test_a_part_that_fails_is_named_and_the_others_run(tmp_path, monkeypatch):
     assert done.exit_code == 1
     rows = json.loads(output.read_text())["rows"]
     assert [row["name"] for row in rows] == ["before", "failed", "after"]
-    assert rows[1]["note"] == "RuntimeError: no kernel"
+    assert [row["value"] for row in rows] == [None, None, 2]
+    assert [row["note"] for row in rows] == ["not a finite number", "RuntimeError: no kernel", ""]
 
 
 def test_without_a_gpu_one_sentence_says_how_to_rehearse(monkeypatch):

@@ -1,5 +1,6 @@
 """Everything that only a GPU can show: `python -m bench.gpu`, about ten minutes."""
 
+import math
 import os
 import sys
 import time
@@ -30,22 +31,28 @@ PARTS: dict[str, Part] = {
         for dtype in checks.TOLERANCES
     },
     "lenets": lenets.lenets,
-    "graphs": lenets.graphs,
     "throughput": convolutions.throughput,
-    "stacks": convolutions.stacks,
     "forms": forms.forms,
+    "stacks": convolutions.stacks,
     "2:4 product": forms.product,
     "memory": memory.shortage,
+    "graphs": lenets.graphs,  # last: a failed capture may leave the GPU unusable
 }
 FAILED = "failed"
 
 
 @click.command()
-@click.option("--device", default="cuda", type=click.Choice(["cuda", "cpu"]), help="`cpu` rehearses.")
+@click.option("--device", default="cuda", type=click.Choice(["cuda", "cpu"]), help="`cpu`: rehearse.")
 @click.option(
     "--quick", is_flag=True, help="Tiny sizes, to check that everything runs; the numbers mean nothing."
 )
-@click.option("--only", multiple=True, type=click.Choice([*PARTS]), help="Run only this part; repeatable.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="PART",
+    type=click.Choice([*PARTS]),
+    help="Run only this part, such as lenets or 'resnet-20 bfloat16'; repeatable.",
+)
 @click.argument("output", type=click.Path(path_type=Path), default=Path("bench/gpu.json"))
 def main(device: str, quick: bool, only: tuple[str, ...], output: Path) -> None:
     """Check and measure prunet on a GPU; write OUTPUT (JSON, bench/gpu.json if not given), print a table.
@@ -77,7 +84,9 @@ def main(device: str, quick: bool, only: tuple[str, ...], output: Path) -> None:
 def safely(part: Part, device: torch.device, sizes: Sizes) -> Iterator[Row]:
     """Yield the rows of a part, and one named `FAILED` if it raises an error."""
     try:
-        yield from part(device, sizes)
+        for row in part(device, sizes):
+            finite = row.value is None or math.isfinite(row.value)
+            yield row if finite else row._replace(value=None, note="not a finite number")
     except Exception as error:
         traceback.print_exc()
         yield Row(FAILED, None, note=cause(error))

@@ -22,6 +22,7 @@ from prunet.training.checkpoints import Checkpoint
 from prunet.training.loop import Finished
 
 IMAGES = 8  # whose logits are compared
+SECONDS = 300  # at most, for the tests
 CHECKOUT = Path(__file__).parents[2]
 # Largest difference of logits from those of the CPU, as a share of the largest logit. In float32 a GPU rounds
 # the inputs of convolutions to 11 bits (TF32), in bfloat16 to 8.
@@ -38,7 +39,11 @@ def tests(device: torch.device, sizes: Sizes) -> Iterator[Row]:
         paths = [f"tests/{name}.py" for name in sizes.tests]
         options = ["-q", "-p", "no:cacheprovider", "--continue-on-collection-errors", f"--junit-xml={report}"]
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", *options, *paths], cwd=CHECKOUT, capture_output=True, text=True
+            [sys.executable, "-m", "pytest", *options, *paths],
+            cwd=CHECKOUT,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
         )
         if not report.exists():
             yield Row("tests", None, note=(done.stderr or done.stdout).strip().splitlines()[-1])
