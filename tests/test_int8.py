@@ -148,6 +148,15 @@ def test_calibration_without_images_is_refused(exported, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_fault_of_the_images_is_told_as_it_is(exported, tmp_path):
+    def images():
+        yield prepared(1)
+        raise InputError("photo.jpg cannot be read.")
+
+    with pytest.raises(InputError, match=r"^photo\.jpg cannot be read\.$"):
+        int8.quantise(exported[1], tmp_path / "int8.onnx", images())
+
+
 def test_a_file_that_cannot_be_quantised_is_refused(tmp_path):
     (tmp_path / "bad.onnx").write_bytes(b"no")
     with pytest.raises(InputError, match=r"bad\.onnx cannot be quantised by ONNX Runtime"):

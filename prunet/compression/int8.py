@@ -68,6 +68,8 @@ def quantise(
                 # By default, this range is symmetric, and activations that are never negative get half of it.
                 extra_options={"CalibPercentile": percentile, "CalibTensorRangeSymmetric": False},
             )
+        except InputError:  # of the images
+            raise
         except Exception as error:  # ONNX Runtime's errors have no common class
             raise InputError(f"{source} cannot be quantised by ONNX Runtime ({error}).") from None
 
