@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+COSTS = {"seconds": ("time", "s"), "megabytes": ("memory", "MB")}
+
 
 def growth(unit: str, against: str, found: Mapping[int, Sequence[float]], expected: float) -> dict[str, Any]:
     """Fit cost = a x size^exponent by least squares over the logarithms; return a row for the table.
@@ -52,13 +54,12 @@ def table(results: Mapping[str, Any]) -> str:
     ]
     for row in results["growth"]:
         ends = [statistics.median(values) for values in (row["values"][0], row["values"][-1])]
+        first, last = (f"{end:,.0f}" if end >= 100 else f"{end:.2g}" for end in ends)
+        cost, unit = COSTS[row["unit"]]
         sizes = ", ".join(f"{size:,}" for size in row["sizes"])
-        between = f"{ends[0]:.3g} to {ends[1]:.3g} {row['unit']}"
-        cost = {"seconds": "time", "megabytes": "memory"}[row["unit"]]
         exponent = f"{row['exponent']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
-        lines.append(
-            f"| {cost} | {row['against']} | {sizes} | {between} | {exponent} | {row['expected']:g} |"
-        )
-    lines += ["", "| one more | costs |", "|---|--:|"]
+        between, expected = f"{first} to {last} {unit}", f"{row['expected']:g}"
+        lines.append(f"| {cost} | {row['against']} | {sizes} | {between} | {exponent} | {expected} |")
+    lines += ["", "| single costs | measured |", "|---|--:|"]
     lines += [f"| {name} | {value:.2g} |" for name, value in results["single"].items()]
     return "\n".join(lines)

@@ -10,7 +10,7 @@ from bench import machine
 from bench.scale import runs
 from bench.scale.fit import growth, table
 from bench.scale.runs import Cost
-from bench.scale.series import AGAIN, AT_A_TIME, HERE, ON_RAY, QUICK, STAGES, Sizes, overheads, training
+from bench.scale.series import AT_A_TIME, HERE, ON_RAY, QUICK, STAGES, Sizes, overheads, training
 from prunet.base import files
 
 Found = Mapping[str, Mapping[int, list[Cost]]]  # {series: {size: cost of each repeat}}
@@ -38,10 +38,11 @@ def measure(output: Path, quick: bool) -> str:
 
 def single(found: Found) -> dict[str, float]:
     """Return what one more of each costs, in seconds or megabytes, and the gain of two networks at a time."""
+    most = max(found[STAGES])
     costs = {
         "start of a stage: Python and its modules, s": runs.start_of_a_stage(),
         "DVC's part of an empty stage, s": one_more(found[STAGES], "seconds"),
-        "DVC's part of a stage that is up to date, s": one_more(found[AGAIN], "seconds"),
+        "DVC's part of a stage that is up to date, s": runs.more_stages(most, again=True).seconds / most,
         "a LeNet beside its steps (checkpoint, result), s": one_more(found[HERE], "seconds"),
         "a LeNet in memory, MB": one_more(found[HERE], "megabytes"),
     }
