@@ -43,7 +43,7 @@ def test_gradients_are_those_of_the_papers_loss(make, count, smoothing):
 def test_known_logits_are_those_of_the_images_of_each_step(tmp_path):
     toy = Toy(tmp_path, count=2)
     given = toy.splits["train"], toy.size, toy.settings, toy.runs
-    teach = distillation.logits(toy.network, toy.start, *given, 3)
+    teach = distillation.logits(distillation.Teachers(toy.network, toy.start), *given, 3)
     steps = list(training_batches(*given, [torch.Generator() for _ in toy.runs], 3))
     assert len(steps) > 10
     for _, (images, _) in steps:
@@ -57,7 +57,7 @@ def test_changed_images_are_shown_to_the_teachers(tmp_path):
     toy = Toy(tmp_path, count=2, augment="pad-crop-flip")
     given = toy.splits["train"], toy.size, toy.settings, toy.runs
     images = torch.rand((2, 4, 1, 6, 6))
-    found = distillation.logits(toy.network, toy.start, *given, 0)(images)
+    found = distillation.logits(distillation.Teachers(toy.network, toy.start), *given, 0)(images)
     for number in range(2):
         one = {name: values[number : number + 1] for name, values in toy.start.items()}
         torch.testing.assert_close(found[number], toy.network.logits(one, images[number])[0])

@@ -24,7 +24,7 @@ def different(**changes):
 
 RETRAIN = {f"retrain-{name}" for name in SCHEMES}
 TRAINING = {"train", "prune", "stability", *RETRAIN}
-STUDY = {*TRAINING, "footprint", "export", "sweep", "sensitivity", "mistakes", "new_people"}
+STUDY = {*TRAINING, "footprint", "export", "sweep", "sensitivity", "mistakes", "new_people", "compress"}
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ STUDY = {*TRAINING, "footprint", "export", "sweep", "sensitivity", "mistakes", "
             {"images", "embed"},
         ),
         ({"seed": 1}, {*STUDY, "images", "embed", "sample"}),
-        ({"checkpoint_seconds": 1.0}, TRAINING),
+        ({"checkpoint_seconds": 1.0}, {*TRAINING, "compress"}),
         ({"prune": {"rate": 0.3}}, {"prune"}),
         ({"prune": {"attention": "widths"}}, STUDY),
         ({"prune": {"target": {"parameters": 0.5}}}, {"prune"}),
@@ -50,14 +50,24 @@ STUDY = {*TRAINING, "footprint", "export", "sweep", "sensitivity", "mistakes", "
         # Not the rounds before it. The toy's report and export are of the last round.
         (
             {"last_round": 2},
-            {*RETRAIN, "footprint", "summarize", "claims", "export", "plot", "mistakes", "new_people"},
+            {
+                *RETRAIN,
+                "footprint",
+                "summarize",
+                "claims",
+                "export",
+                "plot",
+                "mistakes",
+                "new_people",
+                "compress",
+            },
         ),
         ({"schemes": [*SCHEMES, "set"]}, {"retrain-set", "summarize", "claims", "plot"}),
         ({"dynamic": {"drop": 0.2}}, {"retrain-rigl", "retrain-static"}),
         ({"dynamic": {"multiplier": 2}}, {"retrain-rigl", "retrain-static"}),
         ({"report": {"scheme": "random"}}, {"footprint", "summarize", "mistakes", "new_people"}),
         ({"report": {"round": "00"}}, {"summarize", "plot", "mistakes", "new_people"}),
-        ({"report": {"margin": 1.0}}, {"summarize"}),
+        ({"report": {"margin": 1.0}}, {"summarize", "compress"}),
         ({"export": {"replicate": 1}}, {"export"}),
         ({"export": {"false_accepts": 0.1}}, {"export", "strangers"}),
         ({"export": {"strangers": "elsewhere"}}, set()),
@@ -66,6 +76,8 @@ STUDY = {*TRAINING, "footprint", "export", "sweep", "sensitivity", "mistakes", "
         ({"sweep": {"sparsities": [0.5]}}, {"sweep"}),
         ({"sweep": {"studies": ["toy"]}}, set()),
         ({"sensitivity": {"shares": [0.5]}}, {"sensitivity"}),
+        ({"compress": {"bits": 3}}, {"compress"}),
+        ({"compress": {"scheme": "random", "studies": ["toy"]}}, set()),
         ({"stability": {"rounds": ["01"]}}, {"stability"}),
         ({"new_people": {"photos": [3]}}, {"new_people"}),
         ({"sample": {"photos": 1}}, {"sample"}),

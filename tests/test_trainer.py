@@ -226,6 +226,29 @@ def test_more_replicates_than_memory_holds_are_refused_before_they_are_drawn(mak
         make(10_000_000).initial_weights("init")
 
 
+def fill_memory(*_):
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+
+def test_a_full_gpu_ends_a_training_with_what_to_lower(make):
+    trainer = make(1)
+    trainer.network = trainer.network._replace(gradients=fill_memory)
+    message = (
+        r"^study toy, original/01: the GPU's memory does not hold the training of a network on batches of 8 "
+        r"images: lower studies\.toy\.training\.batch_size, or set dtype bfloat16\.$"
+    )
+    with pytest.raises(InputError, match=message):
+        train(trainer)
+
+
+def test_images_that_a_gpu_does_not_hold_are_refused(make, monkeypatch):
+    monkeypatch.setattr("prunet.training.batches.to_device", fill_memory)
+    with pytest.raises(
+        InputError, match=r"images do not fit into the GPU's memory: lower studies\.toy\.input"
+    ):
+        make()
+
+
 @pytest.mark.field
 def test_the_threads_of_a_training_are_not_those_of_the_stage(make):
     """Criteria with gradients and the sweep use all cores, though each training uses one."""

@@ -11,6 +11,7 @@ from prunet.models.built_in import MODELS, initial_weights, prunable
 from prunet.training import loop
 from prunet.training.batches import to_device
 from prunet.training.checkpoints import Checkpoint
+from prunet.training.distillation import Teachers
 from prunet.training.gradients import network
 from prunet.training.plan import TrainingPlan
 from tests import toys
@@ -71,7 +72,8 @@ class Toy:
     def finish(self, checkpoint=None):
         checkpoint = checkpoint or Checkpoint(self.folder / f"{next(NUMBERS)}.safetensors", "toy", NEVER)
         given = self.start, self.masks, self.splits, self.size, self.settings, self.runs
-        list(loop.train(self.network, *given, checkpoint, self.plan, self.teachers))
+        teachers = self.teachers and Teachers(self.network, self.teachers)
+        list(loop.train(self.network, *given, checkpoint, self.plan, teachers))
         return loop.load_finished(checkpoint)
 
     def train(self, checkpoint=None):

@@ -32,7 +32,7 @@ def compare(results: Results, margin: float) -> pd.DataFrame:
         split, at the early stop, 0 to 1) and `early_stop_step`; `p_differs`, the two-sided p value of the
         hypothesis that `accuracy` is 0; `p_not_worse`, the one-sided p value of the hypothesis that
         `val_accuracy` is at most minus the margin; each with `*_holm`, corrected for the number of rows with
-        the same `against`; `verdict`, see `_verdict`; and `early_stop_ratio`, the other side's mean early
+        the same `against`; `verdict`, see `verdict`; and `early_stop_ratio`, the other side's mean early
         stop divided by this one's.
     """
     rows = []
@@ -48,7 +48,7 @@ def compare(results: Results, margin: float) -> pd.DataFrame:
     for name in ("p_differs", "p_not_worse"):
         table[f"{name}_holm"] = table.groupby("against")[name].transform(holm)
     table["verdict"] = [
-        _verdict(*row) for row in zip(table["replicates"], table["p_not_worse_holm"], strict=True)
+        verdict(*row) for row in zip(table["replicates"], table["p_not_worse_holm"], strict=True)
     ]
     return table
 
@@ -68,7 +68,7 @@ def _differences(result: dict[str, Any], other: dict[str, Any], margin: float) -
     return row
 
 
-def _verdict(replicates: int, p: float) -> str:
+def verdict(replicates: int, p: float) -> str:
     """Return whether a cell is shown to be not worse; a wide interval shows nothing (non-inferiority).
 
     Args:

@@ -12,6 +12,7 @@ TEXT = (
     "scheme",
     "round",
     "criterion",
+    "combination",
     "layer",
     "form",
     "device",

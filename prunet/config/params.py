@@ -10,6 +10,7 @@ from ruamel.yaml.error import YAMLError
 from prunet.base.errors import InputError
 from prunet.config import network
 from prunet.config.block import Block, Name
+from prunet.config.compression import Compress
 from prunet.config.data import Crop, Ingest, Resize, Sample
 from prunet.config.pruning import Dynamic, Prune
 from prunet.config.results import (
@@ -46,6 +47,7 @@ class Params(Block):
     stability: Stability
     embedding: Embedding
     new_people: NewPeople
+    compress: Compress
     footprint: Footprint
     export: Export
     sample: Sample
@@ -101,7 +103,10 @@ class Params(Block):
 
     @model_validator(mode="after")
     def _report_and_export_exist(self) -> "Params":
-        for name, cell in (("report", self.report), ("export", self.export)):
+        blocks: list[tuple[str, Any]] = [("report", self.report), ("export", self.export)]
+        if self.compress.studies:
+            blocks.append(("compress", self.compress))
+        for name, cell in blocks:
             if cell.scheme not in self.prune.schemes:
                 raise ValueError(f"{name}.scheme is {cell.scheme!r}, which is not among prune.schemes")
             if cell.round not in self.prune.round_names():
@@ -127,6 +132,7 @@ class Params(Block):
             "stability": self.stability.studies,
             "embedding": self.embedding.studies,
             "new_people": self.new_people.studies,
+            "compress": self.compress.studies,
         }
         for stage, studies in optional.items():
             for name in studies:
@@ -280,7 +286,7 @@ def _study_params(
     exported = {"study": study, "finding": _finding(values) if block["data"]["set"] == "faces" else None}
     names = [entry["n"] for entry in prune["rounds"]]
     last = {"last": names[-1]}
-    report, export = (_at_round(values, key) for key in ("report", "export"))
+    report, export, compress = (_at_round(values, key) for key in ("report", "export", "compress"))
     stability = [last.get(number, number) for number in values["stability"]["rounds"]]
     schemes = {key: scheme.load(key) for key in prune["schemes"]}
     common = ("schemes", "rounds", "output_rate_factor", "attention")
@@ -334,6 +340,16 @@ def _study_params(
         },
         "plot": {"study": name, "round": report["round"], "schemes": _looks(values)},
         "sweep": {**exported, "sweep": sweep},
+        "compress": {
+            **trained,
+            **exported,
+            "compress": {
+                key: value for key, value in compress.items() if key not in ("studies", "scheme", "round")
+            },
+            "round": compress["round"],
+            "margin": report["margin"],
+        },
+        "plot_compress": {"study": name},
         "plot_sweep": {"study": name, "published": values["sweep"]["published"]},
         "sensitivity": {
             "study": study,

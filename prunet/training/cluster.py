@@ -15,7 +15,6 @@ import torch
 from prunet.base import code
 from prunet.base.errors import InputError
 from prunet.base.processes import use_cores
-from prunet.base.processes import use_cores
 from prunet.training.checkpoints import Checkpoint
 
 ADDRESS = "RAY_ADDRESS"
@@ -221,7 +220,6 @@ def _train(
             f"the machine {os.uname().nodename} has PyTorch {torch.__version__}, and this one {version}: "
             "install the same version on all machines of the cluster."
         )
-    use_cores(threads)
     torch.set_num_threads(threads)
     if not torch.cuda.is_available():  # a GPU waits for its images, which all cores decode
         use_cores(threads)

@@ -1,7 +1,7 @@
 """Knowledge distillation (Hinton et al. 2015, section 2): dense networks teach pruned ones."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,10 +13,21 @@ from prunet.training.pixels import centre
 from prunet.training.vectors import Stack
 
 
+class Teachers(NamedTuple):
+    """Trained networks that teach N others, one each.
+
+    Attributes:
+        network: computes their logits.
+        weights: (N, *shape) of every tensor.
+    """
+
+    network: Network
+    weights: Stack
+
+
 @torch.no_grad()
 def logits(
-    network: Network,
-    teachers: Stack,
+    teachers: Teachers,
     training: Split,
     size: int,
     settings: Mapping[str, Any],
@@ -29,8 +40,7 @@ def logits(
     Where every epoch has the same images, in memory, the logits of all of them are computed beforehand.
 
     Args:
-        network: of the teachers.
-        teachers: weights (N, *shape) of every tensor, one teacher for each network.
+        teachers: of the networks.
         training: the training split.
         size: pixels a side that the model sees.
         settings: the study's `training` block of params.yaml.
@@ -38,7 +48,8 @@ def logits(
         done: the last step that was taken before.
     """
     images, labels = training
-    stack = {name: tensor.to(labels.device) for name, tensor in teachers.items()}
+    network = teachers.network
+    stack = {name: tensor.to(labels.device) for name, tensor in teachers.weights.items()}
     changing = settings["augment"] != "none" or settings["mixup"] or settings["cutmix"]
     if changing or not isinstance(images, Tensor):
         each = [{name: rows[[number]] for name, rows in stack.items()} for number in range(len(runs))]

@@ -15,6 +15,7 @@ from prunet.training import augmentation, distillation, evaluation, mixing, rand
 from prunet.training.batches import Split, training_batches
 from prunet.training.checkpoints import Checkpoint
 from prunet.training.convergence import guesses, still_falling
+from prunet.training.distillation import Teachers
 from prunet.training.gradients import Network
 from prunet.training.optimizers import learning_rate
 from prunet.training.plan import TrainingPlan
@@ -59,7 +60,7 @@ def train(
     runs: Sequence[Mapping[str, Any]],
     checkpoint: Checkpoint,
     plan: TrainingPlan = TrainingPlan(),  # noqa: B008 (a named tuple cannot change)
-    teachers: Stack | None = None,
+    teachers: Teachers | None = None,
 ) -> Iterator[list[Point]]:
     """Train N networks from `start` under `masks` as one stack and measure them; yield evaluations.
 
@@ -81,7 +82,7 @@ def train(
             `augment` and of `dropout`, separate streams; with a mask schedule, of `masks` too.
         checkpoint: file of the state, and of the outcome.
         plan: the steps to train, their learning rates, mask updates and penalties.
-        teachers: weights (N, *shape) of trained networks that teach these, by the setting `distill`.
+        teachers: of the networks, by the setting `distill`.
 
     Raises:
         InputError: a validation loss is no longer finite.
@@ -104,9 +105,7 @@ def train(
     if settings["mixup"] or settings["cutmix"]:
         classes = 1 + max(int(labels.max()) for _, labels in splits.values())
         batches = mixing.mixed(batches, classes, settings, state.augment)
-    teach = teachers and distillation.logits(
-        network, teachers, splits["train"], size, settings, runs, state.step
-    )
+    teach = teachers and distillation.logits(teachers, splits["train"], size, settings, runs, state.step)
     for step, (images, labels) in batches:
         rate = learning_rate(settings["steps"] if plan.last_rate else step, settings)
         state.take_step(images, labels, rate, teach(images) if teach else None)

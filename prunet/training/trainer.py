@@ -1,6 +1,6 @@
 """A study's model and data on the device, ready to train any number of cells."""
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -8,9 +8,8 @@ from typing import Any
 
 import click
 import numpy as np
-import psutil
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from prunet.base.errors import InputError
 from prunet.base.files import read_json
@@ -32,12 +31,14 @@ from prunet.training import (
     launch,
     live,
     loop,
+    memory,
     outcomes,
     runs,
     workers,
 )
 from prunet.training.cells import Cell, Job, find, processor
 from prunet.training.checkpoints import Checkpoint
+from prunet.training.distillation import Teachers
 from prunet.training.gradients import Network
 from prunet.training.groups import Given, Group
 from prunet.training.pixels import Moments
@@ -53,13 +54,15 @@ class Trainer:
         data: a dataset as `prunet.data.images.dataset.load` returns it.
         checkpoints: folder for the study's checkpoints and finished cells.
         checkpoint_seconds: between two checkpoints of a training run.
+        build: returns a network to train in place of the study's, such as one whose layers have two parts.
 
     Attributes:
-        build: returns the study's model, new at every call, on the CPU.
+        build: returns the model, new at every call, on the CPU.
         rewind: the step of the dense training that schemes go back to.
 
     Raises:
-        InputError: the data do not fit the model, or `rewind` is not before the end of the training.
+        InputError: the data do not fit the model or the GPU's memory, or `rewind` is not before the end of
+            the training.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Trainer:
         data: dict[str, Any],
         checkpoints: Path = Path(".checkpoints"),
         checkpoint_seconds: float = 20,
+        build: Callable[[], nn.Module] | None = None,
     ) -> None:
         self.study, self.name, self.seed = study, study["name"], study["seed"]
         self.replicates, self.settings = study["replicates"], study["training"]
@@ -75,9 +79,10 @@ class Trainer:
         self.device, self._ranks = loop.device(), self.settings["ranks"]
         augment = self.settings["augment"]
         self._data = _anywhere(data)
-        self.splits = batches.to_device(
-            data, study["input_size"], augment, self.device, study["normalise"], study["interpolation"]
-        )
+        with memory.for_images(self.name):
+            self.splits = batches.to_device(
+                data, study["input_size"], augment, self.device, study["normalise"], study["interpolation"]
+            )
         self._moments: tuple[Moments, Moments] | None = None
         if augment == "rand-augment":
             prepared = batches.preparation(
@@ -87,7 +92,8 @@ class Trainer:
         self.shape = batches.input_shape(self.splits, augment)
         self.size = self.shape[-1]
         classes = len(data["class_names"])
-        self.build = partial(loading.build_for, study, self.shape, classes)
+        self._build_whole = partial(loading.build_for, study, self.shape, classes)
+        self.build, self._given_build = build or self._build_whole, build
         model = self.build()
         loading.check(study["model"], model, self.shape, classes)
         self.model = model.to(self.device)
@@ -102,7 +108,8 @@ class Trainer:
             InputError: there is not enough memory for so many networks.
         """
         count = self.replicates * reinits
-        self._check_memory(count)
+        network = 4 * sum(tensor.numel() for tensor in state(self.model).values())
+        memory.check(self.name, network, count, 0 if self.device.type == "cuda" else self._at_once())
         seeds = runs.initial_seeds(self.seed, self.name, purpose, self.replicates, count)
         drawn = [built_in.initial_weights(self.build, seed, self.study["init"]) for seed in seeds]
         return {name: np.stack([tensors[name].numpy() for tensors in drawn]) for name in drawn[0]}
@@ -186,6 +193,12 @@ class Trainer:
         """Functions that compute logits and gradients of the model."""
         return gradients.network(self.model, self.settings)
 
+    @cached_property
+    def _teacher(self) -> tuple[nn.Module, Network]:
+        """The study's own network, whatever the model is, and its functions."""
+        whole = self._build_whole().to(self.device)
+        return whole, gradients.network(whole, self.settings)
+
     def check_masks(self, masks: Masks, networks: int | None = None) -> None:
         """Refuse masks that do not fit the model's layers and the number of networks (default: replicates).
 
@@ -247,7 +260,8 @@ class Trainer:
             The number of a group with its evaluations as they come, and with None when it has finished.
         """
         if divided and cluster.chosen():
-            make, points = partial(Trainer, self.study), [group.checkpoint for group in divided]
+            make = partial(Trainer, self.study, build=self._given_build)
+            points = [group.checkpoint for group in divided]
             given = [partial(self._given, group) for group in divided]
             own = sources.shipped(self.study["model"])
             each = cluster.Resources(self._threads() * self._ranks, self._ranks if self._on_gpus() else 0)
@@ -291,27 +305,22 @@ class Trainer:
         """Train a group of networks on this machine, by as many ranks as the study has; see `train_stack`."""
         if self._ranks == 1:
             return self.train_stack(given, checkpoint)
-        make, gpus = partial(Trainer, self.study, self._data), self.device.type == "cuda"
+        make = partial(Trainer, self.study, self._data, build=self._given_build)
+        gpus = self.device.type == "cuda"
         return launch.train(make, given, checkpoint, self._ranks, self._threads(), gpus)
 
     def train_stack(self, given: Given, checkpoint: Checkpoint) -> Iterator[list[Point]]:
         """Train networks as one stack, on this machine; yield their evaluations (`loop.train`).
 
         Raises:
-            InputError: a loss is no longer finite.
+            InputError: a loss is no longer finite, or the GPU's memory is full.
         """
         here = [run | {"processor": processor()} for run in given.runs]
-        fixed = (
-            self.splits,
-            self.size,
-            self.settings,
-            here,
-            checkpoint,
-            given.plan,
-            given.teachers,
-        )
+        teachers = Teachers(self._teacher[1], given.teachers) if given.teachers else None
+        fixed = self.splits, self.size, self.settings, here, checkpoint, given.plan, teachers
         try:
-            yield from loop.train(self.network, given.start, given.masks, *fixed)
+            with memory.for_training(self.name, len(here), self.settings["batch_size"]):
+                yield from loop.train(self.network, given.start, given.masks, *fixed)
         except InputError as error:
             raise InputError(f"study {self.name}, {given.cell}: {error.message}") from None
 
@@ -336,8 +345,10 @@ class Trainer:
     def _check(self, job: Job) -> None:
         count = len(next(iter(job.weights.values())))
         expected = {name: (count, *tensor.shape) for name, tensor in state(self.model).items()}
-        for weights in (job.weights, *([job.teachers] if job.teachers else [])):
-            self._compare(weights, expected)
+        self._compare(job.weights, expected)
+        if job.teachers:
+            whole = state(self._teacher[0])
+            self._compare(job.teachers, {name: (count, *tensor.shape) for name, tensor in whole.items()})
         self.check_masks(job.masks, count)
 
     def _compare(self, arrays: dict[str, Any], expected: dict[str, tuple[int, ...]]) -> None:
@@ -346,21 +357,6 @@ class Trainer:
             raise InputError(
                 "start values or masks belong to another model, input size or number of replicates; run the "
                 "stages again, starting with `train`."
-            )
-
-    def _check_memory(self, count: int) -> None:
-        """Refuse more networks than memory holds, before the system kills hours of work."""
-        network = 4 * sum(tensor.numel() for tensor in state(self.model).values())
-        # For each network: start values, trained values (twice, while gathered), kept values and masks; while
-        # it trains also weights, gradients, two moments, early-stop weights, kept values, a moving average
-        # and masks.
-        at_once = min(count, self._at_once())
-        needed = network * (5 * count + 10 * at_once)
-        free = psutil.virtual_memory().available
-        if needed > free:
-            raise InputError(
-                f"study {self.name}: {count} networks need about {needed / 1e9:.1f} GB of memory and "
-                f"{free / 1e9:.1f} GB are free: lower studies.{self.name}.replicates or reinits."
             )
 
 

@@ -1,0 +1,125 @@
+"""Combinations of steps, each measured as it is delivered: an ONNX file that ONNX Runtime runs."""
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from prunet.base.progress import progress
+from prunet.compression import int8
+from prunet.compression.steps import STEPS, Networks, Tools
+from prunet.deployment import latency, onnx_file
+from prunet.deployment.operations import operations
+from prunet.deployment.smaller import smaller
+from prunet.models.state import load_state
+
+Steps = tuple[str, ...]
+
+
+class Delivery(NamedTuple):
+    """What a combination is measured with.
+
+    Attributes:
+        preparation: of the study's images (`batches.preparation`).
+        class_names: of the study.
+        splits: `val` and `test`: a function that returns batches of prepared images and labels.
+        calibration: returns batches of prepared training images.
+        percentile: of activations, for int8.
+        ends: whether the first and the last layer get int8 too.
+        image: (1, C, H, W), prepared.
+        seconds: of timing for each combination.
+    """
+
+    preparation: dict[str, Any]
+    class_names: Sequence[str]
+    splits: Mapping[str, Callable[[], Iterator[tuple[Tensor, Tensor]]]]
+    calibration: Callable[[], Iterator[Tensor]]
+    percentile: float
+    ends: bool
+    image: Tensor
+    seconds: float
+
+
+def every(combinations: Sequence[Sequence[str]]) -> list[Steps]:
+    """Return the combinations and everything on the way to them, from the dense networks, `()`, each once."""
+    found = (tuple(steps[:count]) for steps in combinations for count in range(len(steps) + 1))
+    return sorted(dict.fromkeys(found), key=len)
+
+
+def take(dense: Networks, tools: Callable[[Steps], Tools], wanted: Sequence[Steps]) -> dict[Steps, Networks]:
+    """Take the steps of every combination; each comes after the combination without its last step.
+
+    Args:
+        dense: the networks before the first step.
+        tools: returns what a combination's last step needs.
+        wanted: from `every`.
+
+    Raises:
+        InputError: a step cannot be taken.
+    """
+    found: dict[Steps, Networks] = {(): dense}
+    for steps in progress(wanted, desc="compress", unit="combination"):
+        if steps:
+            found[steps] = STEPS[steps[-1]](found[steps[:-1]], tools(steps))
+    return found
+
+
+def measure(found: Mapping[Steps, Networks], delivery: Delivery, folder: Path) -> list[dict[str, Any]]:
+    """Write the file of every combination, and measure all of them.
+
+    Args:
+        found: from `take`.
+        delivery: see there.
+        folder: gets `NAME.onnx`, of the first replicate; NAME are the steps, joined by `+`, or `dense`.
+
+    Returns:
+        A row for each replicate of each combination: `combination`, `replicate`, `val_accuracy` and
+        `accuracy` (test split), 0 to 1. Of the first replicate alone: `bytes` (of the smallest file; of int8
+        after gzip -9), `bytes_onnx`, `macs` (for one image, as delivered), and `ms_median`, `ms_low` and
+        `ms_high` (for one image on one core, all combinations in turns).
+    """
+    rows, runners = [], {}
+    for steps, networks in progress(found.items(), desc="measure", unit="combination"):
+        name = name_of(steps)
+        for number in range(len(next(iter(networks.weights.values())))):
+            path = folder / f"{name if number == 0 else 'other'}.onnx"
+            macs = _write(networks, number, delivery, path)
+            measured = {split: int8.measure(path, batches()) for split, batches in delivery.splits.items()}
+            accuracies = {
+                "val_accuracy": measured["val"]["accuracy"],
+                "accuracy": measured["test"]["accuracy"],
+            }
+            rows.append({"combination": name, "replicate": number} | accuracies)
+            if number == 0:
+                stored = measured["val"]["bytes_gzip"] if networks.int8 else networks.stored(0)
+                rows[-1] |= {"bytes": stored, "bytes_onnx": measured["val"]["bytes"], "macs": macs}
+                runners[name] = onnx_file.runner(path)
+    (folder / "other.onnx").unlink(missing_ok=True)
+    timed = {row["form"]: row for row in latency.measure(runners, [delivery.image], delivery.seconds)}
+    for row in rows:
+        if row["replicate"] == 0:
+            row |= {name: timed[row["combination"]][name] for name in ("ms_median", "ms_low", "ms_high")}
+    return rows
+
+
+def name_of(steps: Steps) -> str:
+    """Return the name of a combination."""
+    return "+".join(steps) or "dense"
+
+
+def _write(networks: Networks, number: int, delivery: Delivery, path: Path) -> int:
+    """Write the file of one network; return its multiply-accumulates."""
+    model, (weights, masks) = copy.deepcopy(networks.model).eval(), networks.one(number)
+    load_state(model, {name: torch.as_tensor(np.asarray(values)) for name, values in weights.items()})
+    small = smaller(model, masks, delivery.image)
+    onnx_file.save(path, small, delivery.preparation, delivery.class_names)
+    if networks.int8:
+        whole = path.with_suffix(".float32.onnx")
+        path.rename(whole)
+        int8.quantise(whole, path, delivery.calibration(), delivery.percentile, delivery.ends)
+        whole.unlink()
+    return int(operations(small, {}, tuple(delivery.image.shape[1:]))["macs_dense"])  # type: ignore[arg-type]

@@ -1,0 +1,192 @@
+"""Combinations of compression steps, from the dense networks to files, a table and figures."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from pydantic import TypeAdapter, ValidationError
+
+from prunet.analysis import pareto, pareto_front
+from prunet.base import tables
+from prunet.cells import storage
+from prunet.compression import combinations, order, steps
+from prunet.config.compression import Combination, Rank
+from prunet.data.images import dataset
+from prunet.training import loop
+from stages import compress, plot_compress
+from tests import toys
+from tests.toy_cells import cell, maker
+from tests.toy_tools import invoke
+
+COMBINATIONS = [["prune", "low-rank", "distill", "int8"], ["shared-values"], ["binary"]]
+
+
+class Toy:
+    """A toy study with dense and pruned networks, ready for the stage compress."""
+
+    def __init__(self, folder):
+        self.folder, self.trainer = folder, maker(folder)(steps=60, weight_decay=0.0)
+        start, rng = self.trainer.initial_weights("init"), np.random.default_rng(0)
+        masks = {name: rng.random(mask.shape) < 0.5 for name, mask in self.trainer.dense_masks().items()}
+        (self.dense,) = self.trainer.train([cell(self.trainer, "dense", start)])
+        self.trainer.train([cell(self.trainer, "original/01", start, masks)])
+        self.cells = self.trainer.folder / "original"
+        dataset.save(folder / "data", **toys.data())
+        changes = {"combinations": COMBINATIONS, "rank": {"rule": "number", "amount": 5}, "seconds": 0.0}
+        values = toys.params_values(training={"steps": 60, "weight_decay": 0.0}, compress=changes)
+        toys.write_stage_params(folder, values)
+
+    def run(self, name="run"):
+        given = self.folder / "toy" / "compress.json", self.folder / "data", self.dense, self.cells
+        output = self.folder / name
+        own = "--checkpoints", self.folder / "own"
+        done = invoke(compress, *own, *given, output / "pareto.csv", output / "files")
+        assert done.exit_code == 0, (done.output, done.exception)
+        return output
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory):
+    return Toy(tmp_path_factory.mktemp("toy"))
+
+
+@pytest.fixture(scope="module")
+def done(toy):
+    return toy.run()
+
+
+def test_every_combination_and_every_beginning_of_one_has_a_row_and_a_file(done):
+    table = pd.read_csv(done / "pareto.csv")
+    names = ["dense", "prune", "shared-values", "binary", "prune+low-rank"]
+    names += ["prune+low-rank+distill", "prune+low-rank+distill+int8"]
+    assert table["combination"].tolist() == names
+    assert {path.stem for path in (done / "files").iterdir()} == set(names)
+    assert (table["replicates"] == 2).all()
+
+
+def test_costs_are_those_of_the_files(done, toy):
+    table = pd.read_csv(done / "pareto.csv").set_index("combination")
+    assert (
+        table["bytes_onnx"] == [(done / "files" / f"{name}.onnx").stat().st_size for name in table.index]
+    ).all()
+    lenet = 36 * 300 + 300 * 100 + 100 * 3
+    assert table.loc["dense", "macs"] == table.loc["binary", "macs"] == lenet
+    assert table.loc["prune+low-rank", "macs"] < table.loc["prune", "macs"] <= lenet
+    weights, masks = storage.load_network(toy.dense)
+    one = ({name: values[0] for name, values in part.items()} for part in (weights, masks))
+    assert table.loc["dense", "bytes"] == steps.coded_bytes(*one, None)
+    assert (
+        table.loc["binary", "bytes"] < table.loc["shared-values", "bytes"] < table.loc["dense", "bytes"] / 4
+    )
+    assert table.loc["prune+low-rank+distill+int8", "bytes"] < table.loc["prune+low-rank+distill", "bytes"]
+
+
+def test_the_accuracy_of_dense_is_that_of_pytorch(done, toy):
+    weights = storage.load_network(toy.dense)[0]
+    networks = [
+        {name: torch.as_tensor(values[number]) for name, values in weights.items()} for number in range(2)
+    ]
+    found = [toy.trainer.evaluate(network, "test")[1] for network in networks]
+    table = pd.read_csv(done / "pareto.csv").set_index("combination")
+    assert table.loc["dense", "accuracy_mean"] == pytest.approx(np.mean(found), abs=1e-6)
+    assert table.loc["dense", "accuracy_mean"] > 0.6
+
+
+def test_what_was_trained_is_reused(done, toy, monkeypatch):
+    taken = []
+    monkeypatch.setattr(loop, "train", None)
+    monkeypatch.setattr(
+        combinations,
+        "measure",
+        lambda found, *_: taken.append(found) or rows(dense=(1, [0.9]), low=(1, [0.8])),
+    )
+    toy.run("again")
+    assert ("prune", "low-rank", "distill", "int8") in taken[0]
+
+
+def test_figures_are_drawn_from_the_table(done, toy):
+    invoke(plot_compress, toy.folder / "toy" / "plot_compress.json", done / "pareto.csv", done / "plots")
+    assert {path.name for path in (done / "plots").iterdir()} == {"bytes.png", "macs.png", "ms_median.png"}
+
+
+def test_the_names_of_the_steps_are_those_that_params_may_have():
+    assert tuple(steps.STEPS) == order.NAMES
+
+
+@pytest.mark.parametrize(
+    ("taken", "reason"),
+    [
+        (["low-rank", "prune"], "prune takes the study's pruned networks, so it is the first step or none"),
+        (["low-rank", "train", "low-rank"], "low-rank divides a layer once"),
+        (["int8", "train"], "int8 leaves weights of few bits, so it is the last step or none"),
+        (["prun"], "'prun' is not a step: choose among prune, low-rank, train"),
+        ([], "at least 1 item"),
+    ],
+)
+def test_steps_that_cannot_be_are_one_sentence(taken, reason):
+    with pytest.raises(ValidationError, match=reason):
+        TypeAdapter(Combination).validate_python(taken)
+
+
+@pytest.mark.parametrize(
+    ("rule", "amount", "reason"),
+    [
+        ("number", 2.5, "a rank is a whole number, not 2.5"),
+        ("energy", 3, "energy is a share: give at most 1"),
+    ],
+)
+def test_amounts_that_cannot_be_are_one_sentence(rule, amount, reason):
+    with pytest.raises(ValidationError, match=reason):
+        Rank(rule=rule, amount=amount)
+
+
+def test_beginnings_come_before_what_continues_them_and_once():
+    assert combinations.every([["a", "b"], ["a", "c"], ["b"]]) == [(), ("a",), ("b",), ("a", "b"), ("a", "c")]
+
+
+def test_coded_bytes_follow_the_survivors():
+    """The mask takes a bit a weight, survivors a little less than their 4 bytes, or `bits` bits each."""
+    rng = np.random.default_rng(1)
+    weights = {
+        "fc1.weight": rng.normal(size=(300, 200)).astype(np.float32),
+        "fc1.bias": np.zeros(300, np.float32),
+    }
+    masks = {"fc1.weight": rng.random((300, 200)) < 0.5}
+    mask, survivors = 60_000 / 8, int(masks["fc1.weight"].sum())
+    assert 3 * survivors < steps.coded_bytes(weights, masks, None) - mask - 4 * 300 < 4 * survivors
+    assert 1.5 * survivors / 8 < steps.coded_bytes(weights, masks, 2) - mask < 2.1 * survivors / 8
+
+
+def rows(**values):
+    """Return measured rows of combinations: each has bytes, and the accuracy of its replicates."""
+    costs = {"bytes_onnx": 1000, "macs": 10, "ms_median": 1.0, "ms_low": 1.0, "ms_high": 1.0}
+    return [
+        {"combination": name, "replicate": number, "val_accuracy": value, "accuracy": value, "bytes": size}
+        | costs
+        for name, (size, found) in values.items()
+        for number, value in enumerate(found)
+    ]
+
+
+def test_a_combination_is_not_worse_if_its_loss_is_shown_to_be_below_the_margin():
+    found = pareto.table(
+        rows(dense=(900, [0.9, 0.91, 0.92]), same=(100, [0.9, 0.91, 0.92]), wide=(50, [0.8, 0.91, 0.99])), 0.2
+    ).set_index("combination")
+    assert found["not_worse"].tolist() == ["", "not worse", "not shown"]
+    assert found.loc["same", "times_smaller"] == 10
+    assert found.loc["wide", "difference"] == pytest.approx(-0.01)
+    two = pareto.table(rows(dense=(9, [0.9, 0.91]), same=(1, [0.9, 0.91])), 0.2)
+    assert two["not_worse"].tolist() == ["", "too few replicates"]
+
+
+def test_the_front_holds_what_no_cheaper_combination_reaches():
+    found = pareto.table(
+        rows(dense=(900, [0.9] * 3), good=(100, [0.9] * 3), poor=(200, [0.8] * 3), tiny=(10, [0.5] * 3)), 0.2
+    )
+    assert pareto_front.front(found, "bytes") == ["tiny", "good"]
+    by = found.set_index("combination")["best_by"].str.split()
+    assert ["bytes" in costs for costs in by] == [False, True, False, True]
+
+
+def test_a_table_of_words_can_be_read_again(done):
+    assert tables.read(done / "pareto.csv", ("combination", "bytes"))["combination"][0] == "dense"
