@@ -136,4 +136,4 @@ def on_ray(sizes: Sequence[int]) -> dict[int, Cost]:
         return {networks: spent(partial(chain, SHORT, networks)) for networks in sizes}
     finally:
         ray.shutdown()
-        made.shutdown()  # type: ignore[no-untyped-call]
+        made.shutdown()

@@ -54,7 +54,7 @@ def connect() -> dict[str, float]:
             raise _no_cluster(address, error) from None
         except RuntimeError as error:
             raise InputError(f"the Ray cluster at {address} cannot be used: {_first_line(error)}") from None
-    return dict(ray.cluster_resources())  # type: ignore[no-untyped-call]
+    return dict(ray.cluster_resources())
 
 
 def _check_address(address: str) -> None:
@@ -165,7 +165,7 @@ def _room(each: Resources) -> int:
     import ray
 
     needs = {"CPU": each.cores, "GPU": each.gpus}
-    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     return sum(int(min(has.get(kind, 0) // need for kind, need in needs.items() if need)) for has in machines)
 
 
@@ -197,7 +197,8 @@ def _next(stream: Any) -> tuple[list[Any], bytes | None] | Exception | None:
     except ray.exceptions.RayTaskError as error:
         raise _sentence(error) from None
     except ray.exceptions.RayError as error:
-        return error
+        lost: Exception = error
+        return lost
     return found
 
 
