@@ -129,7 +129,7 @@ def test_a_page_is_filled_between_its_marks():
     assert page.filled(once, "new") == once
 
 
-@pytest.mark.slow
+@pytest.mark.rehearsal
 def test_every_series_runs(tmp_path):
     for made in (*series.training(series.QUICK), *series.overheads(series.QUICK)):
         costs = made.run()

@@ -2,6 +2,7 @@
 
 import copy
 import importlib.util
+import os
 import subprocess
 import sys
 import warnings
@@ -44,6 +45,7 @@ def tests(device: torch.device, sizes: Sizes) -> Iterator[Row]:
             capture_output=True,
             text=True,
             timeout=SECONDS,
+            env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},  # those of other packages
         )
         if not report.exists():
             yield Row("tests", None, note=(done.stderr or done.stdout).strip().splitlines()[-1])

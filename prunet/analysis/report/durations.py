@@ -14,7 +14,7 @@ SHARED = ("check",)
 OF_FACES = ("sample", "ingest", "crop", "resize", "strangers")
 OWN = (
     *("images", "train", "prune", "retrain", "footprint", "summarize", "mistakes", "claims", "sweep"),
-    *("sensitivity", "stability", "embed", "new-people"),
+    *("sensitivity", "stability", "embed", "new-people", "compress"),
 )
 
 
