@@ -69,15 +69,17 @@ def test_a_run_that_is_lost_with_its_node_is_trained_elsewhere_from_its_last_che
     make, nodes, monkeypatch
 ):
     """The bits are those of an undisturbed run."""
-    long = {"steps": 1000, "eval_every": 50}
+    long = {"steps": 4000, "eval_every": 100}
     here = train(make(**long), "a/01")
     monkeypatch.setenv(cluster.ADDRESS, nodes.address)
     extra = nodes.add_node(num_cpus=1, resources={"extra": 1})
-    received = []
+    received, reached = [], {}
 
     def lose_node(number, points):
         received.append((number, points[-1][0]))
-        if points[-1][0] == 200 and extra in nodes.list_all_nodes():
+        reached[number] = points[-1][0]
+        if len(reached) == 3 and min(reached.values()) >= 100 and extra in nodes.list_all_nodes():
+            assert max(reached.values()) < 4000, "a run was too quick"
             nodes.remove_node(extra, allow_graceful=False)
 
     monkeypatch.setattr("prunet.training.live.Curves.hear", lambda _, *event: lose_node(*event))
