@@ -55,10 +55,8 @@ def main(
     images = streams.choose(about["images"], np.flatnonzero(about["split"] == dataset.SPLITS.index("train")))
     prepare = partial(batches.prepare, values=metadata["preparation"])
     few = prepare(torch.from_numpy(streams.pixels(images, np.arange(min(2, len(about["labels"]))))))
-    ticket, inputs = (
-        cells / params["round"],
-        [contents(path) for path in (data, dense, cells / params["round"])],
-    )
+    ticket = cells / params["round"]
+    inputs = [contents(path) for path in (data, dense, ticket)]
     retraining = Retraining(
         params["study"], about, weights, checkpoints, params["checkpoint_seconds"], rules, inputs
     )
@@ -96,9 +94,9 @@ def main(
         few[:1],
         rules["seconds"],
     )
-    with replacing(folder) as partial_folder:
-        partial_folder.mkdir()
-        measured = combinations.measure(found, delivery, partial_folder)
+    with replacing(folder) as writing:
+        writing.mkdir()
+        measured = combinations.measure(found, delivery, writing)
     tables.write(output, pareto.table(measured, params["margin"]))
 
 

@@ -85,7 +85,7 @@ def measure(found: Mapping[Steps, Networks], delivery: Delivery, folder: Path) -
     rows, runners = [], {}
     for steps, networks in progress(found.items(), desc="measure", unit="combination"):
         name = name_of(steps)
-        for number in range(len(next(iter(networks.weights.values())))):
+        for number in range(networks.replicates):
             path = folder / f"{name if number == 0 else 'other'}.onnx"
             macs = _write(networks, number, delivery, path)
             measured = {split: int8.measure(path, batches()) for split, batches in delivery.splits.items()}

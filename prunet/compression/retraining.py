@@ -64,25 +64,27 @@ class Retraining:
         Raises:
             InputError: see `Trainer.train`.
         """
-        trainer, count = self._trainer(networks), len(next(iter(networks.weights.values())))
+        trainer = self._trainer(networks)
         teachers = self._teachers if taught else None
         job = Job(
             networks.weights, networks.masks, ("init",), whole_units=networks.whole_units, teachers=teachers
         )
         found = key(self._study | {"compress": self._settings, "steps": list(steps)}, self._inputs, CODE)
-        (folder,) = trainer.train([Cell(f"compress/{'+'.join(steps)}", found, count, lambda: job)])
+        (folder,) = trainer.train(
+            [Cell(f"compress/{'+'.join(steps)}", found, networks.replicates, lambda: job)]
+        )
         weights, masks = storage.load_network(folder)
         return networks._replace(weights=weights, masks=masks)
 
     def share_values(self, networks: Networks, bits: int) -> Networks:
         """Train the values that weights of a layer share for one epoch (Han et al. 2016, section 3)."""
-        trainer, count = self._trainer(networks), len(next(iter(networks.weights.values())))
+        trainer = self._trainer(networks)
         images = len(trainer.splits["train"][1])
         epoch = {"steps": -(-images // trainer.settings["batch_size"]), "schedule": "cosine", "warmup": 0}
         # Each value moves with the gradients of all its weights: a tenth of the rate of a single weight.
         settings = trainer.settings | epoch | {"lr": trainer.settings["lr"] / 10}
         found = []
-        for number in range(count):
+        for number in range(networks.replicates):
             seeds = {
                 purpose: derive(trainer.seed, trainer.name, "shared-values", purpose, number)
                 for purpose in ("order", "augment", "dropout")

@@ -32,6 +32,11 @@ class Networks(NamedTuple):
     bytes: tuple[int, ...] = ()
     int8: bool = False
 
+    @property
+    def replicates(self) -> int:
+        """Number of networks."""
+        return len(next(iter(self.weights.values())))
+
     def one(self, number: int) -> tuple[Weights, Masks]:
         """Return the tensors and masks (*shape) of one network."""
         parts = (self.weights, self.masks)
@@ -94,8 +99,8 @@ def share_values(networks: Networks, tools: Tools) -> Networks:
     """Let weights of a layer share 2**bits values, and train these for an epoch."""
     bits = tools.settings["bits"]
     shared = tools.share_values(networks, bits)
-    count = len(next(iter(shared.weights.values())))
-    return shared._replace(bytes=tuple(coded_bytes(*shared.one(number), bits) for number in range(count)))
+    sizes = (coded_bytes(*shared.one(number), bits) for number in range(shared.replicates))
+    return shared._replace(bytes=tuple(sizes))
 
 
 def four_bits(networks: Networks, tools: Tools) -> Networks:
@@ -109,9 +114,10 @@ def signs(networks: Networks, tools: Tools) -> Networks:
 
 
 def _few_bits(bits: int, networks: Networks, tools: Tools) -> Networks:
-    count = len(next(iter(networks.weights.values())))
     whole = {f"{name}.weight" for name in tools.settings["leave_whole"]}
-    found = [grids.quantise(*networks.one(number), bits, whole=whole) for number in range(count)]
+    found = [
+        grids.quantise(*networks.one(number), bits, whole=whole) for number in range(networks.replicates)
+    ]
     weights = {name: np.stack([one[name] for one, _ in found]) for name in networks.weights}
     return networks._replace(weights=weights, bytes=tuple(sizes["bytes_coded"] for _, sizes in found))
 
