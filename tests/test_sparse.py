@@ -80,7 +80,7 @@ def test_measured_choices_keep_the_outputs_and_can_be_used_again(name, shape, ba
     model, _ = pruned(models.MODELS[name](shape, 3), 0.05)
     made, chosen = sparsify(model, images(batch, shape), None)
     assert list(chosen) == list(kinds(model, ""))
-    assert set(chosen.values()) <= {*PRODUCTS, "torch"}
+    assert set(chosen.values()) <= {*PRODUCTS, "torch", "compiled"}
     again, same = sparsify(model, images(batch, shape), chosen)
     assert same == chosen
     for count in (1, batch):
@@ -193,7 +193,7 @@ def test_a_shrunk_network_can_be_sparse(name, shape):
 
 def fake_times(monkeypatch, whole):
     """Make `csr` the fastest product; the whole chain takes `whole` seconds and the original modules 5."""
-    seconds = {"dense": 2, "csr": 1, "bag": 3, "torch": 5, "sparse": whole}
+    seconds = {"dense": 2, "csr": 1, "bag": 3, "torch": 5, "sparse": whole, "compiled": 9}
 
     def alternate(forms, argument, duration, least):
         for form in forms.values():

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from prunet.deployment import latency
+from prunet.deployment import compiled, latency
 from prunet.deployment.operations import LAYERS
 from prunet.deployment.products import LINKS, PRODUCTS, Chain, Convolution, columns
 
@@ -18,8 +18,9 @@ CHOICE_SECONDS = 0.01  # time to measure one form of one layer
 CHOICE_TIMES = 3  # measurements of one form, at least
 CHOICE_IMAGES = 8  # images for convolutions; the sparse form takes one at a time, so more change little
 UNCHANGED = "torch"  # the layer as it was
+COMPILED = "compiled"  # a whole chain as one function
 
-Choices = dict[str, str]  # {layer: a key of `PRODUCTS`, or `UNCHANGED`}
+Choices = dict[str, str]  # {layer: a key of `PRODUCTS`, `COMPILED` or `UNCHANGED`}
 
 
 class Site(NamedTuple):
@@ -42,8 +43,9 @@ def sparsify(
     """Return the model with each layer in its fastest form for such images, and the choices.
 
     Fully connected layers, with the `nn.Flatten`, `nn.ReLU` and `Select` around them in an `nn.Sequential`,
-    become a `Chain`; a convolution may become a product with the patches of the image (Chellapilla et al.
-    2006). Everything else stays as it is, and so does the whole model on a GPU.
+    become a `Chain`, or `Compiled` if Numba is installed; a convolution may become a product with the patches
+    of the image (Chellapilla et al. 2006). Everything else stays as it is, and so does the whole model on a
+    GPU.
 
     Args:
         model: zero where pruned. It is not changed.
@@ -52,7 +54,10 @@ def sparsify(
 
     Returns:
         The new model, for inference only, with the same outputs up to rounding; and for each fully connected
-        layer and convolution a key of `PRODUCTS`, or `torch` for an unchanged layer.
+        layer and convolution a key of `PRODUCTS`, `compiled`, or `torch` for an unchanged layer.
+
+    Raises:
+        InputError: a given choice is `compiled`, and Numba is not installed.
     """
     holder = nn.Sequential(copy.deepcopy(model).eval().requires_grad_(False))
     names = {module: name.removeprefix("0.") for name, module in holder.named_modules()}
@@ -131,11 +136,13 @@ def _keeps_size(layer: nn.Conv2d) -> bool:
 
 
 def _form(modules: list[nn.Module], kinds: list[str]) -> nn.Module:
-    return Convolution(modules[0]) if isinstance(modules[0], nn.Conv2d) else Chain(modules, kinds)
+    if isinstance(modules[0], nn.Conv2d):
+        return Convolution(modules[0])
+    return compiled.Compiled(modules) if COMPILED in kinds else Chain(modules, kinds)
 
 
 def _kinds(modules: list[nn.Module], inputs: dict[nn.Module, Tensor]) -> list[str]:
-    """Choose a product for each layer by measurement; `torch` for all if the original modules are faster."""
+    """Choose a product for each layer by measurement, or one word for all if another form is faster."""
     images = inputs[modules[0]]
     if isinstance(modules[0], nn.Conv2d):
         kinds, images = ["bag"], images[:CHOICE_IMAGES]
@@ -148,8 +155,11 @@ def _kinds(modules: list[nn.Module], inputs: dict[nn.Module, Tensor]) -> list[st
             for layer in modules
             if isinstance(layer, nn.Linear)
         ]
-    forms = {UNCHANGED: nn.Sequential(*modules), "sparse": _form(modules, kinds)}
-    return kinds if _fastest(forms, images) == "sparse" else [UNCHANGED] * len(kinds)
+    forms: dict[str, nn.Module] = {UNCHANGED: nn.Sequential(*modules), "sparse": _form(modules, kinds)}
+    if compiled.suits(modules):
+        forms[COMPILED] = compiled.Compiled(modules)
+    fastest = _fastest(forms, images)
+    return kinds if fastest == "sparse" else [fastest] * len(kinds)
 
 
 def _fastest(forms: Mapping[str, Callable[[Any], object]], argument: Any) -> str:
