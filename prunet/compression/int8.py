@@ -18,6 +18,7 @@ from prunet.base.files import replacing
 from prunet.deployment import onnx_file
 
 PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+NO_IMAGES = "int8 measures the ranges of activations on training images, and got none: give some."
 INSTRUCTIONS = ("avx512_vnni", "avx_vnni", "amx_int8")  # of x86 processors, for sums of 8-bit products
 
 
@@ -50,9 +51,7 @@ def quantise(
     images = (image for batch in batches for image in torch.split(batch, 1))
     first = next(images, None)
     if first is None:
-        raise InputError(
-            "int8 measures the ranges of activations on training images, and got none: give some."
-        )
+        raise InputError(NO_IMAGES)
     with replacing(target) as partial, quiet():
         try:
             quantization.quantize_static(
