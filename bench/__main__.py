@@ -9,6 +9,7 @@ import torch
 
 from bench import crop, default_run, inference, ingest, lenet, light_cnn, machine
 from bench.coverage import measure as coverage
+from bench.engines import measure as engines
 from bench.scale import measure as scale
 from prunet.base import files
 
@@ -23,6 +24,7 @@ PARTS = {
 ALONE: dict[str, Callable[[Path, bool], str]] = {
     "coverage": lambda output, quick: coverage.measure(output, coverage.FEW if quick else ()),
     "scale": scale.measure,
+    "engines": engines.measure,
 }
 AT_LEAST = {
     "step_share_of_roofline": 0.5,
@@ -42,7 +44,7 @@ AT_MOST = {"evaluation_share_of_training": 0.2}
     "--only",
     multiple=True,
     type=click.Choice([*PARTS, *ALONE]),
-    help="Run only this part; repeatable. `coverage` and `scale` have files of their own and run alone.",
+    help="Run only this part; repeatable. `coverage`, `scale` and `engines` run alone, with their own files.",
 )
 @click.option(
     "--quick", is_flag=True, help="Tiny sizes, to check that everything runs; the numbers mean nothing."
@@ -57,7 +59,9 @@ def main(only: tuple[str, ...], quick: bool, profile: bool, output: Path | None)
 
     `--only coverage` prunes networks of torchvision and timm (requirements-bench.txt) and writes
     bench/coverage.json; it takes about half an hour. `--only scale` measures how the cost of a study grows
-    and writes bench/scale.json, in about six minutes.
+    and writes bench/scale.json, in about six minutes. `--only engines` times sparse networks in engines
+    (requirements-engines.txt; what is not installed is left out) and writes bench/engines.json, in about
+    three minutes.
     """
     if alone := set(only) & ALONE.keys():
         if len(only) > 1:
