@@ -16,7 +16,7 @@ from prunet.base.files import replacing
 from prunet.base.options import CHECKPOINTS, PARAMS, paths
 from prunet.base.processes import run_and_exit
 from prunet.cells import storage
-from prunet.compression import combinations
+from prunet.compression import combinations, int8
 from prunet.compression.retraining import Retraining
 from prunet.compression.steps import STEPS, Networks, Tools
 from prunet.data.images import dataset
@@ -46,7 +46,8 @@ def main(
 
     PARAMS is a JSON file with the study, the block `compress` of params.yaml, the round of CELLS that the
     step prune takes, and the margin of accuracy. DATA is the study's dataset file. Writes OUTPUT, a CSV with
-    accuracy and costs of every combination and of every beginning of one, and an ONNX file of each in FOLDER.
+    accuracy and costs of every combination and of every beginning of one. FOLDER gets two files of each: one
+    that ONNX Runtime runs, and the smallest.
     """
     about, rules = dataset.load(data), params["compress"]
     metadata = selection.about_study(params["study"], params["finding"], about)
@@ -68,7 +69,10 @@ def main(
 
     def tools(steps: combinations.Steps) -> Tools:
         train = partial(retraining.train, steps=steps)
-        return Tools(rules, pruned, train, retraining.share_values, few)
+        return Tools(rules, pruned, train, retraining.share_values, train_int8, few)
+
+    def train_int8(networks: Networks) -> Networks:
+        return retraining.train_int8(networks, calibration())
 
     def split(name: str) -> Iterator[tuple[Tensor, Tensor]]:
         chosen = np.flatnonzero(about["split"] == dataset.SPLITS.index(name))
@@ -84,9 +88,10 @@ def main(
     found = combinations.take(
         Networks(model, weights, masks, False), tools, combinations.every(rules["combinations"])
     )
+    if any(networks.int8 for networks in found.values()) and (warning := int8.slow_processor()):
+        click.echo(warning, err=True)
     delivery = combinations.Delivery(
-        metadata["preparation"],
-        metadata["class_names"],
+        metadata,
         {name: partial(split, name) for name in ("val", "test")},
         calibration,
         rules["percentile"],

@@ -14,7 +14,8 @@ from safetensors.numpy import save as file_of
 from torch import nn
 
 from prunet.base.errors import InputError
-from prunet.deployment import coding, compact, inference
+from prunet.deployment import coding, compact, grids, inference
+from prunet.deployment.metadata import Storage
 from prunet.deployment.sizes import sizes
 from prunet.models import built_in as models
 from prunet.models import loading
@@ -119,7 +120,7 @@ def test_a_survivor_whose_value_is_zero_remains_a_survivor(bits):
     weights, masks, metadata = ticket(density=0)
     weights["1.weight"] = np.zeros((8, 4), np.float32)
     masks["1.weight"][3, 2] = True
-    _, read, _ = compact.loads(compact.dumps(weights, masks, metadata, bits))
+    _, read, _ = compact.loads(compact.dumps(weights, masks, metadata, Storage(bits)))
     assert np.argwhere(read["1.weight"]).tolist() == [[3, 2]]
     assert not read["3.weight"].any()
 
@@ -128,7 +129,7 @@ def test_a_survivor_whose_value_is_zero_remains_a_survivor(bits):
 def test_quantised_survivors_share_the_codebook_of_their_layer_and_biases_are_lossless(bits):
     weights, masks, metadata = glorot(0.05)
     weights["fc1.bias"] = np.random.default_rng(0).normal(size=300).astype(np.float32)
-    read, read_masks, _ = compact.loads(compact.dumps(weights, masks, metadata, bits))
+    read, read_masks, _ = compact.loads(compact.dumps(weights, masks, metadata, Storage(bits)))
     for name, mask in masks.items():
         np.testing.assert_array_equal(read_masks[name], mask)
         codebook, indices = coding.quantise(weights[name][mask], bits)
@@ -143,7 +144,7 @@ def test_a_file_is_smaller_than_its_bound_and_a_codebook_makes_it_much_smaller(d
     weights, masks, metadata = glorot(density)
     lossless = len(compact.dumps(weights, masks, metadata))
     assert lossless < 0.9 * sizes(weights, masks)["bytes_bound"]
-    assert len(compact.dumps(weights, masks, metadata, 5)) < 0.6 * lossless
+    assert len(compact.dumps(weights, masks, metadata, Storage(5))) < 0.6 * lossless
 
 
 def test_equal_tickets_give_equal_bytes_whatever_the_order_of_their_dicts(tmp_path):
@@ -188,7 +189,7 @@ def test_infinite_weights_can_be_stored_but_not_quantised():
     weights, masks, metadata = ticket(density=1)
     weights["1.weight"] = np.full((8, 4), np.inf, np.float32)
     with pytest.raises(InputError, match="finite"):
-        compact.dumps(weights, masks, metadata, 5)
+        compact.dumps(weights, masks, metadata, Storage(5))
     assert np.isinf(compact.loads(compact.dumps(weights, masks, metadata))[0]["1.weight"]).all()
 
 
@@ -201,8 +202,8 @@ def test_biases_can_share_values_too(bits):
         weights[name] = rng.normal(size=weights[name].shape).astype(np.float32)
     weights["fc2.bias"][:60] = 0
     weights["output.bias"][:] = 0
-    whole = compact.dumps(weights, masks, metadata, bits)
-    data = compact.dumps(weights, masks, metadata, bits, biases=True)
+    whole = compact.dumps(weights, masks, metadata, Storage(bits))
+    data = compact.dumps(weights, masks, metadata, Storage(bits, biases=True))
     read, read_masks, found = compact.loads(data)
     assert (found, equal(read_masks, masks)) == (metadata, True)
     before, _, _ = compact.loads(whole)
@@ -221,16 +222,41 @@ def test_a_norms_statistics_stay_whole_where_biases_share_values():
         if weights[name].dtype == np.float32:
             weights[name] = 1 + np.arange(weights[name].size, dtype=np.float32).reshape(weights[name].shape)
     weights |= {name: np.ones(mask.shape, np.float32) for name, mask in masks.items()}
-    read, _, _ = compact.loads(compact.dumps(weights, masks, metadata, 1, biases=True))
+    read, _, _ = compact.loads(compact.dumps(weights, masks, metadata, Storage(1, biases=True)))
     few = {name for name in weights.keys() - masks.keys() if len(np.unique(read[name])) < weights[name].size}
     assert few == {"1.bias", "2.bias", "3.bias"}
+
+
+@pytest.mark.parametrize("bits", [1, 4])
+def test_weights_on_a_grid_are_stored_exactly_and_small(bits):
+    weights, masks, metadata = glorot(density=0.1)
+    for name, mask in masks.items():
+        weights[name] = grids.quantise(weights[name], mask, bits)
+    data = compact.dumps(weights, masks, metadata, Storage(bits, grid=True))
+    read, read_masks, found = compact.loads(data)
+    assert (found, equal(read_masks, masks), equal(read, weights)) == (metadata, True, True)
+    survivors = sum(int(mask.sum()) for mask in masks.values())
+    entropy = 266_200 * 0.469 / 8  # bytes of the masks
+    assert len(data) < entropy + survivors * bits / 8 + 2 * 4 * 410 + 1200
+
+
+@pytest.mark.parametrize("grid", [False, True])
+def test_weights_may_be_stored_whole_in_a_file_of_few_bits(grid):
+    weights, masks, metadata = glorot(density=0.1)
+    weights = {name: np.where(masks.get(name, True), values, 0) for name, values in weights.items()}
+    few = compact.loads(compact.dumps(weights, masks, metadata, Storage(2, grid=grid)))[0]
+    some = compact.loads(
+        compact.dumps(weights, masks, metadata, Storage(2, grid=grid, whole=("fc2.weight",)))
+    )[0]
+    assert bits_of(some["fc2.weight"]) == bits_of(weights["fc2.weight"]) != bits_of(few["fc2.weight"])
+    assert bits_of(some["fc1.weight"]) == bits_of(few["fc1.weight"]) != bits_of(weights["fc1.weight"])
 
 
 @pytest.mark.parametrize("bits", [None, 4])
 def test_a_file_with_any_bit_flipped_or_cut_anywhere_is_refused(bits):
     weights, masks, metadata = ticket(density=0.3)
     weights = {name: np.nan_to_num(values) if values.ndim else values for name, values in weights.items()}
-    data = compact.dumps(weights, masks, metadata, bits)
+    data = compact.dumps(weights, masks, metadata, Storage(bits))
     for place in range(8 * len(data)):
         flipped = bytearray(data)
         flipped[place // 8] ^= 1 << place % 8
@@ -302,7 +328,7 @@ def test_words_that_do_not_fit_are_refused_despite_a_correct_checksum(bits):
     weights, masks, metadata = ticket()
     weights = {name: np.nan_to_num(values) if values.ndim else values for name, values in weights.items()}
     text = content(bits=bits)
-    words = words_of(compact.dumps(weights, masks, metadata, bits))
+    words = words_of(compact.dumps(weights, masks, metadata, Storage(bits)))
     assert compact.loads(packed(text, words))[2] == METADATA
     rng = np.random.default_rng(0)
     lengths = [words[:length] for length in range(len(words))]

@@ -8,17 +8,25 @@ from pydantic import TypeAdapter, ValidationError
 
 from prunet.analysis import pareto, pareto_front
 from prunet.base import tables
+from prunet.base.errors import InputError
 from prunet.cells import storage
 from prunet.compression import combinations, order, steps
 from prunet.config.compression import Combination, Rank
 from prunet.data.images import dataset
-from prunet.training import loop
+from prunet.deployment import compact, inference, onnx_file
+from prunet.deployment.metadata import Storage
+from prunet.training import batches, loop
 from stages import compress, plot_compress
 from tests import toys
 from tests.toy_cells import cell, maker
 from tests.toy_tools import invoke
 
-COMBINATIONS = [["prune", "low-rank", "distill", "int8"], ["shared-values"], ["binary"]]
+COMBINATIONS = [
+    ["prune", "low-rank", "distill", "int8"],
+    ["shared-values"],
+    ["binary"],
+    ["prune", "int8-train"],
+]
 
 
 class Toy:
@@ -57,10 +65,13 @@ def done(toy):
 
 def test_every_combination_and_every_beginning_of_one_has_a_row_and_a_file(done):
     table = pd.read_csv(done / "pareto.csv")
-    names = ["dense", "prune", "shared-values", "binary", "prune+low-rank"]
+    names = ["dense", "prune", "shared-values", "binary", "prune+low-rank", "prune+int8-train"]
     names += ["prune+low-rank+distill", "prune+low-rank+distill+int8"]
     assert table["combination"].tolist() == names
-    assert {path.stem for path in (done / "files").iterdir()} == set(names)
+    small = [name + (".onnx.gz" if "int8" in name else ".safetensors") for name in names]
+    files = {path.name for path in (done / "files").iterdir()}
+    assert files == {f"{name}.onnx" for name in names} | set(small)
+    assert [(done / "files" / name).stat().st_size for name in small] == table["bytes"].tolist()
     assert (table["replicates"] == 2).all()
 
 
@@ -72,12 +83,10 @@ def test_costs_are_those_of_the_files(done, toy):
     lenet = 36 * 300 + 300 * 100 + 100 * 3
     assert table.loc["dense", "macs"] == table.loc["binary", "macs"] == lenet
     assert table.loc["prune+low-rank", "macs"] < table.loc["prune", "macs"] <= lenet
-    weights, masks = storage.load_network(toy.dense)
-    one = ({name: values[0] for name, values in part.items()} for part in (weights, masks))
-    assert table.loc["dense", "bytes"] == steps.coded_bytes(*one, None)
     assert (
         table.loc["binary", "bytes"] < table.loc["shared-values", "bytes"] < table.loc["dense", "bytes"] / 4
     )
+    assert table.loc["binary", "bytes_onnx"] < table.loc["dense", "bytes_onnx"] / 5
     assert table.loc["prune+low-rank+distill+int8", "bytes"] < table.loc["prune+low-rank+distill", "bytes"]
 
 
@@ -144,17 +153,31 @@ def test_beginnings_come_before_what_continues_them_and_once():
     assert combinations.every([["a", "b"], ["a", "c"], ["b"]]) == [(), ("a",), ("b",), ("a", "b"), ("a", "c")]
 
 
-def test_coded_bytes_follow_the_survivors():
-    """The mask takes a bit a weight, survivors a little less than their 4 bytes, or `bits` bits each."""
-    rng = np.random.default_rng(1)
-    weights = {
-        "fc1.weight": rng.normal(size=(300, 200)).astype(np.float32),
-        "fc1.bias": np.zeros(300, np.float32),
-    }
-    masks = {"fc1.weight": rng.random((300, 200)) < 0.5}
-    mask, survivors = 60_000 / 8, int(masks["fc1.weight"].sum())
-    assert 3 * survivors < steps.coded_bytes(weights, masks, None) - mask - 4 * 300 < 4 * survivors
-    assert 1.5 * survivors / 8 < steps.coded_bytes(weights, masks, 2) - mask < 2.1 * survivors / 8
+def test_the_smallest_file_is_the_network_of_the_onnx_file(done, toy):
+    data, names = toys.data(), ["shared-values", "binary", "prune+low-rank+distill"]
+    for name in names:
+        weights, masks, metadata = compact.load(done / "files" / f"{name}.safetensors")
+        images = batches.prepare(torch.from_numpy(data["images"][:20]), metadata["preparation"])
+        with torch.no_grad():
+            found = inference.build(weights, metadata)(images)
+        run = onnx_file.runner(done / "files" / f"{name}.onnx")
+        np.testing.assert_allclose(run(images), found, rtol=1e-4, atol=1e-4)
+        assert metadata["steps"] == name.split("+")
+        assert all(not values[~masks[layer]].any() for layer, values in weights.items() if layer in masks)
+    assert set(metadata["ranks"].values()) == {5}
+
+
+def test_layers_may_stay_whole(toy):
+    weights, masks = storage.load_network(toy.dense)
+    networks = steps.Networks(toy.trainer.model, weights, masks, False)
+    tools = steps.Tools({"leave_whole": ["fc1"]}, None, None, None, None, None)
+    found = steps.signs(networks, tools)
+    np.testing.assert_array_equal(found.weights["fc1.weight"], weights["fc1.weight"])
+    assert all(len(np.unique(row)) == 2 for row in found.weights["fc2.weight"][1])
+    assert found.storage == Storage(1, grid=True, whole=("fc1.weight",))
+    bad = networks._replace(weights=weights | {"output.weight": weights["output.weight"] * np.nan})
+    with pytest.raises(InputError, match=r"^output\.weight has weights that are not finite"):
+        steps.signs(bad, tools)
 
 
 def rows(**values):

@@ -3,112 +3,88 @@
 import numpy as np
 import pytest
 
-from prunet.base.errors import InputError
-from prunet.compression import grids
-from prunet.deployment import coding
+from prunet.deployment import coding, grids
 
 WEIGHT = np.array([[0.7, -0.3, 0.04, 0.0], [2.0, -1.2, 1.2, 0.5]], np.float32)
 WHOLE = np.ones(WEIGHT.shape, bool)
 PRUNED = np.array([[True, False, True, True], [True, True, False, False]])
 
 
-def only(weight, mask, bits, **choices):
-    """Quantise a network of one layer without bias."""
-    found, sizes = grids.quantise({"fc.weight": weight}, {"fc.weight": mask}, bits, **choices)
-    return found["fc.weight"], sizes
+def random(shape=(6, 4, 3), density=0.7):
+    rng = np.random.default_rng(0)
+    return rng.normal(size=shape).astype(np.float32), rng.random(shape) < density
+
+
+def coded(weight, mask, bits):
+    to = coding.encoder()
+    grids.encode(to, weight, mask, bits)
+    return to.get_compressed()
 
 
 def test_four_bits_are_the_nearest_of_fifteen_multiples():
-    found, sizes = only(WEIGHT, WHOLE, 4)
-    scales = np.array([[0.7], [2.0]], np.float32) / 7  # 0.1 and 0.2857
-    np.testing.assert_allclose(found, scales * [[7, -3, 0, 0], [7, -4, 4, 2]], rtol=1e-6)
+    found = grids.quantise(WEIGHT, WHOLE, 4)
+    np.testing.assert_allclose(found, np.array([[0.1], [2 / 7]]) * [[7, -3, 0, 0], [7, -4, 4, 2]], rtol=1e-5)
     assert found.dtype == np.float32
-    assert sizes["bytes_packed"] == 8 * 4 / 8 + 2 * 4
-
-
-def test_blocks_have_scales_of_their_own():
-    found, sizes = only(WEIGHT, WHOLE, 4, block=3)
-    expected = [[0.7, -0.3, 0, 0], [2.0, -8 / 7, 8 / 7, 0.5]]  # a last block of one weight is exact
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
-    assert sizes["bytes_packed"] == 8 * 4 / 8 + 4 * 4
-    np.testing.assert_array_equal(only(WEIGHT, WHOLE, 4, block=4)[0], only(WEIGHT, WHOLE, 4)[0])
 
 
 def test_signs_times_the_mean_magnitude():
-    found, sizes = only(WEIGHT, WHOLE, 1)
+    found = grids.quantise(WEIGHT, WHOLE, 1)
     np.testing.assert_allclose(found, [[0.26, -0.26, 0.26, 0.26], [1.225, -1.225, 1.225, 1.225]], rtol=1e-6)
-    assert sizes["bytes_packed"] == 1 + 2 * 4
 
 
 def test_pruned_weights_are_zero_and_do_not_count_in_the_scale():
-    found, sizes = only(WEIGHT, PRUNED, 1)
     mean = np.float32((0.7 + 0.04 + 0) / 3)
+    found = grids.quantise(WEIGHT, PRUNED, 1)
     np.testing.assert_allclose(found, [[mean, 0, mean, mean], [1.6, -1.6, 0, 0]], rtol=1e-6)
-    assert sizes["bytes_packed"] == 1 + 1 + 2 * 4  # 5 signs, 8 bits of the mask, 2 scales
-    found, sizes = only(WEIGHT[::-1], PRUNED, 4)  # 2.0 x 0.5 and 0.7 -0.3
-    np.testing.assert_allclose(found, [[2, 0, 8 / 7, 4 / 7], [0.7, -0.3, 0, 0]], rtol=1e-6)
-    assert sizes["bytes_packed"] == 3 + 1 + 2 * 4  # 5 x 4 bits
+    found = grids.quantise(WEIGHT[::-1], PRUNED, 4)  # 2.0 x 0.5 and 0.7 -0.3
+    np.testing.assert_allclose(found, [[2, 0, 8 / 7, 4 / 7], [0.7, -0.3, 0, 0]], rtol=1e-5)
 
 
-def test_an_output_without_weights_stays_zero():
-    mask = np.array([[False] * 4, [True] * 4])
-    for bits in (1, 4):
-        found, _ = only(WEIGHT, mask, bits)
-        assert not found[0].any()
-        assert found[1].all()
+@pytest.mark.parametrize("bits", [1, 4])
+def test_an_output_without_weights_stays_zero(bits):
+    found = grids.quantise(WEIGHT, np.array([[False] * 4, [True] * 4]), bits)
+    assert not found[0].any()
+    assert found[1].all()
 
 
 @pytest.mark.parametrize("bits", [1, 2, 3, 4, 8])
-@pytest.mark.parametrize("block", [None, 5])
-def test_laws_of_the_numbers(bits, block):
-    rng = np.random.default_rng(0)
-    weight = rng.normal(size=(6, 4, 3)).astype(np.float32)
-    mask = rng.random(weight.shape) < 0.7
-    found, _ = only(weight, mask, bits, block=block)
-    grid = (grids.nearest if bits > 1 else grids.signs)(weight, mask, bits, block)
-    assert np.abs(grid.numbers).max() == max(1, 2 ** (bits - 1) - 1)
+def test_laws_of_the_numbers(bits):
+    weight, mask = random()
+    found = grids.quantise(weight, mask, bits)
     assert not found[~mask].any()
-    scale = grid.scales[:, np.arange(12) // grid.block].reshape(weight.shape)
+    np.testing.assert_array_equal(grids.quantise(found, mask, bits), found)
+    rows, alive = found.reshape(6, -1), mask.reshape(6, -1)
+    largest = np.abs(rows).max(1, keepdims=True)
     if bits > 1:
-        assert np.all(np.abs(found - weight)[mask] <= scale[mask] * (0.5 + 1e-5))
+        numbers = rows / largest * (2 ** (bits - 1) - 1)
+        np.testing.assert_allclose(numbers, np.rint(numbers), atol=1e-5)
+        step = largest / (2 ** (bits - 1) - 1)
+        assert np.all(
+            np.abs(rows - weight.reshape(6, -1))[alive] <= np.broadcast_to(step, rows.shape)[alive] * 0.501
+        )
     else:  # no other scale is closer
         for factor in (0.99, 1.01):
             error = [((values - weight)[mask] ** 2).sum() for values in (found, found * factor)]
             assert error[0] < error[1]
 
 
-@pytest.mark.parametrize("bits", [1, 4])
-def test_the_coded_bytes_decode_to_the_weights(bits):
-    rng = np.random.default_rng(0)
-    weight, bias = rng.normal(size=(30, 40)).astype(np.float32), rng.normal(size=30).astype(np.float32)
-    mask = rng.random(weight.shape) < 0.1
-    named = {"fc.weight": weight, "fc.bias": bias}
-    found, sizes = grids.quantise(named, {"fc.weight": mask}, bits)
-    grid = (grids.nearest if bits > 1 else grids.signs)(weight, mask, bits, None)
-    to = coding.encoder()
-    coding.encode_mask(to, mask)
-    grids.encode(to, grid, mask)
-    coding.encode_array(to, bias)
-    words = to.get_compressed()
-    assert words.nbytes == sizes["bytes_coded"] < sizes["bytes_packed"]
-    source = coding.decoder(words)
-    read = coding.decode_mask(source, mask.shape)
-    scales = coding.decode_array(source, (30, 1), np.float32)
-    numbers = np.zeros(mask.shape, np.int64)
-    kinds, zero, unit = (2, 0.5, 2) if bits == 1 else (15, 7, 1)
-    numbers[read] = unit * (coding.decode_symbols(source, int(read.sum()), kinds, np.int64) - zero)
-    np.testing.assert_array_equal(numbers.astype(np.int8) * scales, found["fc.weight"])
-    np.testing.assert_array_equal(coding.decode_array(source, (30,), np.float32), bias)
-
-
-def test_layers_may_stay_whole():
-    named = {"a.weight": WEIGHT, "a.bias": WEIGHT[:, 0], "b.weight": WEIGHT}
-    found, sizes = grids.quantise(named, {"a.weight": PRUNED, "b.weight": WHOLE}, 1, whole=["a.weight"])
-    np.testing.assert_array_equal(found["a.weight"], WEIGHT * PRUNED)
-    np.testing.assert_array_equal(found["a.bias"], WEIGHT[:, 0])
-    assert sizes["bytes_packed"] == (5 * 4 + 1) + 2 * 4 + (1 + 2 * 4)
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_the_coded_weights_are_decoded_to_the_bit(bits):
+    weight, mask = random((30, 40), 0.1)
+    found = grids.quantise(weight, mask, bits)
+    words = coded(weight, mask, bits)
+    assert words.nbytes < mask.sum() * bits / 8 + 30 * 4 + 2**bits + 8
+    np.testing.assert_array_equal(grids.decode(coding.decoder(words), mask, bits), found)
+    np.testing.assert_array_equal(coded(found, mask, bits), words)
 
 
 def test_weights_that_are_not_finite_are_refused():
-    with pytest.raises(InputError, match=r"^fc\.weight has weights that are not finite"):
-        only(WEIGHT * np.float32(np.nan), WHOLE, 4)
+    with pytest.raises(ValueError, match="only finite weights can be quantised"):
+        coded(WEIGHT * np.float32(np.nan), WHOLE, 4)
+
+
+def test_scales_that_are_not_finite_are_refused():
+    to = coding.encoder()
+    coding.encode_array(to, np.array([1, np.inf], np.float32))
+    with pytest.raises(ValueError, match="a scale that is not finite"):
+        grids.decode(coding.decoder(to.get_compressed()), WHOLE, 4)

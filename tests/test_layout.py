@@ -74,7 +74,7 @@ def test_the_deps_of_a_stage_are_exactly_the_code_that_it_imports(stage):
         ("prunet/data/faces/doubts.py", "resize"),
         ("prunet/data/sample/photos.py", "sample"),
         ("prunet/pruning/rounds.py", "check prune sweep sensitivity"),
-        ("prunet/deployment/compact.py", "export footprint sweep"),
+        ("prunet/deployment/compact.py", "compress export footprint sweep"),
         ("prunet/deployment/latency.py", "footprint export compress"),
         ("prunet/analysis/summary.py", "summarize claims report compress"),
         ("prunet/analysis/figures.py", "plot plot-stability"),

@@ -10,6 +10,7 @@ from prunet.base.errors import InputError
 from prunet.compression import shared_values
 from prunet.deployment import compact
 from prunet.deployment.codebook import quantise
+from prunet.deployment.metadata import Storage
 from prunet.models.built_in import MODELS, prunable
 from prunet.training import batches, gradients
 from tests import toys
@@ -31,7 +32,7 @@ class Run:
         self.weights, self.masks = ({n: v[0] for n, v in part.items()} for part in (weights, masks))
 
     def train(self, bits=2, seeds=SEEDS, biases=False):
-        fixed = self.splits, SIDE, self.settings, seeds, bits, biases
+        fixed = self.splits, SIDE, self.settings, seeds, Storage(bits, biases=biases)
         return shared_values.train(self.network, self.weights, self.masks, *fixed)
 
 
@@ -119,7 +120,7 @@ def test_a_ticket_file_stores_the_trained_values_exactly(biases):
         "class_names": ["a", "b", "c"],
         "preparation": {"stored": SIDE, "side": SIDE, "shape": [1, SIDE, SIDE], "mean": 30.5, "std": 70.25},
     }
-    read, masks, _ = compact.loads(compact.dumps(found, run.masks, metadata, 3, biases))
+    read, masks, _ = compact.loads(compact.dumps(found, run.masks, metadata, Storage(3, biases=biases)))
     assert all(np.array_equal(read[name], found[name]) for name in found)
     assert all(np.array_equal(masks[name], run.masks[name]) for name in prunable(run.model))
 

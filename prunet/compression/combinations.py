@@ -1,6 +1,7 @@
 """Combinations of steps, each measured as it is delivered: an ONNX file that ONNX Runtime runs."""
 
 import copy
+import gzip
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,9 +11,9 @@ import torch
 from torch import Tensor
 
 from prunet.base.progress import progress
-from prunet.compression import int8
+from prunet.compression import int4, int8
 from prunet.compression.steps import STEPS, Networks, Tools
-from prunet.deployment import latency, onnx_file
+from prunet.deployment import compact, latency, onnx_file
 from prunet.deployment.operations import operations
 from prunet.deployment.smaller import smaller
 from prunet.models.state import load_state
@@ -24,8 +25,7 @@ class Delivery(NamedTuple):
     """What a combination is measured with.
 
     Attributes:
-        preparation: of the study's images (`batches.preparation`).
-        class_names: of the study.
+        metadata: of the study's tickets (`selection.about_study`).
         splits: `val` and `test`: a function that returns batches of prepared images and labels.
         calibration: returns batches of prepared training images.
         percentile: of activations, for int8.
@@ -34,8 +34,7 @@ class Delivery(NamedTuple):
         seconds: of timing for each combination.
     """
 
-    preparation: dict[str, Any]
-    class_names: Sequence[str]
+    metadata: dict[str, Any]
     splits: Mapping[str, Callable[[], Iterator[tuple[Tensor, Tensor]]]]
     calibration: Callable[[], Iterator[Tensor]]
     percentile: float
@@ -69,17 +68,19 @@ def take(dense: Networks, tools: Callable[[Steps], Tools], wanted: Sequence[Step
 
 
 def measure(found: Mapping[Steps, Networks], delivery: Delivery, folder: Path) -> list[dict[str, Any]]:
-    """Write the file of every combination, and measure all of them.
+    """Write the files of every combination, and measure all of them.
 
     Args:
         found: from `take`.
         delivery: see there.
-        folder: gets `NAME.onnx`, of the first replicate; NAME are the steps, joined by `+`, or `dense`.
+        folder: gets two files of the first replicate: `NAME.onnx`, and the same network in its smallest form:
+            `NAME.onnx.gz` of int8, or else the ticket `NAME.safetensors` (`compact.save`). NAME are the
+            steps, joined by `+`, or `dense`.
 
     Returns:
         A row for each replicate of each combination: `combination`, `replicate`, `val_accuracy` and
-        `accuracy` (test split), 0 to 1. Of the first replicate alone: `bytes` (of the smallest file; of int8
-        after gzip -9), `bytes_onnx`, `macs` (for one image, as delivered), and `ms_median`, `ms_low` and
+        `accuracy` (test split), 0 to 1. Of the first replicate alone: `bytes` (of the smallest file),
+        `bytes_onnx`, `macs` (for one image, as delivered), and `ms_median`, `ms_low` and
         `ms_high` (for one image on one core, all combinations in turns).
     """
     rows, runners = [], {}
@@ -88,15 +89,11 @@ def measure(found: Mapping[Steps, Networks], delivery: Delivery, folder: Path) -
         for number in range(networks.replicates):
             path = folder / f"{name if number == 0 else 'other'}.onnx"
             macs = _write(networks, number, delivery, path)
-            measured = {split: int8.measure(path, batches()) for split, batches in delivery.splits.items()}
-            accuracies = {
-                "val_accuracy": measured["val"]["accuracy"],
-                "accuracy": measured["test"]["accuracy"],
-            }
-            rows.append({"combination": name, "replicate": number} | accuracies)
+            val, test = (int8.accuracy(path, delivery.splits[split]()) for split in ("val", "test"))
+            rows.append({"combination": name, "replicate": number, "val_accuracy": val, "accuracy": test})
             if number == 0:
-                stored = measured["val"]["bytes_gzip"] if networks.int8 else networks.stored(0)
-                rows[-1] |= {"bytes": stored, "bytes_onnx": measured["val"]["bytes"], "macs": macs}
+                size = _smallest(networks, delivery.metadata | {"steps": list(steps)}, path)
+                rows[-1] |= {"bytes": size, "bytes_onnx": path.stat().st_size, "macs": macs}
                 runners[name] = onnx_file.runner(path)
     (folder / "other.onnx").unlink(missing_ok=True)
     timed = {row["form"]: row for row in latency.measure(runners, [delivery.image], delivery.seconds)}
@@ -111,12 +108,26 @@ def name_of(steps: Steps) -> str:
     return "+".join(steps) or "dense"
 
 
+def _smallest(networks: Networks, metadata: dict[str, Any], path: Path) -> int:
+    """Write the smallest file of the first network beside its ONNX file; return its bytes."""
+    if networks.int8:
+        small = path.with_name(f"{path.name}.gz")
+        small.write_bytes(gzip.compress(path.read_bytes(), 9, mtime=0))
+    else:
+        small = path.with_suffix(".safetensors")
+        about = metadata | ({"ranks": dict(networks.ranks)} if networks.ranks else {})
+        compact.save(small, *networks.one(0), about, networks.storage)
+    return small.stat().st_size
+
+
 def _write(networks: Networks, number: int, delivery: Delivery, path: Path) -> int:
     """Write the file of one network; return its multiply-accumulates."""
     model, (weights, masks) = copy.deepcopy(networks.model).eval(), networks.one(number)
     load_state(model, {name: torch.as_tensor(np.asarray(values)) for name, values in weights.items()})
     small = smaller(model, masks, delivery.image)
-    onnx_file.save(path, small, delivery.preparation, delivery.class_names)
+    onnx_file.save(path, small, delivery.metadata["preparation"], delivery.metadata["class_names"])
+    if networks.storage.grid:
+        int4.pack(path)
     if networks.int8:
         whole = path.with_suffix(".float32.onnx")
         path.rename(whole)

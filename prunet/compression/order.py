@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 ANYWHERE = ("low-rank", "train", "distill")
-LAST = ("shared-values", "int8", "int4", "binary")  # they leave weights of few bits: nothing follows
+# These leave weights of few bits: nothing follows.
+LAST = ("shared-values", "int8", "int8-train", "int4", "binary")
 NAMES = ("prune", *ANYWHERE, *LAST)
 
 

@@ -1,22 +1,28 @@
 """Networks of any architecture, trained again as their study trains."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from prunet.base.seeds import derive
 from prunet.cells import storage
 from prunet.cells.masks import Weights
-from prunet.compression import shared_values
+from prunet.compression import int8_training, shared_values
 from prunet.compression.steps import Networks
+from prunet.deployment.metadata import Storage
+from prunet.training.batches import Split
 from prunet.training.cells import Cell, Job, key
 from prunet.training.trainer import Trainer
 
 CODE = ("prunet/compression", "prunet/deployment/codebook.py")
+
+# Splits, pixels a side, settings and seeds, as of `shared_values.train`.
+Given = tuple[Mapping[str, Split], int, Mapping[str, Any], Mapping[str, int]]
 
 
 class Retraining:
@@ -76,21 +82,58 @@ class Retraining:
         weights, masks = storage.load_network(folder)
         return networks._replace(weights=weights, masks=masks)
 
-    def share_values(self, networks: Networks, bits: int) -> Networks:
+    def share_values(self, networks: Networks, storage: Storage) -> Networks:
         """Train the values that weights of a layer share for one epoch (Han et al. 2016, section 3)."""
         trainer = self._trainer(networks)
-        images = len(trainer.splits["train"][1])
-        epoch = {"steps": -(-images // trainer.settings["batch_size"]), "schedule": "cosine", "warmup": 0}
-        # Each value moves with the gradients of all its weights: a tenth of the rate of a single weight.
-        settings = trainer.settings | epoch | {"lr": trainer.settings["lr"] / 10}
-        found = []
-        for number in range(networks.replicates):
-            seeds = {
-                purpose: derive(trainer.seed, trainer.name, "shared-values", purpose, number)
-                for purpose in ("order", "augment", "dropout")
-            }
-            given = trainer.network, *networks.one(number), trainer.splits, trainer.size
-            found.append(shared_values.train(*given, settings, seeds, bits, biases=True)[0])
-        return networks._replace(
-            weights={name: np.stack([one[name] for one in found]) for name in networks.weights}
-        )
+
+        def train(number: int, given: Given) -> Weights:
+            return shared_values.train(trainer.network, *networks.one(number), *given, storage)[0]
+
+        return _each(networks, "shared-values", trainer, train)
+
+    def train_int8(self, networks: Networks, calibration: Iterable[Tensor]) -> Networks:
+        """Train with the arithmetic of an int8 file for one epoch (`int8_training.train`).
+
+        Args:
+            networks: to start from.
+            calibration: prepared images, which give the ranges of activations.
+        """
+        trainer = self._trainer(networks)
+        masks = networks.masks | (trainer.dependents(networks.masks) if networks.whole_units else {})
+        rest = list(calibration), self._settings["percentile"], self._settings["ends"]
+
+        def train(number: int, given: Given) -> Weights:
+            weights, own = networks._replace(masks=masks).one(number)
+            return int8_training.train(networks.model, weights, own, *given, *rest)[0]
+
+        return _each(networks, "int8-train", trainer, train)
+
+
+def _each(
+    networks: Networks, step: str, trainer: Trainer, train: Callable[[int, Given], Weights]
+) -> Networks:
+    """Return networks that were trained one by one, for an epoch.
+
+    Args:
+        networks: to start from.
+        step: its name, for the seeds.
+        trainer: of the networks.
+        train: trains one, of this number.
+    """
+    images = len(trainer.splits["train"][1])
+    epoch = {"steps": -(-images // trainer.settings["batch_size"]), "schedule": "cosine", "warmup": 0}
+    # A tenth of the study's rate: networks are trained already, and shared values have many gradients.
+    settings = trainer.settings | epoch | {"lr": trainer.settings["lr"] / 10}
+
+    def task(number: int) -> Iterator[Weights]:
+        seeds = {
+            purpose: derive(trainer.seed, trainer.name, step, purpose, number)
+            for purpose in ("order", "augment", "dropout")
+        }
+        yield train(number, (trainer.splits, trainer.size, settings, seeds))
+
+    # In processes of their own: one that has computed gradients cannot fork for the next training.
+    done = trainer.run([partial(task, number) for number in range(networks.replicates)])
+    found = {number: weights for number, weights in done if weights is not None}
+    stacked = {name: np.stack([found[n][name] for n in sorted(found)]) for name in networks.weights}
+    return networks._replace(weights=stacked)

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from prunet.base.errors import InputError
 from prunet.cells.masks import Masks, Weights
 from prunet.deployment.codebook import quantise
-from prunet.deployment.metadata import is_bias
+from prunet.deployment.metadata import Storage, is_bias
 from prunet.training import evaluation, optimizers
 from prunet.training.batches import Split, training_batches
 from prunet.training.gradients import Network
@@ -26,14 +26,13 @@ def train(
     size: int,
     settings: Mapping[str, Any],
     seeds: Mapping[str, int],
-    bits: int,
-    biases: bool = False,
+    storage: Storage,
 ) -> tuple[Weights, dict[str, float]]:
     """Quantise one network's layers and train the values that survivors share (Han et al. 2016, section 3).
 
     A surviving weight keeps its entry in the layer's codebook of `codebook.quantise`. The gradient of an
     entry is the sum of the gradients of its weights (their equation 3). Other tensors stay; norms measure
-    their statistics as in training. `compact.dumps` with these `bits` and `biases` stores the result exactly.
+    their statistics as in training. `compact.dumps` with the same `storage` stores the result exactly.
 
     Args:
         network: computes logits and gradients of the model.
@@ -46,8 +45,8 @@ def train(
             mirroring and smoothed labels are used; mixed images, random distortions, penalties and the moving
             average are not.
         seeds: of the data's `order`, of `augment` and of `dropout`.
-        bits: 1 to 8; a layer has at most 2**bits values.
-        biases: whether the values of each bias share as many values; zeros stay zero.
+        storage: its `bits`: a layer has at most 2**bits values; whether `biases` share values too, where
+            zeros stay zero; and which weights stay `whole`.
 
     Returns:
         The weights, and `val_loss`, `val_accuracy` of the network as given, with `_quantised` after
@@ -59,8 +58,10 @@ def train(
     device = splits["train"][1].device
     stack = {name: torch.tensor(values, device=device)[None] for name, values in weights.items()}
     record = _measured(network, stack, splits, size, settings, "")
-    own = {name: each != 0 for name, each in weights.items() if biases and is_bias(name, each.dtype)}
-    layers = {name: _Layer(stack[name], mask, bits, name) for name, mask in (own | masks).items()}
+    bits = storage.bits or 0
+    own = {name: each != 0 for name, each in weights.items() if storage.biases and is_bias(name, each.dtype)}
+    quantised = {name: mask for name, mask in (own | masks).items() if name not in storage.whole}
+    layers = {name: _Layer(stack[name], mask, bits, name) for name, mask in quantised.items()}
     record |= _measured(network, stack, splits, size, settings, "_quantised")
 
     shared = {name: layer for name, layer in layers.items() if name in network.parameters}

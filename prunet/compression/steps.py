@@ -1,6 +1,7 @@
 """Steps of compression: each makes smaller networks, or better ones, of those that it is given."""
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,9 +9,10 @@ from torch import Tensor, nn
 
 from prunet.base.errors import InputError
 from prunet.cells.masks import Masks, Weights
-from prunet.compression import grids, low_rank, rank_choice
-from prunet.deployment import coding
-from prunet.deployment.metadata import is_bias
+from prunet.compression import low_rank, rank_choice
+from prunet.deployment import grids
+from prunet.deployment.compact import LOSSLESS
+from prunet.deployment.metadata import Storage
 
 
 class Networks(NamedTuple):
@@ -21,7 +23,8 @@ class Networks(NamedTuple):
         weights: (R, *shape) of every tensor, zero where pruned.
         masks: (R, *shape) of every prunable layer.
         whole_units: whether masks removed whole units, whose biases and norms then stay zero too.
-        bytes: of each network's smallest file, where a step made its weights of few bits; otherwise empty.
+        ranks: of layers in two parts (`models.factors.divide`).
+        storage: how a ticket file stores the weights exactly as they are.
         int8: whether they are delivered with weights and activations of 8 bits.
     """
 
@@ -29,7 +32,8 @@ class Networks(NamedTuple):
     weights: Weights
     masks: Masks
     whole_units: bool
-    bytes: tuple[int, ...] = ()
+    ranks: Mapping[str, int] = MappingProxyType({})
+    storage: Storage = LOSSLESS
     int8: bool = False
 
     @property
@@ -43,10 +47,6 @@ class Networks(NamedTuple):
         weights, masks = ({name: array[number] for name, array in part.items()} for part in parts)
         return weights, masks
 
-    def stored(self, number: int) -> int:
-        """Return the bytes of a network's smallest file; of weights that are floats, a lossless one."""
-        return self.bytes[number] if self.bytes else coded_bytes(*self.one(number), None)
-
 
 class Tools(NamedTuple):
     """What the steps need besides networks.
@@ -55,14 +55,16 @@ class Tools(NamedTuple):
         settings: the block `compress` of params.yaml.
         ticket: returns the pruned networks of the study.
         train: trains networks again, with the dense ones as teachers if its second argument is true.
-        share_values: trains networks whose layers have 2**bits values each (`shared_values.train`).
+        share_values: trains networks whose layers have few values each (`shared_values.train`).
+        train_int8: trains networks in the arithmetic of int8 files (`int8_training.train`).
         images: (B, C, H, W), a few, prepared.
     """
 
     settings: Mapping[str, Any]
     ticket: Callable[[], Networks]
     train: Callable[[Networks, bool], Networks]
-    share_values: Callable[[Networks, int], Networks]
+    share_values: Callable[[Networks, Storage], Networks]
+    train_int8: Callable[[Networks], Networks]
     images: Tensor
 
 
@@ -82,7 +84,7 @@ def divide(networks: Networks, tools: Tools) -> Networks:
             "the step."
         )
     found = low_rank.factor(*given, ranks, tools.images)
-    return networks._replace(model=found.model, weights=found.weights, masks=found.masks)
+    return networks._replace(model=found.model, weights=found.weights, masks=found.masks, ranks=ranks)
 
 
 def train(networks: Networks, tools: Tools) -> Networks:
@@ -98,9 +100,8 @@ def distill(networks: Networks, tools: Tools) -> Networks:
 def share_values(networks: Networks, tools: Tools) -> Networks:
     """Let weights of a layer share 2**bits values, and train these for an epoch."""
     bits = tools.settings["bits"]
-    shared = tools.share_values(networks, bits)
-    sizes = (coded_bytes(*shared.one(number), bits) for number in range(shared.replicates))
-    return shared._replace(bytes=tuple(sizes))
+    storage = Storage(bits, biases=True, whole=_whole(tools))
+    return tools.share_values(networks, storage)._replace(storage=storage)
 
 
 def four_bits(networks: Networks, tools: Tools) -> Networks:
@@ -114,17 +115,28 @@ def signs(networks: Networks, tools: Tools) -> Networks:
 
 
 def _few_bits(bits: int, networks: Networks, tools: Tools) -> Networks:
-    whole = {f"{name}.weight" for name in tools.settings["leave_whole"]}
-    found = [
-        grids.quantise(*networks.one(number), bits, whole=whole) for number in range(networks.replicates)
-    ]
-    weights = {name: np.stack([one[name] for one, _ in found]) for name in networks.weights}
-    return networks._replace(weights=weights, bytes=tuple(sizes["bytes_coded"] for _, sizes in found))
+    storage = Storage(bits, grid=True, whole=_whole(tools))
+    weights = dict(networks.weights)
+    for name in networks.masks.keys() - set(storage.whole):
+        if not np.isfinite(weights[name]).all():
+            raise InputError(f"{name} has weights that are not finite: only finite weights can be quantised.")
+        pairs = zip(weights[name], networks.masks[name], strict=True)
+        weights[name] = np.stack([grids.quantise(weight, mask, bits) for weight, mask in pairs])
+    return networks._replace(weights=weights, storage=storage)
+
+
+def _whole(tools: Tools) -> tuple[str, ...]:
+    return tuple(f"{name}.weight" for name in tools.settings["leave_whole"])
 
 
 def eight_bits(networks: Networks, tools: Tools) -> Networks:
     """Deliver weights and activations as integers of 8 bits."""
     return networks._replace(int8=True)
+
+
+def train_eight_bits(networks: Networks, tools: Tools) -> Networks:
+    """Train for an epoch in simulated arithmetic of 8 bits, then deliver as int8 does."""
+    return eight_bits(tools.train_int8(networks), tools)
 
 
 STEPS: dict[str, Callable[[Networks, Tools], Networks]] = {
@@ -134,30 +146,7 @@ STEPS: dict[str, Callable[[Networks, Tools], Networks]] = {
     "distill": distill,
     "shared-values": share_values,
     "int8": eight_bits,
+    "int8-train": train_eight_bits,
     "int4": four_bits,
     "binary": signs,
 }
-
-
-def coded_bytes(weights: Weights, masks: Masks, bits: int | None) -> int:
-    """Return the bytes of one network with the entropy of its masks and survivors.
-
-    Args:
-        weights: (*shape) of every tensor.
-        masks: (*shape) of every prunable layer.
-        bits: None: survivors are stored losslessly. 1 to 8: survivors, and biases that are not zero, as
-            entries of a codebook of each tensor.
-    """
-    to = coding.encoder()
-    for name, values in weights.items():
-        shares = bits is not None and is_bias(name, values.dtype)
-        if name not in masks and not shares:
-            coding.encode_array(to, values)
-            continue
-        mask = masks.get(name, values != 0)
-        coding.encode_mask(to, mask)
-        if bits is None:
-            coding.encode_floats(to, values[mask])
-        else:
-            coding.encode_codebook(to, values[mask], bits)
-    return int(to.get_compressed().nbytes)

@@ -20,36 +20,26 @@ from prunet.base.errors import InputError
 from prunet.base.files import replacing
 from prunet.base.text import readable
 from prunet.cells.masks import Masks, Weights
-from prunet.deployment import coding
-from prunet.deployment.metadata import MAX_WEIGHTS, Spec, Untrusted, parse, to_text
+from prunet.deployment import coding, grids
+from prunet.deployment.metadata import MAX_WEIGHTS, Spec, Storage, Untrusted, parse, to_text
 from prunet.deployment.selection import Ticket
 
 MAX_BYTES = 8 * MAX_WEIGHTS  # of a file; a weight takes about four bytes
+LOSSLESS = Storage()
 TENSORS = {"coded": "U32", "sha256": "U8"}
 END = np.frombuffer(b"end.", np.uint8)  # the last symbols; a decoder that went wrong reads others
 
 
 def save(
-    path: Path,
-    weights: Weights,
-    masks: Masks,
-    metadata: dict[str, Any],
-    bits: int | None = None,
-    biases: bool = False,
+    path: Path, weights: Weights, masks: Masks, metadata: dict[str, Any], storage: Storage = LOSSLESS
 ) -> None:
     """Write one network to a file, completely or not at all; see `dumps`."""
-    data = dumps(weights, masks, metadata, bits, biases)
+    data = dumps(weights, masks, metadata, storage)
     with replacing(path) as partial:
         partial.write_bytes(data)
 
 
-def dumps(
-    weights: Weights,
-    masks: Masks,
-    metadata: dict[str, Any],
-    bits: int | None = None,
-    biases: bool = False,
-) -> bytes:
+def dumps(weights: Weights, masks: Masks, metadata: dict[str, Any], storage: Storage = LOSSLESS) -> bytes:
     """Return the content of one network's file; equal input gives equal bytes.
 
     Args:
@@ -57,17 +47,14 @@ def dumps(
         masks: (*shape) of every pruned layer, True where a weight survives.
         metadata: of the ticket, JSON values; `model`, `preparation` and `class_names` are required (see
             `prunet.deployment.inference`).
-        bits: None stores every survivor losslessly. 1 to 8: the survivors of a layer share 2**bits values
-            (Han et al. 2016, section 3); tensors without a mask are stored losslessly.
-        biases: whether the values of each bias share 2**bits values too; zeros stay zero. Of a network that
-            is pruned to a few percent, whole biases take a fifth of the file.
+        storage: how survivors are stored. Those that are on its codebook or grid already are stored exactly.
 
     Raises:
         InputError: weights or masks do not fit the model, the metadata are incomplete, or weights to be
             quantised are not finite.
     """
     try:
-        text = to_text(metadata, bits, biases)
+        text = to_text(metadata, storage)
         coded = _encode(weights, masks, *parse(text, metadata.get("model"))[1:])
     except ValueError as error:
         raise InputError(
@@ -103,8 +90,8 @@ def loads(data: bytes, name: str = "this ticket", trusted: str | None = None) ->
     """
     try:
         text, coded = _open(data)
-        metadata, bits, tensors = parse(text, trusted)
-        return *_decode(coded, bits, tensors), metadata
+        metadata, storage, tensors = parse(text, trusted)
+        return *_decode(coded, storage.bits or 0, tensors), metadata
     except Untrusted as error:
         raise InputError(
             f"{name} is of the network {readable(str(error))}, which is not built in and whose code would "
@@ -136,47 +123,51 @@ def _digest(text: str, coded: NDArray[np.uint32]) -> NDArray[np.uint8]:
     return np.frombuffer(hashlib.sha256(content).digest(), np.uint8)
 
 
-def _encode(weights: Weights, masks: Masks, bits: int | None, tensors: dict[str, Spec]) -> NDArray[np.uint32]:
+def _encode(weights: Weights, masks: Masks, storage: Storage, tensors: dict[str, Spec]) -> NDArray[np.uint32]:
     expected = {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
     masked = {name: (tensor.shape, np.dtype(bool)) for name, tensor in tensors.items() if tensor.pruned}
     if _shapes(weights) != expected or _shapes(masks) != masked:
         raise ValueError("its weights or masks do not fit its model")
-    to = coding.encoder()
+    to, bits = coding.encoder(), storage.bits or 0
     for name in masked:
         coding.encode_mask(to, masks[name])
     for name, tensor in tensors.items():
         values = weights[name]
-        if not (tensor.pruned or tensor.shared):
+        if tensor.kind == "array":
             coding.encode_array(to, values)
             continue
         mask = masks[name] if tensor.pruned else values != 0
         if not tensor.pruned:
             coding.encode_mask(to, mask)
-        if tensor.shared:
-            assert bits
+        if tensor.kind == "floats":
+            coding.encode_floats(to, values[mask])
+        elif tensor.kind == "codebook":
             coding.encode_codebook(to, values[mask], bits)
         else:
-            coding.encode_floats(to, values[mask])
+            grids.encode(to, values, mask, bits)
     coding.encode_array(to, END)
     words: NDArray[np.uint32] = to.get_compressed()
     return words
 
 
-def _decode(words: NDArray[np.uint32], bits: int | None, tensors: dict[str, Spec]) -> tuple[Weights, Masks]:
+def _decode(words: NDArray[np.uint32], bits: int, tensors: dict[str, Spec]) -> tuple[Weights, Masks]:
     source = coding.decoder(words)
     masks = {
         name: coding.decode_mask(source, tensor.shape) for name, tensor in tensors.items() if tensor.pruned
     }
-    survivors = sum(int(np.count_nonzero(mask)) for mask in masks.values())
-    if bits is None and survivors * coding.REST > len(words) * 32:
+    floats = sum(int(np.count_nonzero(masks[name])) for name in masks if tensors[name].kind == "floats")
+    if floats * coding.REST > len(words) * 32:
         raise ValueError("it is too short for its weights")
     weights: Weights = {}
     for name, tensor in tensors.items():
-        if not (tensor.pruned or tensor.shared):
+        if tensor.kind == "array":
             weights[name] = coding.decode_array(source, tensor.shape, tensor.dtype)
             continue
-        read = coding.decode_codebook if tensor.shared else coding.decode_floats
         mask = masks[name] if tensor.pruned else coding.decode_mask(source, tensor.shape)
+        if tensor.kind == "grid":
+            weights[name] = grids.decode(source, mask, bits)
+            continue
+        read = coding.decode_floats if tensor.kind == "floats" else coding.decode_codebook
         weights[name] = np.zeros(tensor.shape, np.float32)
         weights[name][mask] = read(source, int(np.count_nonzero(mask)))
     end = coding.decode_array(source, END.shape, END.dtype)

@@ -10,6 +10,7 @@ from torch import nn
 
 from prunet.deployment import compact, inference
 from prunet.deployment.memory import forward_peak_bytes, parameter_bytes
+from prunet.deployment.metadata import Storage
 from prunet.deployment.operations import operations
 from prunet.deployment.selection import Ticket
 from prunet.deployment.sizes import sizes
@@ -42,7 +43,7 @@ def on_disk(
         (than dense 32-bit floats), `accuracy` on the test split and `accuracy_dense`.
     """
     weights, masks, metadata = ticket
-    files = {width or LOSSLESS: compact.dumps(*ticket, bits=width) for width in (None, *bits)}
+    files = {width or LOSSLESS: compact.dumps(*ticket, Storage(width)) for width in (None, *bits)}
     row = sizes(weights, masks) | {"bytes_ticket": len(files[LOSSLESS])}
     quantised = []
     for width, content in files.items():

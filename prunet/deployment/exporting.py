@@ -12,6 +12,7 @@ from prunet.base import files
 from prunet.cells.masks import Weights
 from prunet.data.images.dataset import SPLITS
 from prunet.deployment import acceptance, compact, inference, onnx_file, plain_files, thresholds
+from prunet.deployment.metadata import Storage
 from prunet.deployment.selection import Ticket
 from prunet.deployment.smaller import smaller
 from prunet.models.built_in import MODELS
@@ -70,7 +71,7 @@ def export(
         tested = map(prepare, streams.parts(images["test"], onnx_file.BATCH))
         onnx_file.check(folder / f"{name}.onnx", network, tested)
     compact.save(folder / "ticket.safetensors", weights, masks, metadata)
-    compact.save(folder / "quantised.safetensors", weights, masks, metadata, bits)
+    compact.save(folder / "quantised.safetensors", weights, masks, metadata, Storage(bits))
     for name in ("ticket", "quantised"):
         read, _, _ = compact.load(folder / f"{name}.safetensors", metadata["model"])
         networks[name] = inference.build(read, metadata)

@@ -1,7 +1,7 @@
 """Inference with a ticket: its model, and the class probabilities of images.
 
-A ticket's metadata are JSON. Inference uses `model` and `head` (see `loading.build_for`), `preparation` (from
-`batches.preparation`) and `class_names`.
+A ticket's metadata are JSON. Inference uses `model`, `head` and `ranks` (see `loading.build_for`),
+`preparation` (from `batches.preparation`) and `class_names`.
 """
 
 from collections.abc import Iterator

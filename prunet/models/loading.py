@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from prunet.base.errors import InputError, cause, place, without_gpu
-from prunet.models import built_in, functions, heads, libraries
+from prunet.models import built_in, factors, functions, heads, libraries
 from prunet.models.inputs import Shape
 from prunet.models.state import state
 
@@ -62,15 +62,17 @@ def build_for(study: Mapping[str, Any], shape: Shape, classes: int) -> nn.Module
     """Build the network of a study, with a head for its classes if the study replaces it.
 
     Args:
-        study: its `model`, and its `head` if that is replaced.
+        study: its `model`, its `head` if that is replaced, and the `ranks` of layers in two parts, if there
+            are any (`factors.divide`).
         shape, classes: as of `build`.
 
     Raises:
-        InputError: as `build`, or the head cannot be replaced.
+        InputError: as `build`, the head cannot be replaced, or the ranks do not fit.
     """
     model = build(study["model"], shape, classes)
     if study.get("head") == "replace":
         heads.replace(model, shape, check(study["model"], model, shape, None), classes)
+    factors.divide(model, study.get("ranks", {}))
     return model
 
 

@@ -267,8 +267,11 @@ class Trainer:
             each = cluster.Resources(self._threads() * self._ranks, self._ranks if self._on_gpus() else 0)
             yield from cluster.run(make, self._data, own, given, points, each)
         else:
-            tasks = [partial(self._train_group, group) for group in divided]
-            yield from workers.run(tasks, max(1, min(self._at_once(), len(tasks))), self._threads())
+            yield from self.run([partial(self._train_group, group) for group in divided])
+
+    def run(self, tasks: Sequence[workers.Task]) -> Iterator[tuple[int, Any]]:
+        """Run tasks in as many processes as networks train in at once on this machine; see `workers.run`."""
+        return workers.run(tasks, max(1, min(self._at_once(), len(tasks))), self._threads())
 
     def _train_group(self, group: Group) -> Iterator[list[Point]]:
         return self.train_group(self._given(group), group.checkpoint)
