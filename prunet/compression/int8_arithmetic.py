@@ -12,6 +12,8 @@ and would be one package more.
 
 import copy
 from collections.abc import Callable, Container, Iterable
+from functools import partial
+from operator import is_not
 from typing import Any
 
 import torch
@@ -160,7 +162,7 @@ def observe(
         batches: images (B, C, H, W).
         percentile: as of `int8.quantise`.
     """
-    images = [part for batch in batches for part in batch.split(AT_ONCE)]
+    images = [part for batch in batches for part in torch.split(batch, AT_ONCE)]
     modules = list(simulated.modules())
     weights = [module for module in modules if isinstance(module, Weight)]
     activations = [module for module in modules if isinstance(module, Activation)]
@@ -220,7 +222,7 @@ def _round_activations(
         module.add_module(name, Activation())
         with graph.inserting_after(node):
             result = graph.call_module(name, (node,))
-        node.replace_all_uses_with(result, delete_user_cb=lambda user, result=result: user is not result)
+        node.replace_all_uses_with(result, delete_user_cb=partial(is_not, result))
 
 
 def _is_moved(node: fx.Node, chosen: Container[fx.Node]) -> bool:

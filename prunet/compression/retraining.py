@@ -87,7 +87,8 @@ class Retraining:
         trainer = self._trainer(networks)
 
         def train(number: int, given: Given) -> Weights:
-            return shared_values.train(trainer.network, *networks.one(number), *given, storage)[0]
+            weights, masks = networks.one(number)
+            return shared_values.train(trainer.network, weights, masks, *given, storage)[0]
 
         return _each(networks, "shared-values", trainer, train)
 
