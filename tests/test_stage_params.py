@@ -77,6 +77,7 @@ STUDY = {*TRAINING, "footprint", "export", "sweep", "sensitivity", "mistakes", "
         ({"sweep": {"studies": ["toy"]}}, set()),
         ({"sensitivity": {"shares": [0.5]}}, {"sensitivity"}),
         ({"compress": {"bits": 3}}, {"compress"}),
+        ({"compress": {"search": toys.params_values()["compress"]["search"] | {"bits": [8]}}}, set()),
         ({"compress": {"scheme": "random", "studies": ["toy"]}}, set()),
         ({"stability": {"rounds": ["01"]}}, {"stability"}),
         ({"new_people": {"photos": [3]}}, {"new_people"}),

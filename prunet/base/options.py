@@ -22,6 +22,8 @@ CHECKPOINTS = click.option(
     type=click.Path(path_type=Path),
     default=".checkpoints",
     show_default=True,
+    envvar="PRUNET_CHECKPOINTS",
+    show_envvar=True,
     help="Folder for the checkpoints of unfinished training, and for finished cells that can be reused.",
 )
 

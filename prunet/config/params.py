@@ -344,7 +344,9 @@ def _study_params(
             **trained,
             **exported,
             "compress": {
-                key: value for key, value in compress.items() if key not in ("studies", "scheme", "round")
+                key: value
+                for key, value in compress.items()
+                if key not in ("studies", "scheme", "round", "search")
             },
             "round": compress["round"],
             "margin": report["margin"],
