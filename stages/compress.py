@@ -51,6 +51,7 @@ def main(
     """
     about, rules = dataset.load(data), params["compress"]
     metadata = selection.about_study(params["study"], params["finding"], about)
+    metadata["threshold"] = 0.0  # of faces: none is unknown, because no confidence was calibrated
     weights, masks = storage.load_network(dense)
     model = inference.build({name: values[0] for name, values in weights.items()}, metadata)
     images = streams.choose(about["images"], np.flatnonzero(about["split"] == dataset.SPLITS.index("train")))
