@@ -144,6 +144,24 @@ def test_the_model_stays_as_it_is_and_batches_may_have_any_size():
     assert set(dict(found.named_parameters())) == set(dict(model.named_parameters()))
 
 
+def test_a_transformer_is_simulated_without_gradients_too():
+    """PyTorch's shortcut for evaluation without gradients has no graph."""
+    encoder = nn.TransformerEncoderLayer(SIDE, 2, 16, batch_first=True)
+    model = seeded(lambda: nn.Sequential(nn.Flatten(1, 2), encoder, nn.Flatten(), nn.Linear(SIDE * SIDE, 3)))
+    with torch.no_grad():
+        found = simulated(model, images(12))
+    assert sum(isinstance(each, Weight) for each in found.modules()) == 5
+    assert set(dict(found.named_parameters())) == set(dict(model.named_parameters()))
+    level = 2 * float(outputs(model, images(12)).abs().max()) / 255
+    assert float((outputs(found, images(7, 1)) - outputs(model, images(7, 1))).abs().mean()) < 3 * level
+
+
+def test_a_network_that_cannot_be_exported_is_refused():
+    model = Model(lambda own, given: own.fc(given.flatten(1) * float(given.sum())), fc=nn.Linear(64, 3))
+    with pytest.raises(InputError, match=r"^PyTorch cannot export this network for int8-train \(.*take int8"):
+        simulate(model, images(2))
+
+
 @pytest.mark.parametrize(
     ("layers", "ends", "reason"),
     [

@@ -126,14 +126,12 @@ def simulate(model: nn.Module, example: Tensor, ends: bool = True) -> fx.GraphMo
         ends: whether the first and the last layer get 8 bits too.
 
     Raises:
-        InputError: no layer would get 8 bits.
+        InputError: no layer would get 8 bits, or PyTorch cannot export the model.
     """
     model = copy.deepcopy(model).eval().to(example.device)
     for name in prunable(model):  # survivors are trained, also where the model froze them
         model.get_parameter(name).requires_grad_()
-    batch = torch.export.Dim("N")
-    program = torch.export.export(model, (example,), dynamic_shapes=({0: batch},)).run_decompositions({})
-    module = program.module(check_guards=False)
+    module = _exported(model, example)
     graph = module.graph
     nodes = _of_images(graph)
     layers = [node for node in nodes if _kind(node) in LAYERS][slice(None) if ends else slice(1, -1)]
@@ -142,7 +140,8 @@ def simulate(model: nn.Module, example: Tensor, ends: bool = True) -> fx.GraphMo
             "int8-train simulates linear layers and convolutions, and finds none"
             f"{'' if ends else ' between the first and the last (compress.ends)'}: choose another step."
         )
-    _round_activations(graph, nodes, {*layers, *(node for node in nodes if _kind(node) in OTHERS)}, module)
+    others = (node for node in nodes if _kind(node) in OTHERS and _is_real(node))
+    _round_activations(graph, nodes, {*layers, *others}, module)
     for number, node in enumerate(layers):
         module.add_module(f"weight_{number}", Weight(LAYERS[_kind(node)]))
         with graph.inserting_before(node):
@@ -184,6 +183,21 @@ def observe(
         activation.observe = None
     for weight in weights:
         weight.exact = False
+
+
+@torch.enable_grad()  # without gradients, PyTorch takes a shortcut through transformers that has no graph
+def _exported(model: nn.Module, example: Tensor) -> fx.GraphModule:
+    """Return the graph of a model, for any number of images."""
+    sizes = ({0: torch.export.Dim("N")},)
+    try:
+        program = torch.export.export(model, (example,), dynamic_shapes=sizes).run_decompositions({})
+    except Exception as error:  # they have no common class
+        reason = str(error).strip().partition("\n")[0]
+        raise InputError(
+            f"PyTorch cannot export this network for int8-train ({reason}): take int8."
+        ) from None
+    found: fx.GraphModule = program.module(check_guards=False)
+    return found
 
 
 def _kind(node: fx.Node) -> str:
