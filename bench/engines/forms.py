@@ -97,8 +97,10 @@ def executorch(network: Network, folder: Path) -> Form:
     """Run ExecuTorch with XNNPACK on the pruned network."""
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
+    from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
     from executorch.runtime import Runtime
 
+    _unsafe_reset_threadpool(1)  # by no other name; it takes all cores otherwise
     with torch.inference_mode(False):
         program = torch.export.export(network.pruned, (network.images,))
     lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()]).to_executorch()
