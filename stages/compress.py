@@ -90,7 +90,7 @@ def main(
         Networks(model, weights, masks, False), tools, combinations.every(rules["combinations"])
     )
     if any(networks.int8 for networks in found.values()) and (warning := int8.slow_processor()):
-        click.echo(warning, err=True)
+        click.echo(f"study {params['study']['name']}: {warning}", err=True)
     delivery = combinations.Delivery(
         metadata,
         {name: partial(split, name) for name in ("val", "test")},

@@ -10,7 +10,7 @@ from prunet.analysis import pareto, pareto_front
 from prunet.base import tables
 from prunet.base.errors import InputError
 from prunet.cells import storage
-from prunet.compression import combinations, order, steps
+from prunet.compression import combinations, int8, order, steps
 from prunet.config.compression import Combination, Rank
 from prunet.data.images import dataset
 from prunet.deployment import compact, inference, onnx_file
@@ -41,6 +41,7 @@ class Toy:
         self.cells = self.trainer.folder / "original"
         dataset.save(folder / "data", **toys.data())
         changes = {"combinations": COMBINATIONS, "rank": {"rule": "number", "amount": 5}, "seconds": 0.0}
+        changes["search"] = toys.params_values()["compress"]["search"] | {"amount": [5]}
         values = toys.params_values(training={"steps": 60, "weight_decay": 0.0}, compress=changes)
         toys.write_stage_params(folder, values)
 
@@ -50,6 +51,7 @@ class Toy:
         own = "--checkpoints", self.folder / "own"
         done = invoke(compress, *own, *given, output / "pareto.csv", output / "files")
         assert done.exit_code == 0, (done.output, done.exception)
+        self.said = done.output
         return output
 
 
@@ -109,7 +111,9 @@ def test_what_was_trained_is_reused(done, toy, monkeypatch):
         "measure",
         lambda found, *_: taken.append(found) or rows(dense=(1, [0.9]), low=(1, [0.8])),
     )
+    monkeypatch.setattr(int8, "slow_processor", lambda: "int8 is hardly faster here.")
     toy.run("again")
+    assert toy.said.count("study toy: int8 is hardly faster here.") == 1
     assert ("prune", "low-rank", "distill", "int8") in taken[0]
 
 
