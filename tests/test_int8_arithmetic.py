@@ -9,7 +9,8 @@ from torch.nn.utils import parametrizations
 
 from prunet.base.errors import InputError
 from prunet.compression import int8
-from prunet.compression.int8_arithmetic import Activation, Weight, observe, simulate
+from prunet.compression.int8_arithmetic import simulate
+from prunet.compression.int8_rounding import Activation, Weight, observe
 from prunet.deployment import onnx_file
 from tests.toy_networks import Model
 

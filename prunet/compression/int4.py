@@ -60,9 +60,8 @@ def numbers(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.f
     """
     found, scales = np.zeros(weight.shape, np.int8), np.zeros(len(weight), np.float32)
     missing = weight.any(1)
-    for divisor in range(
-        7, 0, -1
-    ):  # the largest number of an output, which need not be 7 where units are gone
+    # The largest number of an output: 7, or another where units are gone.
+    for divisor in range(7, 0, -1):
         own = np.abs(weight).max(1) / np.float32(divisor)
         near = np.rint(weight / np.where(own > 0, own, 1)[:, None])
         fits = missing & np.isclose(near * own[:, None], weight, rtol=1e-6, atol=0).all(1)

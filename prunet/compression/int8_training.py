@@ -9,7 +9,8 @@ from torch import Generator, Tensor, nn
 from prunet.base.errors import InputError
 from prunet.cells.masks import Masks, Weights
 from prunet.compression import int8
-from prunet.compression.int8_arithmetic import observe, simulate
+from prunet.compression.int8_arithmetic import simulate
+from prunet.compression.int8_rounding import observe
 from prunet.training import evaluation, optimizers
 from prunet.training.batches import Split, training_batches
 from prunet.training.gradients import differentiated
