@@ -32,7 +32,7 @@ def _figure(compared: pd.DataFrame, cost: str, title: str) -> Figure:
         100 * best["accuracy_mean"],
         color="#999999",
         linewidth=0.8,
-        label="best on validation images",
+        label="best (validation)",
     )
     for row, style in lines(compared, "combination", {}):
         axes.errorbar(
