@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from prunet.base.errors import InputError
 from prunet.compression import order
+from prunet.config import params
 from prunet.config.compression import Compress
 from prunet.search import budget, experiments, grid
 from prunet.search.budget import Trial
@@ -226,7 +227,7 @@ def test_a_search_runs_experiments_beside_the_working_folder_and_none_twice(proj
     assert "params.yaml has changes that are not committed" in refusal(search, *given)
     sh(project.folder, "git", "checkout", "-q", "params.yaml")
     sh(project.folder, sys.executable, "-m", "dvc", "exp", "apply", "-q", name)
-    assert json.loads(Path("params.yaml").read_text())["compress"]["bits"] == 2
+    assert params.read(Path("params.yaml"))["compress"]["bits"] == 2
 
 
 def test_a_folder_without_commits_or_dvc_is_one_sentence(tmp_path, monkeypatch):
