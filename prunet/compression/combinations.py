@@ -20,6 +20,8 @@ from prunet.models.state import load_state
 
 Steps = tuple[str, ...]
 
+DEFAULTS = {"interpolation": "bilinear", "unit_norm": False}  # of a ticket's preparation
+
 
 class Delivery(NamedTuple):
     """What a combination is measured with.
@@ -92,7 +94,7 @@ def measure(found: Mapping[Steps, Networks], delivery: Delivery, folder: Path) -
             val, test = (int8.accuracy(path, delivery.splits[split]()) for split in ("val", "test"))
             rows.append({"combination": name, "replicate": number, "val_accuracy": val, "accuracy": test})
             if number == 0:
-                size = _smallest(networks, delivery.metadata | {"steps": list(steps)}, path)
+                size = _smallest(networks, delivery.metadata, path)
                 rows[-1] |= {"bytes": size, "bytes_onnx": path.stat().st_size, "macs": macs}
                 runners[name] = onnx_file.runner(path)
     (folder / "other.onnx").unlink(missing_ok=True)
@@ -115,9 +117,19 @@ def _smallest(networks: Networks, metadata: dict[str, Any], path: Path) -> int:
         small.write_bytes(gzip.compress(path.read_bytes(), 9, mtime=0))
     else:
         small = path.with_suffix(".safetensors")
-        about = metadata | ({"ranks": dict(networks.ranks)} if networks.ranks else {})
-        compact.save(small, *networks.one(0), about, networks.storage)
+        compact.save(small, *networks.one(0), _needed(metadata, networks.ranks), networks.storage)
     return small.stat().st_size
+
+
+def _needed(metadata: Mapping[str, Any], ranks: Mapping[str, int]) -> dict[str, Any]:
+    """Return the metadata that inference needs, without defaults: of a ticket of 7 kB, all take a tenth."""
+    preparation = {
+        name: value for name, value in metadata["preparation"].items() if value != DEFAULTS.get(name)
+    }
+    faces = ("faces", "threshold") if metadata["faces"] else ()
+    head = ("head",) if metadata["head"] == "replace" else ()
+    kept = {name: metadata[name] for name in ("model", "class_names", *faces, *head)}
+    return kept | {"preparation": preparation} | ({"ranks": dict(ranks)} if ranks else {})
 
 
 def _write(networks: Networks, number: int, delivery: Delivery, path: Path) -> int:
