@@ -67,5 +67,5 @@ def test_git_keeps_figures_of_results_and_no_other_pictures():
     tracked = sh(ROOT, "git", "ls-files").splitlines()
     pictures = [name for name in tracked if name.endswith(".png")]
     assert pictures
-    folders = {"figures", "sweep", "stability", "new_people", "docs"}
+    folders = {"figures", "pareto", "sweep", "stability", "new_people", "docs"}
     assert {name.split("/")[-2] for name in pictures} <= folders
