@@ -25,6 +25,7 @@ def installed(monkeypatch):
     monkeypatch.setattr(measure, "FORMS", found)
 
 
+@pytest.mark.rehearsal
 @pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta state")
 @pytest.mark.usefixtures("installed")
 def test_every_form_is_timed_and_what_is_not_installed_has_its_reason(tmp_path):
