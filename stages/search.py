@@ -40,7 +40,7 @@ def main(study: str, limits: tuple[str, ...], trials: int) -> None:
     Optuna chooses among compress.combinations of params.yaml and the values in compress.search. Every trial
     is an experiment of DVC in a copy of this checkout, whose own files stay as they are; `dvc exp show` lists
     them. Validation accuracy decides, and test accuracy is shown for the winner alone. After Ctrl-C, the same
-    command goes on where it stopped.
+    command resumes where it stopped.
     """
     most = budget.parse(limits)
     values = params.load(Path("params.yaml"))

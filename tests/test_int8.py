@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from prunet.base.errors import InputError
-from prunet.compression import int8
+from prunet.compression import combinations, int8
 from prunet.deployment import onnx_file
 from prunet.models.built_in import MODELS
 from prunet.training import batches
@@ -128,7 +128,10 @@ def test_the_accuracy_of_a_file_is_that_of_its_answers(exported):
     with torch.no_grad():
         labels = model(given).argmax(1)
     labels[:6] = (labels[:6] + 1) % 3
-    assert int8.accuracy(source, zip(given.split(7), labels.split(7), strict=True)) == 0.8
+    assert (
+        combinations.accuracy(onnx_file.runner(source), zip(given.split(7), labels.split(7), strict=True))
+        == 0.8
+    )
 
 
 def test_a_file_of_eight_bits_is_less_than_half_as_large(exported, tmp_path):

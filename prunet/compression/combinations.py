@@ -2,7 +2,7 @@
 
 import copy
 import gzip
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +24,7 @@ DEFAULTS = {"interpolation": "bilinear", "unit_norm": False}  # of a ticket's pr
 
 
 class Delivery(NamedTuple):
-    """What a combination is measured with.
+    """Data and settings for measuring combinations.
 
     Attributes:
         metadata: of the study's tickets (`selection.about_study`).
@@ -74,7 +74,7 @@ def measure(found: Mapping[Steps, Networks], delivery: Delivery, folder: Path) -
 
     Args:
         found: from `take`.
-        delivery: see there.
+        delivery: data and settings.
         folder: gets two files of the first replicate: `NAME.onnx`, and the same network in its smallest form:
             `NAME.onnx.gz` of int8, or else the ticket `NAME.safetensors` (`compact.save`). NAME are the
             steps, joined by `+`, or `dense`.
@@ -91,18 +91,36 @@ def measure(found: Mapping[Steps, Networks], delivery: Delivery, folder: Path) -
         for number in range(networks.replicates):
             path = folder / f"{name if number == 0 else 'other'}.onnx"
             macs = _write(networks, number, delivery, path)
-            val, test = (int8.accuracy(path, delivery.splits[split]()) for split in ("val", "test"))
+            run = onnx_file.runner(path)
+            val, test = (accuracy(run, delivery.splits[split]()) for split in ("val", "test"))
             rows.append({"combination": name, "replicate": number, "val_accuracy": val, "accuracy": test})
             if number == 0:
                 size = _smallest(networks, delivery.metadata, path)
                 rows[-1] |= {"bytes": size, "bytes_onnx": path.stat().st_size, "macs": macs}
-                runners[name] = onnx_file.runner(path)
+                runners[name] = run
     (folder / "other.onnx").unlink(missing_ok=True)
     timed = {row["form"]: row for row in latency.measure(runners, [delivery.image], delivery.seconds)}
     for row in rows:
         if row["replicate"] == 0:
             row |= {name: timed[row["combination"]][name] for name in ("ms_median", "ms_low", "ms_high")}
     return rows
+
+
+def accuracy(run: Callable[[Tensor], Tensor], batches: Iterable[tuple[Tensor, Tensor]]) -> float:
+    """Return the share, 0 to 1, of images that get their label.
+
+    Args:
+        run: from `onnx_file.runner`.
+        batches: images (B, C, H, W), prepared, and labels (B,).
+
+    Raises:
+        InputError: the file does not run on these images.
+    """
+    right = count = 0
+    for images, labels in batches:
+        right += int((run(images).argmax(1) == labels).sum())
+        count += len(labels)
+    return right / count
 
 
 def name_of(steps: Steps) -> str:

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from prunet.base.errors import InputError
 from prunet.base.files import replacing
-from prunet.deployment import onnx_file
 
 PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 NO_IMAGES = "int8 measures the ranges of activations on training images, and got none: give some."
@@ -70,24 +69,6 @@ def quantise(
             raise
         except Exception as error:  # ONNX Runtime's errors have no common class
             raise InputError(f"{source} cannot be quantised by ONNX Runtime ({error}).") from None
-
-
-def accuracy(path: Path, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
-    """Return the share, 0 to 1, of images that ONNX Runtime gives their label with an ONNX file.
-
-    Args:
-        path: the file.
-        batches: images (B, C, H, W), prepared, and labels (B,).
-
-    Raises:
-        InputError: the file does not run on these images.
-    """
-    run = onnx_file.runner(path)
-    right = count = 0
-    for images, labels in batches:
-        right += int((run(images).argmax(1) == labels).sum())
-        count += len(labels)
-    return right / count
 
 
 def slow_processor() -> str | None:

@@ -49,7 +49,7 @@ class Networks(NamedTuple):
 
 
 class Tools(NamedTuple):
-    """What the steps need besides networks.
+    """Settings, images and functions that the steps use.
 
     Attributes:
         settings: the block `compress` of params.yaml.

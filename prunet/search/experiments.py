@@ -60,7 +60,7 @@ def run(name: str, overrides: Sequence[str], target: str) -> None:
     """Run an experiment in a copy of the checkout; the working folder stays as it is.
 
     What it prints goes to `.checkpoints/search/NAME.log`. Trainings are kept in this folder's `.checkpoints`,
-    so that experiments share them and one that was killed goes on.
+    so that experiments share them and one that was killed resumes.
 
     Args:
         name: of the experiment, which must be new at this commit.
