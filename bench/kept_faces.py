@@ -1,4 +1,4 @@
-"""How often each rule of crop.keep keeps the listed person's face: `python -m bench.kept_faces FOLDER`."""
+"""Count how often each crop.keep rule keeps the listed person's face: `python -m bench.kept_faces FOLDER`."""
 
 import subprocess
 import sys

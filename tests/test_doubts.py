@@ -1,4 +1,4 @@
-"""What is doubtful about faces: measured traits, z-scores, reasons, and the order."""
+"""Doubts about faces: measured traits, z-scores, reasons, and the order."""
 
 from pathlib import Path
 

@@ -182,7 +182,7 @@ def test_what_fits_is_accepted(project, changes):
 
 
 def test_of_images_whose_classes_are_not_known_yet_the_head_is_not_compared(project):
-    """How many classes a folder has is known once the stage images has read it."""
+    """The number of classes of a folder is known once the stage images has read it."""
     gray = data("faces", val=0.2, test=0.1)
     for function, file in (("five", "five"), ("net", "five"), ("net", "ten")):
         changes = study(function, weights=f"networks/{file}.pt", input_size=8, **gray)

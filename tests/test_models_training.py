@@ -101,7 +101,7 @@ def test_a_fully_connected_network_with_a_frozen_part_is_not_differentiated_by_h
 
 @pytest.mark.parametrize("name", ["Tied", "VisionTransformer"])
 def test_a_cell_of_any_network_is_trained_stored_and_read_again(tmp_path, name):
-    own = {"model": f"tests.own_network:{name}", "init": "own", "replicates": 1}  # which needs no fork
+    own = {"model": f"tests.own_network:{name}", "init": "own", "replicates": 2}
     trainer = Trainer(toys.study(steps=2) | own, toys.data(8), tmp_path)
     start = trainer.start_weights()
     rng = np.random.default_rng(0)

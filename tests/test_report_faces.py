@@ -1,4 +1,4 @@
-"""What the report of a study of faces has beside that of others: the faces that are most in doubt."""
+"""The part that only a report on faces has: the faces that are most in doubt."""
 
 import pytest
 

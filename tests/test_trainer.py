@@ -102,10 +102,8 @@ def test_light_cnn_trains_on_crops_in_both_layouts_and_precisions(make, training
     ("model", "training"), [("lenet-300-100", {}), ("lenet-5", {"channels_last": True, "steps": 10})]
 )
 def test_a_cell_with_a_mask_schedule_has_its_last_masks_and_the_seeds_of_its_updates(
-    make, monkeypatch, model, training, name
+    make, model, training, name
 ):
-    # In this process: autograd refuses forked ones once another test has used its threads.
-    monkeypatch.setattr("prunet.training.trainer.cores", lambda: 1)
     trainer = make(2, model, side=16, **training)
     rng = np.random.default_rng(0)
     masks = {layer: rng.random(mask.shape) < 0.4 for layer, mask in trainer.dense_masks().items()}

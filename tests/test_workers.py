@@ -153,6 +153,28 @@ def test_spawned_processes_run_tasks_too():
     ]
 
 
+EXPORTED = """
+import torch
+from torch import nn
+from prunet.training import workers
+
+def slope():
+    x = torch.ones(1, requires_grad=True)
+    (3 * x).backward()
+    yield x.grad.item()
+
+torch.export.export(nn.Linear(2, 1), (torch.ones(1, 2),))
+assert list(slope()) == [3]
+print(sorted(value for _, value in workers.run([slope, slope], 2, 1) if value))
+"""
+
+
+def test_workers_compute_gradients_after_an_export_and_a_gradient_of_their_parent():
+    """As when a criterion by gradients prunes units, and the networks are then trained."""
+    found = subprocess.run([sys.executable, "-c", EXPORTED], capture_output=True, text=True, check=False)
+    assert (found.stdout, found.stderr) == ("[3.0, 3.0]\n", "")
+
+
 def test_no_worker_outlives_its_parent(tmp_path):
     tasks = [partial(beat, tmp_path / str(number)) for number in range(3)]
     parent = multiprocessing.get_context("fork").Process(target=run, args=(tasks, 3, 1))

@@ -1,4 +1,4 @@
-"""Whether a library makes a network smaller without changing what is left of it."""
+"""Check that a library makes a network smaller without changing what is left of it."""
 
 import math
 import time

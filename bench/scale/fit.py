@@ -1,4 +1,4 @@
-"""How a cost grows: exponents fitted to measurements, and their table."""
+"""Growth of a cost: exponents fitted to measurements, and their table."""
 
 import statistics
 from collections.abc import Mapping, Sequence

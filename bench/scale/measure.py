@@ -1,4 +1,4 @@
-"""How the cost of a study grows, and what single parts of it cost."""
+"""Measure the growth of a study's cost, and the cost of single parts of it."""
 
 import statistics
 from collections.abc import Mapping

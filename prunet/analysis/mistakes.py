@@ -1,4 +1,4 @@
-"""Which test images networks get wrong: the confusion matrix, and a list of the images."""
+"""Test images that networks get wrong: the confusion matrix, and a list of the images."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""How long each stage took when DVC last ran it: one table in the working folder, beside dvc.lock."""
+"""Record the time of each stage when DVC runs it: one table in the working folder, beside dvc.lock."""
 
 import fcntl
 import os

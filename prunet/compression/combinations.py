@@ -14,13 +14,12 @@ from prunet.base.progress import progress
 from prunet.compression import int4, int8
 from prunet.compression.steps import STEPS, Networks, Tools
 from prunet.deployment import compact, latency, onnx_file
+from prunet.deployment.metadata import without_defaults
 from prunet.deployment.operations import operations
 from prunet.deployment.smaller import smaller
 from prunet.models.state import load_state
 
 Steps = tuple[str, ...]
-
-DEFAULTS = {"interpolation": "bilinear", "unit_norm": False}  # of a ticket's preparation
 
 
 class Delivery(NamedTuple):
@@ -141,13 +140,14 @@ def _smallest(networks: Networks, metadata: dict[str, Any], path: Path) -> int:
 
 def _needed(metadata: Mapping[str, Any], ranks: Mapping[str, int]) -> dict[str, Any]:
     """Return the metadata that inference needs, without defaults: of a ticket of 7 kB, all take a tenth."""
-    preparation = {
-        name: value for name, value in metadata["preparation"].items() if value != DEFAULTS.get(name)
-    }
     faces = ("faces", "threshold") if metadata["faces"] else ()
     head = ("head",) if metadata["head"] == "replace" else ()
     kept = {name: metadata[name] for name in ("model", "class_names", *faces, *head)}
-    return kept | {"preparation": preparation} | ({"ranks": dict(ranks)} if ranks else {})
+    return (
+        kept
+        | {"preparation": without_defaults(metadata["preparation"])}
+        | ({"ranks": dict(ranks)} if ranks else {})
+    )
 
 
 def _write(networks: Networks, number: int, delivery: Delivery, path: Path) -> int:

@@ -133,7 +133,6 @@ def _each(
         }
         yield train(number, (trainer.splits, trainer.size, settings, seeds))
 
-    # In processes of their own: one that has computed gradients cannot fork for the next training.
     done = trainer.run([partial(task, number) for number in range(networks.replicates)])
     found = {number: weights for number, weights in done if weights is not None}
     stacked = {name: np.stack([found[n][name] for n in sorted(found)]) for name in networks.weights}

@@ -64,7 +64,7 @@ class Untrusted(Exception):
 
 
 class Storage(NamedTuple):
-    """How a ticket file stores the weights of a network.
+    """Storage format of the weights in a ticket file.
 
     Attributes:
         bits: of a surviving weight, 1 to 8; None: survivors are stored losslessly.
@@ -99,6 +99,11 @@ def is_bias(name: str, dtype: np.dtype[Any]) -> bool:
     return name.endswith("bias") and dtype == np.float32
 
 
+def without_defaults(preparation: dict[str, Any]) -> dict[str, Any]:
+    """Return the preparation of images in a ticket's metadata without values that readers assume."""
+    return _Preparation.model_validate(preparation).model_dump(exclude_defaults=True)
+
+
 def to_text(metadata: dict[str, Any], storage: Storage) -> str:
     """Return the JSON text of a ticket file.
 
@@ -111,7 +116,7 @@ def to_text(metadata: dict[str, Any], storage: Storage) -> str:
 
 
 def parse(text: str, trusted: str | None = None) -> tuple[dict[str, Any], Storage, dict[str, Spec]]:
-    """Return the metadata, how the weights are stored, and the tensors of the network in their order.
+    """Return the metadata, the storage format of the weights, and the tensors of the network in their order.
 
     Args:
         text: from `to_text`.

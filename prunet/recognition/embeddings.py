@@ -33,7 +33,7 @@ PAIRS = {
 
 
 class Embedding(NamedTuple):
-    """How the face on a photo becomes a unit vector.
+    """Method that turns the face on a photo into a unit vector.
 
     Attributes:
         model: name of its network.

@@ -29,7 +29,7 @@ class Pairs(NamedTuple):
 
 
 class Rates(NamedTuple):
-    """How well a threshold on the cosine tells pairs of the same person from pairs of different people.
+    """Rates at which a threshold on the cosine tells pairs of the same person from pairs of different people.
 
     Attributes:
         auroc: area under the curve of `curve`: the probability that a pair of the same person has the higher

@@ -81,7 +81,7 @@ def _no_cluster(address: str, error: Exception) -> InputError:
 
 
 class Resources(NamedTuple):
-    """What a training run gets, on one machine."""
+    """Resources of one training run, on one machine."""
 
     cores: int
     gpus: int

@@ -1,4 +1,4 @@
-"""Whether a training was too short, or has taught nothing: its loss still falls, or the network guesses."""
+"""Warn of a training that was too short or taught nothing: its loss still falls, or the network guesses."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

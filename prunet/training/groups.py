@@ -22,7 +22,7 @@ class Member(NamedTuple):
 
 
 class Given(NamedTuple):
-    """What a group of N networks is trained from; it may be sent to another machine.
+    """Inputs from which a group of N networks is trained; they may be sent to another machine.
 
     Attributes:
         start: start values (N, *shape) of every tensor.

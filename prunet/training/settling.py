@@ -1,4 +1,4 @@
-"""When the masks that dense networks would get have settled (You et al. 2020, algorithm 1)."""
+"""Find when the masks that dense networks would get have settled (You et al. 2020, algorithm 1)."""
 
 import torch
 from torch import Tensor

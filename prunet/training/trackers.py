@@ -1,4 +1,4 @@
-"""Where learning curves go while networks train: to DVCLive, or to a function of yours."""
+"""Send learning curves to DVCLive, or to a function of yours, while networks train."""
 
 import importlib
 import os

@@ -17,6 +17,11 @@ Task = Callable[[], Iterable[Any]]
 
 FAILED = -1  # in place of a task's number: it raised an error with this message
 
+# The first gradient of a process starts a thread for each accelerator, after which its forks cannot compute
+# gradients. `torch.export` makes PyTorch count a CUDA device even where there is none. So, before any export:
+if not torch.accelerator.is_available():
+    torch.zeros(1, requires_grad=True).backward()
+
 
 def run(
     tasks: Sequence[Task], workers: int, threads: int, start: Literal["fork", "spawn"] = "fork"

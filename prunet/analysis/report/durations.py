@@ -1,4 +1,4 @@
-"""How long the stages ran whose results a page shows."""
+"""Run times of the stages whose results a page shows."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +19,7 @@ OWN = (
 
 
 class Duration(NamedTuple):
-    """How long DVC's last runs of a stage took: one run, or one of each round or scheme."""
+    """Time of DVC's last runs of a stage: one run, or one of each round or scheme."""
 
     stage: str
     runs: int

@@ -38,7 +38,7 @@ PLOT_DATA: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Study:
-    """What a page shows of a study.
+    """Parameters and tables of a study that a page shows.
 
     Attributes:
         params: the stage's parameters: `study`, `schemes` (their looks), `settings`, and of `report` the

@@ -1,4 +1,4 @@
-"""What pruning saves: bytes on disk and milliseconds."""
+"""Savings of pruning: bytes on disk and milliseconds."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a study says, in sentences: its question, its answers, and what limits them."""
+"""Describe a study in sentences: its question, its answers, and their limits."""
 
 import math
 from pathlib import PurePosixPath

@@ -21,7 +21,7 @@ COPY, SEVERAL = 10.0, 5.0  # in place of z-scores: a photo's copy under another 
 
 
 class Measure(NamedTuple):
-    """How a measured trait becomes a doubt."""
+    """Rule that turns a measured trait into a doubt."""
 
     high: str  # the reason if a value is unusually high; empty: then there is no doubt
     low: str  # the reason if a value is unusually low

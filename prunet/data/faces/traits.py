@@ -23,7 +23,7 @@ Values = NDArray[np.float64]  # (N,)
 
 
 class Likeness(NamedTuple):
-    """How much N faces look like people.
+    """Similarity of N faces to people.
 
     Attributes:
         margin: cosine to the nearest other person minus that to the own one, -2 to 2; NaN if one is unknown.

@@ -36,7 +36,7 @@ class Contents(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """What a data set on disk needs to know of a file."""
+    """Facts about a file that a data set on disk needs."""
 
     digest: NDArray[np.uint8]  # (16,) of the bytes
     sums: NDArray[np.int64]  # (3,) of the pixels of each channel
