@@ -63,7 +63,7 @@ def train(
         began.append(time.perf_counter())
         images, labels = next(batches)
         optimizer.zero_grad()
-        functional.cross_entropy(model(images), labels).backward()  # type: ignore[no-untyped-call]
+        functional.cross_entropy(model(images), labels).backward()
         optimizer.step()
         for name, mask in masks.items():
             parameters[name].data.mul_(mask)
