@@ -138,16 +138,16 @@ def test_requests_to_a_host_are_limited_and_spaced(tmp_path):
         with lock:
             times.append(time.monotonic())
             busy.append(busy[-1] + 1 if busy else 1)
-        time.sleep(0.3)
+        time.sleep(0.7)
         with lock:
             busy.append(busy[-1] - 1)
         body(b"<html>")(handler)
 
-    answers = {f"/{number}": record for number in range(6)}
+    answers = {f"/{number}": record for number in range(4)}
     with serving(answers) as server:
-        fetched(tmp_path, *map(server.url, answers), host_concurrency=2, host_delay=0.1)
+        fetched(tmp_path, *map(server.url, answers), host_concurrency=2, host_delay=0.3)
     assert max(busy) == 2
-    assert min(after - before for before, after in itertools.pairwise(times)) > 0.05
+    assert min(after - before for before, after in itertools.pairwise(times)) > 0.1
 
 
 def test_a_delayed_host_does_not_delay_others(monkeypatch):
