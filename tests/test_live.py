@@ -117,7 +117,7 @@ TRACK = """
 import subprocess, sys
 from prunet.training import trackers
 
-trackers.DELAY = 0
+trackers.DELAY, trackers.INTERVAL = 0, float(sys.argv[1])
 with trackers.tracker() as track:
     for step in (0, 10):
         row = {"study": "toy", "cell": "original/01", "network": 0, "step": step}
@@ -126,7 +126,10 @@ with trackers.tracker() as track:
 """
 
 
-def test_dvc_plots_show_draws_the_curves_while_networks_train(tmp_path):
+@pytest.mark.parametrize(
+    ("interval", "shown"), [("0", [("0", "0.0"), ("10", "1.0")]), ("3600", [("0", "0.0")])]
+)
+def test_dvc_plots_show_draws_the_curves_while_networks_train(tmp_path, interval, shown):
     """In a process of its own: DVCLive sets up logging and threads."""
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
     subprocess.run([*git, "init", "-q"], cwd=tmp_path, check=True)
@@ -135,12 +138,17 @@ def test_dvc_plots_show_draws_the_curves_while_networks_train(tmp_path):
     root = str(Path(__file__).parents[1])
     own = {"PYTHONPATH": root, "DVC_ROOT": str(tmp_path), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(
-        [sys.executable, "-c", TRACK], cwd=tmp_path, env=own, capture_output=True, text=True, check=True
+        [sys.executable, "-c", TRACK, interval],
+        cwd=tmp_path,
+        env=own,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     plots = json.loads(done.stdout)["data"]
     folder = "live/plots/metrics/toy/original/01"
     assert set(plots) == {f"{folder}/val_accuracy/0.tsv", f"{folder}/val_loss/0.tsv"}
     (drawn,) = plots[f"{folder}/val_accuracy/0.tsv"]
     points = [(row["step"], row["0"]) for row in drawn["content"]["data"]["values"]]
-    assert points == [("0", "0.0"), ("10", "1.0")]
+    assert points == shown
     assert not (tmp_path / "live").exists()

@@ -14,6 +14,7 @@ from prunet.base.errors import InputError
 NAMED = "PRUNET_TRACKER"
 DVC = "DVC_ROOT"  # set for the commands that DVC runs
 DELAY = 30.0  # seconds: DVCLive takes two to start, and nobody watches a shorter training
+INTERVAL = 5.0  # seconds: DVCLive writes the last values of all networks each time
 
 FOLDER = Path(
     "live"
@@ -35,7 +36,7 @@ def tracker() -> Iterator[Track | None]:
         yield _named(named)
     elif DVC in os.environ:
         try:
-            yield _dvclive(DELAY)
+            yield _dvclive(DELAY, INTERVAL)
         finally:
             shutil.rmtree(FOLDER, ignore_errors=True)
     else:
@@ -53,15 +54,21 @@ def _named(named: str) -> Track:
     return track
 
 
-def _dvclive(delay: float) -> Track:
-    """Return a function that writes a table for each network to `FOLDER`, once `delay` seconds are over."""
-    start, rows, live = time.monotonic() + delay, [], None
+def _dvclive(delay: float, interval: float) -> Track:
+    """Return a function that writes a table for each network to `FOLDER`.
+
+    Args:
+        delay: seconds before it writes.
+        interval: seconds between two writes.
+    """
+    due, rows, live = time.monotonic() + delay, [], None
 
     def track(**row: Any) -> None:
-        nonlocal live
+        nonlocal live, due
         rows.append(row)
-        if time.monotonic() < start:
+        if time.monotonic() < due:
             return
+        due = time.monotonic() + interval
         if live is None:
             from dvclive.live import Live
 
