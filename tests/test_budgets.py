@@ -104,7 +104,7 @@ def test_a_budget_that_is_met_removes_nothing_and_one_below_one_unit_a_layer_is_
 @pytest.mark.parametrize(
     ("target", "criterion", "round_to", "message"),
     [
-        ({"flops": 0.5}, "unit-l2", 1, "'flops', which is no cost; choose from macs, parameters"),
+        ({"flops": 0.5}, "unit-l2", 1, "'flops', which is not a cost; choose from macs, parameters"),
         ({"macs": 1.5}, "unit-l2", 1, "target.macs is 1.5; give a share between 0 and 1"),
         ({"macs": 0}, "unit-l2", 1, "target.macs is 0; give"),
         ({"macs": 0.5}, "magnitude", 1, "target.macs does not change when criterion magnitude"),

@@ -238,7 +238,7 @@ def test_of_init_own_are_the_values_that_the_model_draws():
 
 
 class Odd(nn.Module):
-    """Has every kind of parameter; the output layer is registered first, and a table is no weight."""
+    """Has every kind of parameter; the output layer is registered first, and a table is not a weight."""
 
     def __init__(self):
         super().__init__()

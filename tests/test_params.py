@@ -66,7 +66,7 @@ SKIPPED = [VALUES["prune"]["rounds"][0], {"n": "02", "from": "dense"}]  # round 
             {"macs": 0.5},
             "target.macs does not change when criterion magnitude removes single",
         ),
-        ("prune.target", {"flops": 0.5}, "'flops', which is no cost; choose from macs, parameters, bytes"),
+        ("prune.target", {"flops": 0.5}, "'flops', which is not a cost; choose from macs, parameters, bytes"),
         ("prune.round_to", 8, "round_to is 8, and criterion magnitude removes single weights"),
         ("prune.scope", ..., "prune.scope is missing"),
         ("prune.criterion", "luck", "'luck' is not a criterion: choose from magnitude, lamp,"),

@@ -18,7 +18,7 @@ from tests.toy_operations import CALLS, POOLS, REDUCTIONS, aten
 from tests.toy_programs import program, structure, units_of
 
 CHANNELS = 6
-# Rules that compute units of their own, or take a constant that is no scale: tested in other files.
+# Rules that compute units of their own, or take a constant that is not a scale: tested in other files.
 LAYERS = (
     "linear addmm conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d "
     "embedding batch_norm instance_norm layer_norm rms_norm group_norm matmul bmm mm baddbmm "

@@ -157,7 +157,7 @@ def test_another_embedding_than_at_enrolment_is_refused(tmp_path, ticket, folder
     assert says in refusal(recognise, tmp_path / "people", folder)
     assert says in refusal(enrol, "--add", "--embedding", tmp_path / "other", folder, tmp_path / "people")
     message = refusal(recognise, "--embedding", ticket, ticket, folder)
-    assert message.endswith("ticket is no file of enrolled people: leave out --embedding, or name one.")
+    assert message.endswith("ticket is not a file of enrolled people: leave out --embedding, or name one.")
 
 
 def test_two_photos_show_the_same_person_from_the_threshold_on(tmp_path, ticket, folder):

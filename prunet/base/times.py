@@ -23,8 +23,8 @@ def record() -> None:
     """Record how long this process has run, if DVC runs it as a stage; called when the stage has succeeded.
 
     `TABLE` has a row for each stage: its name, wall-clock seconds since the process started, and its end
-    (UTC). The table is no output of DVC, since equal results must have equal hashes. If it cannot be written,
-    a warning says so, and the stage succeeds.
+    (UTC). The table is not an output of DVC, since equal results must have equal hashes. If it cannot be
+    written, a warning says so, and the stage succeeds.
     """
     if address := os.environ.get(STAGE):
         stage = address.rpartition(":")[2]  # without the path of a dvc.yaml elsewhere

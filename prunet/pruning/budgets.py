@@ -56,7 +56,7 @@ def check(target: Mapping[str, float], criterion: str, round_to: int) -> None:
     """
     for name, share in target.items():
         if name not in COSTS:
-            raise InputError(f"target names {name!r}, which is no cost; choose from {', '.join(COSTS)}.")
+            raise InputError(f"target names {name!r}, which is not a cost; choose from {', '.join(COSTS)}.")
         if not 0 < share < 1:
             raise InputError(f"target.{name} is {share:g}; give a share between 0 and 1.")
         if criterion in CRITERIA and name != "parameters":

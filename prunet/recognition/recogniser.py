@@ -54,7 +54,7 @@ def load(path: Path, ticket: Path | None = None, network: str | None = None) -> 
     if people_file.is_one(path):
         return _of_people(path, embeddings.load(ticket, network))
     if ticket is not None:
-        raise InputError(f"{path} is no file of enrolled people: leave out --embedding, or name one.")
+        raise InputError(f"{path} is not a file of enrolled people: leave out --embedding, or name one.")
     return _of_ticket(path, network)
 
 

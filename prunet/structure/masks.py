@@ -171,7 +171,7 @@ def dependents(units: Units, masks: Masks) -> Masks:
             rows is removed.
 
     Returns:
-        {tensor: (R, *shape)} of all tensors that are no layers in `masks`, False where they go.
+        {tensor: (R, *shape)} of all tensors that are not layers in `masks`, False where they go.
     """
     return _stacked(units, masks, lambda name: name not in masks)
 

@@ -174,7 +174,7 @@ def _kept(value: Any) -> Any:
 
 
 def parts(values: Any) -> list[Any]:
-    """Flatten lists and tuples; activations are no tuples here."""
+    """Flatten lists and tuples; activations are not tuples here."""
     if isinstance(values, list | tuple) and not isinstance(values, Activation):
         return [part for value in values for part in parts(value)]
     return [values]

@@ -58,7 +58,7 @@ def connect() -> dict[str, float]:
 
 
 def _check_address(address: str) -> None:
-    """Refuse what is no address of a cluster at once; Ray would try for minutes."""
+    """Refuse at once what is not the address of a cluster; Ray would try for minutes."""
     if address.startswith("ray://"):
         raise InputError(
             f"{ADDRESS}={address} is an address of Ray Client, which prunet does not use: run the stage on a "

@@ -25,7 +25,7 @@ class Measure(NamedTuple):
 
     high: str  # the reason if a value is unusually high; empty: then there is no doubt
     low: str  # the reason if a value is unusually low
-    spread: float  # one z-score is at least this: in a uniform set, small differences are no doubt
+    spread: float  # one z-score is at least this: in a uniform set, small differences are not doubts
     logarithmic: bool = False
 
 
@@ -52,7 +52,7 @@ def find(
 ) -> list[dict[str, Any]]:
     """Return the table of doubts (`COLUMNS`), with a row for each face, in the order of `rows`.
 
-    The score is the sum of the z-scores of a face's reasons, each at most `STRONGEST`; 0 is no doubt.
+    The score is the sum of the z-scores of a face's reasons, each at most `STRONGEST`; 0 means no doubt.
 
     Args:
         rows: of the crops' manifest.

@@ -87,7 +87,7 @@ def verify(
     Args:
         url: an address, or a local path.
         body: from `fetch`.
-        local: reads a url that is no http or https address; raises a Rejection.
+        local: reads a url that is not an http or https address; raises a Rejection.
         output: an existing folder.
         store: images of earlier runs.
         settings: its largest file and image.

@@ -63,7 +63,8 @@ def require_all_classes(
     """Check that every class has an image in every split.
 
     Args:
-        labels, split, class_names: as in `save`; images whose `split` is no index into `SPLITS` do not count.
+        labels, split, class_names: as in `save`; images whose `split` is not an index into `SPLITS` do not
+            count.
         where: file or folder that the message names.
 
     Raises:
