@@ -55,8 +55,10 @@ def test_layers_whose_names_begin_with_an_underscore_are_in_the_legend():
     assert [text.get_text() for text in legend.get_texts()] == ["conv_stem", "fc"]
 
 
-def test_a_legend_of_many_long_names_fits_into_the_figure():
-    names = [f"_blocks.{number}._depthwise_conv.weight" for number in range(12)]
+@pytest.mark.parametrize("count", [1, 4, 5, 6, 7, 12])
+@pytest.mark.parametrize("name", ["fc", "rewound learning rate", "_blocks._depthwise_conv.weight"])
+def test_the_legend_fits_into_the_figure(count, name):
+    names = [f"{name}{number}" for number in range(count)]
     figure = figures.layer_densities(
         pd.DataFrame({"round": [0, 1]} | {name: [1, 0.5] for name in names}), "toy"
     )

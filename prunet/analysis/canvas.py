@@ -98,23 +98,19 @@ def lines(table: pd.DataFrame, column: str, styles: Styles) -> Iterator[tuple[pd
 
 
 def legend(figure: Figure, *axes: Axes) -> Figure:
-    """Put one legend for all `axes` below them; one of many rows makes the figure taller."""
-    labels = [label for part in axes for label in part.get_legend_handles_labels()[1]]
-    count = len(labels)
+    """Put one legend for all `axes` below them, in as many columns as fit; many rows make it taller."""
+    count = sum(len(part.get_legend_handles_labels()[1]) for part in axes)
     many = count > 6
+    look: dict[str, Any] = {"frameon": False, "columnspacing": 1}
+    look |= {"fontsize": 6, "handlelength": 2} if many else {"fontsize": 7, "handlelength": 2.5}
     columns = {4: 2, 5: 3, 6: 3}.get(count, min(count, 3 if many else 4))
-    if many and max(map(len, labels)) > 16:  # three columns of longer names are wider than the figure
-        columns = 2
-    figure.set_figheight(HEIGHT + 0.14 * max(0, -(-count // columns) - 2))
     with rc_context(STYLE):
-        figure.legend(
-            loc="outside lower center",
-            ncols=columns,
-            frameon=False,
-            fontsize=6 if many else 7,
-            columnspacing=1,
-            handlelength=2 if many else 2.5,
-        )
+        drawn = figure.legend(loc="outside lower center", ncols=columns, **look)
+        while columns > 1 and drawn.get_window_extent().width > figure.bbox.width:
+            columns -= 1
+            drawn.remove()
+            drawn = figure.legend(loc="outside lower center", ncols=columns, **look)
+    figure.set_figheight(HEIGHT + 0.14 * max(0, -(-count // columns) - 2))
     return figure
 
 
