@@ -93,8 +93,8 @@ def test_summarize_writes_the_report_and_the_tables(project):
 
 
 def test_plot_draws_every_figure_also_of_a_scheme_without_a_style(project, tmp_path):
-    params = {"study": "digits", "round": "01", "schemes": SCHEMES}
-    del params["schemes"]["random"]
+    labelled = {name: style for name, style in SCHEMES.items() if name != "random"}
+    params = {"study": "digits", "round": "01", "schemes": labelled}
     files.write_json(tmp_path / "plot.json", params)
     inputs = (tmp_path / "plot.json", project / "metrics" / "digits", project / "plots" / "digits")
     figures = tmp_path / "figures"
