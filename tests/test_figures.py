@@ -49,6 +49,34 @@ def test_curves_early_stops_and_layers_draw_their_columns():
     assert drawn["conv1"].get_ydata().tolist() == [1, 0.8]
 
 
+def learning_curve(*accuracies, half=0.0):
+    table = pd.DataFrame({"scheme": "original", "accuracy": accuracies, "accuracy_ci95": half})
+    return table.assign(epoch=range(len(table)))
+
+
+def test_a_long_training_run_is_drawn_from_the_end_of_its_first_tenth():
+    table = learning_curve(0.1, 0.8, *[0.95] * 18, 0.97)
+    assert canvas.learning_curve_limits(table) == pytest.approx((0.949, 0.971))
+    assert figures.curves(table, {}, "toy").axes[0].get_ylim() == pytest.approx((0.949, 0.971))
+    table = learning_curve(0.1, 0.8, *[0.95] * 18, 0.97, half=0.02)
+    assert canvas.learning_curve_limits(table) == pytest.approx((0.927, 0.993))
+    table = learning_curve(0.1, 0.8, *[0.95] * 18, 0.97, half=0.2)
+    assert canvas.learning_curve_limits(table) == (pytest.approx(0.729), 1.0)
+
+
+@pytest.mark.parametrize("accuracies", [[0.1, 0.5, 0.6, 0.7, 0.8, 0.9], [0.5] * 30, [0.9]])
+def test_learning_curves_without_a_steep_beginning_are_drawn_whole(accuracies):
+    assert canvas.learning_curve_limits(learning_curve(*accuracies)) is None
+    low, high = figures.curves(learning_curve(*accuracies), {}, "toy").axes[0].get_ylim()
+    assert low < min(accuracies) <= max(accuracies) < high
+
+
+@pytest.mark.parametrize(("count", "every"), [(3, 1), (25, 1), (26, 2), (251, 11)])
+def test_a_learning_curve_has_at_most_25_markers(count, every):
+    (line,) = figures.curves(learning_curve(*[0.5] * count), {}, "toy").axes[0].lines
+    assert line.get_markevery() == every
+
+
 def test_layers_whose_names_begin_with_an_underscore_are_in_the_legend():
     layers = pd.DataFrame({"round": [0, 1], "_conv_stem.weight": [1, 0.5], "_fc.weight": [1, 0.5]})
     (legend,) = figures.layer_densities(layers, "toy").legends

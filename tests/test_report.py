@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -156,6 +157,23 @@ def test_a_row_of_a_figure_has_its_value_interval_and_replicates(study):
     assert row["shown"].replace("\N{NO-BREAK SPACE}", " ") == "96.00% ± 2.48"
     assert (row["low"], row["high"]) == (pytest.approx(0.9352, abs=1e-4), pytest.approx(0.9848, abs=1e-4))
     assert row["note"] == "3 replicates"
+
+
+def test_learning_curves_of_a_long_run_are_cut_to_what_follows_its_beginning(study):
+    found = study()
+    table = pd.DataFrame({"scheme": "original", "epoch": range(101), "accuracy": 0.9, "accuracy_ci95": 0.0})
+    table.loc[0, "accuracy"] = 0.1
+    table.loc[100, "accuracy"] = 0.92
+    cut, whole = (
+        charts.others([replace(found, tables=found.tables | {"curves": curves})])[1].spec
+        for curves in (table, table[table["epoch"] > 0].assign(accuracy=0.5))
+    )
+    assert cut["encoding"]["y"]["scale"]["domain"] == pytest.approx((0.899, 0.921))
+    assert whole["encoding"]["y"]["scale"] == {"zero": False}
+    assert {layer["mark"]["clip"] for layer in cut["layer"]} == {True}
+    assert {layer["mark"]["clip"] for layer in whole["layer"]} == {False}
+    sizes = [charts.headline([found]).spec["layer"][-1]["mark"]["size"], cut["layer"][-1]["mark"]["size"]]
+    assert sizes == [60, 15]
 
 
 def test_values_that_are_not_known_are_left_out_and_named(study):

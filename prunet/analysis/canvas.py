@@ -78,6 +78,24 @@ def limit_to_shares(axes: Axes) -> None:
     axes.set_ylim(max(low, -0.02), min(high, 1.02))
 
 
+def learning_curve_limits(table: pd.DataFrame) -> tuple[float, float] | None:
+    """Return where the y axis of learning curves begins and ends, or None if it shows them whole.
+
+    The first evaluations of a long training run may lie so low that all later ones look like one flat line.
+    If more than half of the axis shows the first tenth of the run alone, the axis is fitted to the rest.
+
+    Args:
+        table: columns `epoch`, `accuracy` and `accuracy_ci95` (0 to 1).
+    """
+    half = table["accuracy_ci95"].fillna(0)
+    low, high = table["accuracy"] - half, (table["accuracy"] + half).max()
+    settled = low[table["epoch"] >= 0.1 * table["epoch"].max()].min()
+    if high - settled >= (high - low.min()) / 2:
+        return None
+    margin = 0.05 * (high - settled)
+    return max(0.0, settled - margin), min(1.0, high + margin)
+
+
 def line_with_band(
     axes: Axes, x: "pd.Series[float]", mean: "pd.Series[float]", half: "pd.Series[float]", **style: Any
 ) -> None:
@@ -103,13 +121,13 @@ def legend(figure: Figure, *axes: Axes) -> Figure:
     many = count > 6
     look: dict[str, Any] = {"frameon": False, "columnspacing": 1}
     look |= {"fontsize": 6, "handlelength": 2} if many else {"fontsize": 7, "handlelength": 2.5}
-    columns = {4: 2, 5: 3, 6: 3}.get(count, min(count, 3 if many else 4))
+    most = {4: 2, 5: 3, 6: 3}.get(count, min(count, 3 if many else 4))
     with rc_context(STYLE):
-        drawn = figure.legend(loc="outside lower center", ncols=columns, **look)
-        while columns > 1 and drawn.get_window_extent().width > figure.bbox.width:
-            columns -= 1
-            drawn.remove()
+        for columns in range(most, 0, -1):
             drawn = figure.legend(loc="outside lower center", ncols=columns, **look)
+            if columns == 1 or drawn.get_window_extent().width <= figure.bbox.width:
+                break
+            drawn.remove()
     figure.set_figheight(HEIGHT + 0.14 * max(0, -(-count // columns) - 2))
     return figure
 

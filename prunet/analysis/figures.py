@@ -12,6 +12,7 @@ from prunet.analysis.canvas import (
     Styles,
     density_figure,
     layer_label,
+    learning_curve_limits,
     legend,
     limit_to_shares,
     line_style,
@@ -25,12 +26,17 @@ NAMED = 12  # layers that fit into a legend
 
 
 def curves(table: pd.DataFrame, schemes: Styles, title: str) -> Figure:
-    """Draw validation accuracy by epoch, a line for each scheme with its 95% confidence interval."""
+    """Draw validation accuracy by epoch, a line for each scheme with its 95% confidence interval.
+
+    At most 25 evaluations of a line have a marker.
+    """
     figure, axes = new_figure(title)
     for rows, style in lines(table, "scheme", schemes):
-        line_with_band(axes, rows["epoch"], rows["accuracy"], rows["accuracy_ci95"], **style, markersize=2.5)
+        style |= {"markersize": 2.5, "markevery": -(-len(rows) // 25)}
+        line_with_band(axes, rows["epoch"], rows["accuracy"], rows["accuracy_ci95"], **style)
     axes.set(xlabel="epoch", ylabel="validation accuracy", xlim=(0, None))
     limit_to_shares(axes)
+    axes.set_ylim(learning_curve_limits(table))
     return legend(figure, axes)
 
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from prunet.analysis.canvas import learning_curve_limits
 from prunet.analysis.report import figures, rows, sentences, words
 from prunet.analysis.report.reading import Study
 
@@ -96,8 +97,11 @@ def _curves(studies: Sequence[Study], points: list[rows.Row]) -> Chart:
     rounds = dict.fromkeys(study.params["round"] for study in studies)
     caption = f"At the headline round, {words.listed(list(rounds))}. {_intervals(studies, looks)}"
     x = {"title": "epoch", "axis": {"grid": False, "tickCount": 6}, "scale": {"nice": False}}
-    y = {"scale": {"zero": False}, "axis": figures.SHARES}
-    spec = figures.lines(points, looks, x, y)
+    limits = learning_curve_limits(
+        pd.concat(study.tables["curves"] for study in studies if "curves" in study.tables)
+    )
+    scale = {"domain": limits, "nice": False} if limits else {"zero": False}
+    spec = figures.lines(points, looks, x, {"scale": scale, "axis": figures.SHARES})
     return Chart("curves", "Validation accuracy while training, by epoch", caption, looks, spec)
 
 

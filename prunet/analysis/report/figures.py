@@ -29,6 +29,7 @@ MARKS = {
 }
 DASHES = {"-": [], "--": [6, 3], ":": [2, 2], "-.": [6, 2, 2, 2]}
 BANDS = 6  # most lines with bands
+CROWDED = 60  # marks of a line that need to be smaller
 SHARES = {"format": ".3~p"}
 FONT = {"labelFont": "system-ui, sans-serif", "titleFont": "system-ui, sans-serif"}
 SIZES = {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"}
@@ -84,7 +85,7 @@ def lines(rows: Sequence[Row], looks: Looks, x: Spec, y: Spec) -> Spec:
         rows: see `Row`; of a `level`, the value is drawn over the whole width.
         looks: of every series.
         x: title, scale and axis of x.
-        y: scale and axis of y.
+        y: scale and axis of y. What lies outside a `domain` is cut off.
 
     Returns:
         The specification. Its parameter `hidden` lists series that are not drawn. Lines of several revisions
@@ -100,20 +101,22 @@ def lines(rows: Sequence[Row], looks: Looks, x: Spec, y: Spec) -> Spec:
         del texts["revision"]
     tooltip = [{"field": field, "title": title} for field, title in texts.items()]
     band = {"y": {"field": "low", "type": "quantitative"}, "y2": {"field": "high"}}
-    points = {"filled": True, "size": 60, "opacity": 1, "strokeWidth": 1.5}
+    cut = {"clip": "domain" in y.get("scale", {})}
+    crowded = len(rows) > CROWDED * len(looks) * len(revisions)
+    points = cut | {"filled": True, "size": 15 if crowded else 60, "opacity": 1, "strokeWidth": 1.5}
     fill = color | {"condition": {"test": "datum.hollow", "value": "white"}}
     line = [{"filter": "!datum.level"}]
     layer: list[Spec] = []
     if bands(looks) and any(row["low"] is not None for row in rows):
         known = [*line, {"filter": "isValid(datum.low)"}]
-        layer.append({"transform": known, "mark": {"type": "area", "opacity": 0.14}})
+        layer.append({"transform": known, "mark": cut | {"type": "area", "opacity": 0.14}})
         layer[-1]["encoding"] = {**band, "color": color}
     if any(row["level"] for row in rows):
         layer.append({"transform": [{"filter": "datum.level"}], "mark": {"type": "rule", "strokeWidth": 1.5}})
         layer[-1]["encoding"] = {"x": None, "color": color, "strokeDash": dash, "tooltip": tooltip}
-    layer.append({"transform": line, "mark": {"type": "line", "strokeWidth": 2}})
+    layer.append({"transform": line, "mark": cut | {"type": "line", "strokeWidth": 2}})
     layer[-1]["encoding"] = {"color": color, "strokeDash": dash}
-    layer.append({"transform": line, "mark": {"type": "point", **points}})
+    layer.append({"transform": line, "mark": points | {"type": "point"}})
     layer[-1]["encoding"] = {
         "shape": _by_series(looks, "mark"),
         "stroke": color,
