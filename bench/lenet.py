@@ -17,29 +17,7 @@ from prunet.training import batches
 
 SHAPE = (1, 28, 28)
 CLASSES = 10
-TRAINING: dict[str, Any] = {
-    "optimizer": "adam",
-    "lr": 0.0012,
-    "schedule": "constant",
-    "warmup": 0,
-    "momentum": 0.0,
-    "nesterov": False,
-    "weight_decay": 0.0,
-    "clip_norm": 0.0,
-    "ema": 0.0,
-    "recalibrate": 0,
-    "freeze": 0,
-    "label_smoothing": 0.0,
-    "mixup": 0.0,
-    "cutmix": 0.0,
-    "batch_size": 60,
-    "augment": "none",
-    "dtype": "float32",
-    "channels_last": False,
-    "threads": 1,
-    "ranks": 1,
-    "distill": {"share": 0.0, "temperature": 4.0},
-}
+TRAINING = prunet_loop.PLAIN | {"lr": 0.0012, "batch_size": 60, "threads": 1}
 
 
 class Sizes(NamedTuple):

@@ -12,27 +12,7 @@ from prunet.models import built_in as models
 from prunet.training import batches
 
 CLASSES = 7
-TRAINING: dict[str, Any] = {
-    "optimizer": "adam",
-    "lr": 0.001,
-    "schedule": "constant",
-    "warmup": 0,
-    "momentum": 0.0,
-    "nesterov": False,
-    "weight_decay": 0.0,
-    "clip_norm": 0.0,
-    "ema": 0.0,
-    "recalibrate": 0,
-    "freeze": 0,
-    "label_smoothing": 0.0,
-    "mixup": 0.0,
-    "cutmix": 0.0,
-    "augment": "crop-flip",
-    "channels_last": True,
-    "threads": None,
-    "ranks": 1,
-    "distill": {"share": 0.0, "temperature": 4.0},
-}
+TRAINING = prunet_loop.PLAIN | {"lr": 0.001, "augment": "crop-flip", "channels_last": True}
 
 
 class Sizes(NamedTuple):

@@ -20,6 +20,31 @@ from prunet.training.checkpoints import Checkpoint
 from prunet.training.vectors import Stack
 
 DENSITY = 0.2  # share of the weights that survive
+PLAIN: dict[str, Any] = {  # training settings with nothing on; a benchmark adds its own
+    "optimizer": "adam",
+    "schedule": "constant",
+    "milestones": [],
+    "decay": 0.1,
+    "warmup": 0,
+    "momentum": 0.0,
+    "nesterov": False,
+    "weight_decay": 0.0,
+    "clip_norm": 0.0,
+    "ema": 0.0,
+    "recalibrate": 0,
+    "freeze": 0,
+    "distill": {"share": 0.0, "temperature": 4.0},
+    "label_smoothing": 0.0,
+    "mixup": 0.0,
+    "cutmix": 0.0,
+    "group_lasso": 0.0,
+    "scale_l1": 0.0,
+    "augment": "none",
+    "dtype": "float32",
+    "channels_last": False,
+    "threads": None,
+    "ranks": 1,
+}
 
 
 class Job(NamedTuple):

@@ -10,13 +10,6 @@ from prunet.cells.masks import Masks, Weights
 from prunet.training.cells import Cell, Job
 from prunet.training.trainer import Trainer
 
-SETTINGS: dict[str, Any] = lenet.TRAINING | {
-    "milestones": [],
-    "decay": 0.1,
-    "group_lasso": 0.0,
-    "scale_l1": 0.0,
-}
-
 
 def noise(shape: tuple[int, int, int], classes: int, counts: tuple[int, int, int]) -> dict[str, Any]:
     """Draw a data set of images (C, H, W) and labels; `counts` are the images of each split."""
@@ -35,7 +28,7 @@ def trainer(
     """Return a trainer of a model for a data set, with checkpoints in a folder."""
     study = {"name": "bench", "seed": 0, "attention": "heads", "model": model, "weights": "none"}
     study |= {"head": "keep", "init": "glorot", "input_size": None, "interpolation": "bilinear"}
-    study |= {"normalise": None, "replicates": replicates, "rewind": 0, "training": SETTINGS | training}
+    study |= {"normalise": None, "replicates": replicates, "rewind": 0, "training": lenet.TRAINING | training}
     return Trainer(study, data, folder)
 
 

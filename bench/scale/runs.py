@@ -18,7 +18,7 @@ import psutil
 import torch
 from torch import nn
 
-from bench import prunet_loop, study
+from bench import lenet, prunet_loop, study
 from prunet.base.processes import cores
 from prunet.cells import storage
 from prunet.cells.masks import Masks, Weights
@@ -89,7 +89,7 @@ def wide(width: int, steps: int) -> None:
     )
     images, labels = torch.rand(IMAGES, *SHAPE), torch.arange(IMAGES) % CLASSES
     splits = dict.fromkeys(("train", "val", "test"), (images, labels))
-    settings = study.SETTINGS | {"steps": steps, "eval_every": steps}
+    settings = lenet.TRAINING | {"steps": steps, "eval_every": steps}
     with TemporaryDirectory() as folder:
         work = prunet_loop.job(model, splits, settings)
         list(prunet_loop.train(work, Path(folder) / "run.safetensors"))
