@@ -18,7 +18,7 @@ repro: $(VENV)/.installed
 
 # Two files at a time, each worker in alphabetical order: tests that fork run before those that start threads.
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m mtcnn
+	$(BIN)/python -m pytest -m mtcnn -n 2 --dist loadfile
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # A named study, e.g. `make study STUDY=lottery-mnist`: its folder is a DVC project of its own.

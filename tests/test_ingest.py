@@ -1,6 +1,7 @@
 """The stage ingest against a server on the loopback interface."""
 
 import base64
+import contextlib
 import csv
 import errno
 import hashlib
@@ -270,7 +271,7 @@ def test_a_killed_run_leaves_the_store_but_no_output(tmp_path):
         with subprocess.Popen(command, start_new_session=True) as run:
             wait_until(lambda: len(list((tmp_path / "store").glob("?" * 64))) == 3)
             run.kill()
-        wait_until(lambda: not members(run.pid))
+        wait_until(lambda: not any(session(process.pid) == run.pid for process in psutil.process_iter()))
         assert not (tmp_path / "out").exists()
         assert sorted(stored(tmp_path)) == sorted(picture(number) for number in range(3))
         with (tmp_path / "store" / "index.jsonl").open("a") as index:
@@ -290,9 +291,10 @@ def wait_until(happens):
         time.sleep(0.02)
 
 
-def members(group):
-    """Return the running processes of a group."""
-    return [process.pid for process in psutil.process_iter() if os.getsid(process.pid) == group]
+def session(pid):
+    """Return the session of a process, None if it has ended meanwhile."""
+    with contextlib.suppress(ProcessLookupError):
+        return os.getsid(pid)
 
 
 def test_damaged_files_in_the_store_are_detected(tmp_path):
