@@ -1,9 +1,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from prunet.analysis import canvas, figures, footprint_figures, summary, sweep_figures
 from prunet.deployment.crossover import crossover
+from prunet.retraining import scheme
 from tests.test_summary import RESULTS
 
 TABLE = summary.summarize(RESULTS, 40)
@@ -62,9 +64,12 @@ def test_a_long_training_run_is_drawn_from_the_end_of_its_first_tenth():
     assert canvas.learning_curve_limits(table) == pytest.approx((0.927, 0.993))
     table = learning_curve(0.1, 0.8, *[0.95] * 18, 0.97, half=0.2)
     assert canvas.learning_curve_limits(table) == (pytest.approx(0.729), 1.0)
+    assert canvas.learning_curve_limits(learning_curve(0.1, *[0.9] * 19)) == pytest.approx((0.899, 0.901))
 
 
-@pytest.mark.parametrize("accuracies", [[0.1, 0.5, 0.6, 0.7, 0.8, 0.9], [0.5] * 30, [0.9]])
+@pytest.mark.parametrize(
+    "accuracies", [[0.1, 0.5, 0.6, 0.7, 0.8, 0.9], [0.5] * 30, [0.9], [0.1, *[0.9] * 18]]
+)
 def test_learning_curves_without_a_steep_beginning_are_drawn_whole(accuracies):
     assert canvas.learning_curve_limits(learning_curve(*accuracies)) is None
     low, high = figures.curves(learning_curve(*accuracies), {}, "toy").axes[0].get_ylim()
@@ -94,6 +99,18 @@ def test_the_legend_fits_into_the_figure(count, name):
     (legend,) = figure.legends
     box = legend.get_window_extent()
     assert 0 <= box.x0 < box.x1 <= figure.bbox.width
+
+
+@pytest.mark.parametrize("count", range(1, 15))
+def test_the_legend_of_schemes_is_within_the_picture_that_is_written(count, tmp_path):
+    styles = {name: {"label": scheme.load(name).label} for name in scheme.names()[: count - 1]}
+    styles["hollow"] = {"label": "hollow: trained too briefly"}
+    table = pd.concat(learning_curve(0.5, 0.6).assign(scheme=name) for name in styles)
+    canvas.save(figures.curves(table, styles, "toy"), tmp_path / "curves.png")
+    pixels = np.asarray(Image.open(tmp_path / "curves.png").convert("L"))
+    assert pixels.shape[1] == 700
+    assert pixels.min() == 0
+    assert (pixels[:, [0, -1]] == 255).all()  # nothing is cut off on the left or right
 
 
 def test_a_scheme_without_a_style_gets_one_of_its_own():

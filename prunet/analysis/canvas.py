@@ -15,6 +15,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocat
 from prunet.base.files import replacing
 
 WIDTH, HEIGHT = 3.5, 2.6  # inches; a column of a two-column paper
+DPI = 200  # letters are not equally wide at all resolutions, so what must fit is measured at this one
 STYLE: Any = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "lines.linewidth": 1.2}
 
 # Okabe & Ito (2008) first; markers and line styles tell the lines apart without colour as well.
@@ -28,9 +29,9 @@ Styles = Mapping[str, dict[str, Any]]
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG at 200 dots per inch; equal figures give equal bytes."""
+    """Write a figure as PNG; equal figures give equal bytes."""
     with replacing(path) as partial, rc_context(STYLE):
-        figure.savefig(partial, format="png", dpi=200, metadata={"Software": None})
+        figure.savefig(partial, format="png", metadata={"Software": None})
 
 
 def save_all(figures: dict[str, Figure], folder: Path) -> None:
@@ -44,7 +45,7 @@ def save_all(figures: dict[str, Figure], folder: Path) -> None:
 def new_figure(title: str) -> tuple[Figure, Axes]:
     """Start a figure one column wide; a long title, `study: subject`, gets two lines and smaller letters."""
     with rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+        figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DPI, layout="constrained")
         axes = figure.subplots()
         text, available = figure.suptitle(title, fontsize=9), 0.96 * figure.bbox.width
         if text.get_window_extent().width > available:
@@ -82,7 +83,8 @@ def learning_curve_limits(table: pd.DataFrame) -> tuple[float, float] | None:
     """Return where the y axis of learning curves begins and ends, or None if it shows them whole.
 
     The first evaluations of a long training run may lie so low that all later ones look like one flat line.
-    If more than half of the axis shows the first tenth of the run alone, the axis is fitted to the rest.
+    If more than half of the axis shows the first tenth of the run alone, the axis is fitted to the rest. Runs
+    of fewer than 20 evaluations are shown whole.
 
     Args:
         table: columns `epoch`, `accuracy` and `accuracy_ci95` (0 to 1).
@@ -90,9 +92,9 @@ def learning_curve_limits(table: pd.DataFrame) -> tuple[float, float] | None:
     half = table["accuracy_ci95"].fillna(0)
     low, high = table["accuracy"] - half, (table["accuracy"] + half).max()
     settled = low[table["epoch"] >= 0.1 * table["epoch"].max()].min()
-    if high - settled >= (high - low.min()) / 2:
+    if table["epoch"].nunique() < 20 or high - settled >= (high - low.min()) / 2:
         return None
-    margin = 0.05 * (high - settled)
+    margin = max(0.05 * (high - settled), 0.001)
     return max(0.0, settled - margin), min(1.0, high + margin)
 
 

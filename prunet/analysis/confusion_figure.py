@@ -7,7 +7,7 @@ from matplotlib import rc_context
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
-from prunet.analysis.canvas import STYLE, WIDTH
+from prunet.analysis.canvas import DPI, STYLE, WIDTH
 
 NAMED = 12  # classes whose names fit beside the matrix
 LATIN = 0x250  # code points below it are in every font
@@ -26,7 +26,7 @@ def confusion(table: pd.DataFrame, title: str) -> Figure:
     groups = list(table.groupby("scheme", sort=False))
     names = list(dict.fromkeys(table["true"]))
     with rc_context(STYLE):
-        figure = Figure(figsize=(2 * WIDTH, WIDTH + 0.5), layout="constrained")
+        figure = Figure(figsize=(2 * WIDTH, WIDTH + 0.5), dpi=DPI, layout="constrained")
         figure.suptitle(title, fontsize=9)
         for axes, (scheme, rows) in zip(
             figure.subplots(1, len(groups), squeeze=False)[0], groups, strict=True
