@@ -20,7 +20,7 @@ from prunet.training.checkpoints import Checkpoint
 from prunet.training.vectors import Stack
 
 DENSITY = 0.2  # share of the weights that survive
-PLAIN: dict[str, Any] = {  # training settings with nothing on; a benchmark adds its own
+PLAIN: dict[str, Any] = {  # training settings with every extra off; benchmarks add their own
     "optimizer": "adam",
     "schedule": "constant",
     "milestones": [],

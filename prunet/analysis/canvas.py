@@ -15,7 +15,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocat
 from prunet.base.files import replacing
 
 WIDTH, HEIGHT = 3.5, 2.6  # inches; a column of a two-column paper
-DPI = 200  # letters are not equally wide at all resolutions, so what must fit is measured at this one
+DPI = 200  # of layout and file: the width of text in inches changes with the resolution
 STYLE: Any = {"font.size": 8, "axes.spines.top": False, "axes.spines.right": False, "lines.linewidth": 1.2}
 
 # Okabe & Ito (2008) first; markers and line styles tell the lines apart without colour as well.
@@ -80,7 +80,7 @@ def limit_to_shares(axes: Axes) -> None:
 
 
 def learning_curve_limits(table: pd.DataFrame) -> tuple[float, float] | None:
-    """Return where the y axis of learning curves begins and ends, or None if it shows them whole.
+    """Return the limits of the y axis for learning curves, or None to show them whole.
 
     The first evaluations of a long training run may lie so low that all later ones look like one flat line.
     If more than half of the axis shows the first tenth of the run alone, the axis is fitted to the rest. Runs

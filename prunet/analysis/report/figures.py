@@ -29,7 +29,7 @@ MARKS = {
 }
 DASHES = {"-": [], "--": [6, 3], ":": [2, 2], "-.": [6, 2, 2, 2]}
 BANDS = 6  # most lines with bands
-CROWDED = 60  # marks of a line that need to be smaller
+CROWDED = 60  # lines with more marks than this get smaller ones
 SHARES = {"format": ".3~p"}
 FONT = {"labelFont": "system-ui, sans-serif", "titleFont": "system-ui, sans-serif"}
 SIZES = {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"}
